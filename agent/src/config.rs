@@ -1,0 +1,306 @@
+//! The settings of the agent: its file, weakest; the environment; and the command line, strongest.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use protocol::name::ServiceName;
+use serde::{Deserialize, Deserializer};
+
+use crate::tomcat::probe::Expected;
+
+/// `tomcat-grid-agent run`: flags and environment.
+#[derive(Debug, Default, Args)]
+pub struct Flags {
+    /// Address of the manager, `https://host:port`; several are tried in turn
+    #[arg(long, env = "TOMCAT_GRID_AGENT_MANAGER", value_name = "URL[,URL...]", value_delimiter = ',')]
+    pub manager: Vec<String>,
+    /// File that holds the join token (needed on the first start only)
+    #[arg(long, env = "TOMCAT_GRID_AGENT_TOKEN_FILE", value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Join token; visible to every user of the host, so better --token-file or the environment
+    #[arg(long, value_name = "TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+    /// Directory for the agent's key, certificate and memory
+    #[arg(long, env = "TOMCAT_GRID_AGENT_STATE", value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    /// Name of this machine in the grid [default: the host name]
+    #[arg(long, env = "TOMCAT_GRID_AGENT_NAME", value_name = "MACHINE")]
+    pub name: Option<String>,
+    /// Directory whose children may be a CATALINA_BASE; may be given more than once [default: /var/lib, /opt, /srv]
+    #[arg(long = "root", env = "TOMCAT_GRID_AGENT_ROOTS", value_name = "DIR", value_delimiter = ',')]
+    pub roots: Vec<PathBuf>,
+    /// HTTP proxy to reach the manager through, `http://[user:password@]host:port`
+    #[arg(long, env = "TOMCAT_GRID_AGENT_PROXY", value_name = "URL", hide_env_values = true)]
+    pub proxy: Option<String>,
+    /// Settings file (TOML)
+    #[arg(long, env = "TOMCAT_GRID_AGENT_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// The environment variable of the join token; read by hand so that it never shows in an error of the parser.
+const TOKEN_VARIABLE: &str = "TOMCAT_GRID_AGENT_TOKEN";
+
+/// The settings file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct File {
+    manager: Vec<String>,
+    token_file: Option<PathBuf>,
+    state: Option<PathBuf>,
+    name: Option<String>,
+    roots: Option<Vec<PathBuf>>,
+    proxy: Option<String>,
+    proxy_file: Option<PathBuf>,
+    exclude: Vec<PathBuf>,
+    discover_processes: Option<bool>,
+    allow: Option<Vec<Permission>>,
+    #[serde(deserialize_with = "duration")]
+    start_timeout: Option<Duration>,
+    tomcat: TomcatDefaults,
+    instance: Vec<Instance>,
+}
+
+/// What holds for every instance of the machine.
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TomcatDefaults {
+    /// `CATALINA_HOME` where an instance's own is not known.
+    pub home: Option<PathBuf>,
+    /// The user to start instances as.
+    pub user: Option<String>,
+    /// Environment of instances that the agent starts.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// An instance that the file declares.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Instance {
+    /// Its `CATALINA_BASE`.
+    pub base: PathBuf,
+    /// Its name in the grid.
+    pub name: Option<ServiceName>,
+    /// Its `CATALINA_HOME`.
+    pub home: Option<PathBuf>,
+    /// The user to start it as.
+    pub user: Option<String>,
+    /// The systemd unit it is driven through.
+    pub unit: Option<String>,
+    /// Its environment when the agent starts it.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+    /// A program with arguments that stops it, instead of SIGTERM.
+    pub stop: Option<Vec<String>>,
+    /// How its health is asked for.
+    pub health: Option<Health>,
+    /// How long its start may take.
+    #[serde(default, deserialize_with = "duration")]
+    pub start_timeout: Option<Duration>,
+}
+
+/// How the health of an instance is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Health {
+    /// The path to get.
+    pub path: String,
+    /// The status codes that are good.
+    #[serde(default = "usual_codes")]
+    pub expect: Expected,
+}
+
+fn usual_codes() -> Expected {
+    "200-399".parse().expect("a valid range")
+}
+
+/// What a manager may have this agent do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Permission {
+    /// Tell the status; always granted, named so that `allow` can be limited to it.
+    Status,
+    /// Start instances.
+    Start,
+    /// Stop instances.
+    Stop,
+    /// Kill instances.
+    Kill,
+}
+
+/// The settings as they are in force.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The managers' addresses.
+    pub managers: Vec<String>,
+    /// Where the join token comes from.
+    pub token: TokenSource,
+    /// The state directory.
+    pub state: PathBuf,
+    /// The machine's name, if it is set.
+    pub name: Option<String>,
+    /// Where instances are looked for.
+    pub roots: Vec<PathBuf>,
+    /// The proxy.
+    pub proxy: Option<String>,
+    /// Bases, or directories of bases, that are left alone.
+    pub exclude: Vec<PathBuf>,
+    /// Whether running Tomcats outside of the roots count.
+    pub discover_processes: bool,
+    /// What may be done.
+    pub allow: Vec<Permission>,
+    /// How long a start may take.
+    pub start_timeout: Duration,
+    /// What holds for every instance.
+    pub tomcat: TomcatDefaults,
+    /// The declared instances.
+    pub instances: Vec<Instance>,
+}
+
+/// Where the join token comes from.
+#[derive(Clone, PartialEq, Eq)]
+pub enum TokenSource {
+    /// Nowhere: the agent has joined before, or cannot.
+    None,
+    /// A file, read when it is needed.
+    File(PathBuf),
+    /// A value.
+    Value(String),
+}
+
+impl std::fmt::Debug for TokenSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            TokenSource::None => "none",
+            TokenSource::File(_) => "file",
+            TokenSource::Value(_) => "value",
+        })
+    }
+}
+
+impl Settings {
+    /// Puts the settings together.
+    pub fn resolve(flags: Flags) -> Result<Self> {
+        let file = match &flags.config {
+            Some(path) => File::read(path)?,
+            None => File::default(),
+        };
+        let managers = if flags.manager.is_empty() { file.manager } else { flags.manager };
+        if managers.is_empty() {
+            bail!(
+                "no manager is set: give --manager https://HOST:8443, or TOMCAT_GRID_AGENT_MANAGER, or `manager` in the file"
+            );
+        }
+        let token_file = flags.token_file.or(file.token_file);
+        let token = match (token_file, std::env::var(TOKEN_VARIABLE).ok(), flags.token) {
+            (Some(path), _, _) => TokenSource::File(path),
+            (None, Some(value), _) if !value.is_empty() => TokenSource::Value(value),
+            (None, _, Some(value)) => {
+                tracing::warn!(
+                    "--token shows the token to every user of this host: use --token-file or {TOKEN_VARIABLE}"
+                );
+                TokenSource::Value(value)
+            }
+            (None, _, None) => TokenSource::None,
+        };
+        let roots = if flags.roots.is_empty() { file.roots } else { Some(flags.roots) };
+        let usual_roots = || ["/var/lib", "/opt", "/srv"].map(PathBuf::from).to_vec();
+        let proxy = match (flags.proxy.or(file.proxy), file.proxy_file) {
+            (None, Some(path)) => Some(read_secret(&path)?),
+            (proxy, _) => proxy,
+        };
+        let allow = file.allow.unwrap_or_else(|| vec![Permission::Start, Permission::Stop, Permission::Kill]);
+        Ok(Self {
+            managers,
+            token,
+            state: flags.state.or(file.state).map_or_else(default_state, Ok)?,
+            name: flags.name.or(file.name),
+            roots: roots.unwrap_or_else(usual_roots),
+            proxy,
+            exclude: file.exclude,
+            discover_processes: file.discover_processes.unwrap_or(true),
+            allow,
+            start_timeout: file.start_timeout.unwrap_or(Duration::from_secs(180)),
+            tomcat: file.tomcat,
+            instances: file.instance,
+        })
+    }
+}
+
+impl File {
+    fn read(path: &Path) -> Result<Self> {
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("read the settings file {}", path.display()))?;
+        toml::from_str(&text).with_context(|| format!("in the settings file {}", path.display()))
+    }
+}
+
+/// Reads a file that holds one secret.
+pub fn read_secret(path: &Path) -> Result<String> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+    Ok(text.trim().to_owned())
+}
+
+fn default_state() -> Result<PathBuf> {
+    if crate::os::users::current() == 0 {
+        return Ok(PathBuf::from("/var/lib/tomcat-grid-agent"));
+    }
+    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
+    let dir = state.or_else(home).context("neither --state nor HOME is set: where shall the agent keep its state?")?;
+    Ok(dir.join("tomcat-grid-agent"))
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let span: jiff::SignedDuration = text.parse().map_err(|_| {
+        serde::de::Error::custom(format!("`{text}` is no duration: write one like `90s`, `5m` or `1h 30m`"))
+    })?;
+    Duration::try_from(span).map(Some).map_err(|_| serde::de::Error::custom(format!("`{text}` is a negative duration")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<File, toml::de::Error> {
+        toml::from_str(text)
+    }
+
+    #[test]
+    fn mistakes_in_the_file_are_named() {
+        for (text, message) in [
+            ("rots = []", "unknown field `rots`"),
+            ("start_timeout = \"soon\"", "`soon` is no duration"),
+            ("allow = [\"everything\"]", "unknown variant `everything`"),
+            ("[[instance]]\nbase = \"/a\"\nname = \"all\"", "`all` is taken"),
+            ("[[instance]]\nbase = \"/a\"\nhealth = { path = \"/\", expect = \"fine\" }", "no range of status codes"),
+        ] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.contains(message), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn flags_are_stronger_than_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("agent.toml");
+        std::fs::write(&path, "manager = [\"https://a:1\"]\nname = \"file\"\nroots = [\"/x\"]\nstart_timeout = \"5m\"")
+            .unwrap();
+        let flags = Flags { name: Some("flag".to_owned()), config: Some(path), ..Flags::default() };
+        let settings = Settings::resolve(flags).unwrap();
+        assert_eq!(settings.name.as_deref(), Some("flag"));
+        assert_eq!(settings.managers, ["https://a:1"]);
+        assert_eq!(settings.roots, [PathBuf::from("/x")]);
+        assert_eq!(settings.start_timeout, Duration::from_secs(300));
+    }
+
+    #[test]
+    fn a_manager_is_needed() {
+        assert!(Settings::resolve(Flags::default()).unwrap_err().to_string().contains("--manager"));
+    }
+}

@@ -1,0 +1,272 @@
+//! What the agent remembers of an instance on disk, so that after its own restart it comes to the same answers.
+
+use std::{
+    collections::VecDeque,
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::Result;
+use protocol::{
+    link::Outcome,
+    report::ExitReport,
+    state::{Action, State},
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::os::{
+    clock::{self, BootTime},
+    files::{read_bounded, write_atomically},
+    process::ProcessKey,
+};
+
+/// How many orders are remembered for each instance.
+const ORDERS: usize = 64;
+
+/// The largest memory file that is read, in bytes.
+const MAX_FILE: u64 = 1024 * 1024;
+
+/// A moment that can be aged after a restart of the agent (by the time since boot) and of the machine (by the clock).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moment {
+    boot: BootTime,
+    clock: Timestamp,
+}
+
+impl Moment {
+    /// The present.
+    pub fn now() -> Self {
+        Self { boot: BootTime::now(), clock: Timestamp::now() }
+    }
+
+    /// How long ago it was.
+    pub fn age(&self, same_boot: bool) -> Duration {
+        if same_boot { self.boot.age() } else { Timestamp::now().since(self.clock) }
+    }
+}
+
+/// All that is remembered of an instance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Memory {
+    /// The real path of its base.
+    pub base: PathBuf,
+    /// In which boot of the machine the moments below were.
+    pub boot_id: String,
+    /// Its process.
+    pub process: Option<ProcessMemory>,
+    /// Its state and since when it has been so.
+    pub state: Option<(State, Moment)>,
+    /// How its last process ended.
+    pub last_exit: Option<ExitMemory>,
+    /// The user of the last process seen.
+    pub last_user: Option<u32>,
+    /// `CATALINA_HOME` of the last process seen.
+    pub last_home: Option<PathBuf>,
+    /// The systemd unit of the last process seen.
+    pub last_unit: Option<String>,
+    /// The latest orders, oldest first.
+    pub orders: VecDeque<OrderMemory>,
+}
+
+/// What is remembered of a process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessMemory {
+    /// Which process.
+    pub key: ProcessKey,
+    /// What was signalled to it last.
+    pub signalled: Option<Action>,
+    /// Whether it has ever given a good answer.
+    pub has_answered: bool,
+    /// Whether it has ever had a listening socket.
+    pub has_listened: bool,
+    /// The file that its JVM removes when it ends in order.
+    pub hsperf: Option<PathBuf>,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExitMemory {
+    /// When.
+    pub at: Moment,
+    /// The exit code, if known.
+    pub code: Option<i32>,
+    /// The signal, if known.
+    pub signal: Option<i32>,
+    /// Whether somebody wanted it.
+    pub wanted: bool,
+    /// In words.
+    pub how: String,
+}
+
+/// An order, and what became of it; without an outcome it was begun, and the agent ended before it was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderMemory {
+    /// The order's id.
+    pub id: Uuid,
+    /// What it asked for.
+    pub action: Action,
+    /// What became of it.
+    pub outcome: Option<Outcome>,
+}
+
+impl Memory {
+    /// The memory of an instance that nothing is known of.
+    pub fn new(base: &Path) -> Self {
+        Self {
+            base: base.to_path_buf(),
+            boot_id: clock::boot_id(),
+            process: None,
+            state: None,
+            last_exit: None,
+            last_user: None,
+            last_home: None,
+            last_unit: None,
+            orders: VecDeque::new(),
+        }
+    }
+
+    /// Loads what is remembered of a base. What cannot be read is forgotten, and said.
+    pub fn load(state_dir: &Path, base: &Path) -> Self {
+        let file = file(state_dir, base);
+        let loaded = read_bounded(&file, MAX_FILE)
+            .and_then(|content| serde_json::from_slice::<Self>(&content).map_err(io::Error::from));
+        match loaded {
+            Ok(memory) if memory.base == base => memory,
+            Ok(_) => Self::new(base),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::new(base),
+            Err(error) => {
+                tracing::error!(file = %file.display(), "what was remembered of {} is lost: {error}", base.display());
+                Self::new(base)
+            }
+        }
+    }
+
+    /// Stores it; returns when it is on disk.
+    pub async fn store(&self, state_dir: &Path) -> Result<()> {
+        let file = file(state_dir, &self.base);
+        let content = serde_json::to_vec(self)?;
+        // The disk may take its time, and other instances must not wait for it.
+        tokio::task::spawn_blocking(move || write_atomically(&file, &content)).await?
+    }
+
+    /// Removes what is remembered of a base.
+    pub fn remove(state_dir: &Path, base: &Path) {
+        // It may never have been written.
+        let _absent = std::fs::remove_file(file(state_dir, base));
+    }
+
+    /// Whether the moments were in this boot of the machine.
+    pub fn same_boot(&self) -> bool {
+        !self.boot_id.is_empty() && self.boot_id == clock::boot_id()
+    }
+
+    /// What is remembered of a process, if it is that one.
+    pub fn of_process(&mut self, key: ProcessKey) -> Option<&mut ProcessMemory> {
+        let same_boot = self.same_boot();
+        self.process.as_mut().filter(|process| same_boot && process.key == key)
+    }
+
+    /// Notes an order before anything is done for it.
+    pub fn begin_order(&mut self, id: Uuid, action: Action) {
+        if self.orders.len() >= ORDERS {
+            self.orders.pop_front();
+        }
+        self.orders.push_back(OrderMemory { id, action, outcome: None });
+    }
+
+    /// Notes what became of an order.
+    pub fn end_order(&mut self, id: Uuid, outcome: &Outcome) {
+        if let Some(order) = self.orders.iter_mut().rev().find(|order| order.id == id) {
+            order.outcome = Some(outcome.clone());
+        }
+    }
+
+    /// What became of an order that was received before.
+    pub fn outcome_of(&self, id: Uuid) -> Option<Outcome> {
+        let order = self.orders.iter().rev().find(|order| order.id == id)?;
+        Some(order.outcome.clone().unwrap_or_else(|| Outcome::Unknown {
+            message: format!("the {} was begun, and the agent ended before it was done", order.action),
+        }))
+    }
+
+    /// The last exit as it is reported.
+    pub fn exit_report(&self) -> Option<ExitReport> {
+        let exit = self.last_exit.as_ref()?;
+        let age = exit.at.age(self.same_boot());
+        Some(ExitReport {
+            age_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
+            code: exit.code,
+            signal: exit.signal,
+            wanted: exit.wanted,
+            how: exit.how.clone(),
+        })
+    }
+}
+
+fn file(state_dir: &Path, base: &Path) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt;
+    let name: String =
+        Sha256::digest(base.as_os_str().as_bytes())[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    state_dir.join("instances").join(format!("{name}.json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state_dir() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("instances")).unwrap();
+        dir
+    }
+
+    #[tokio::test]
+    async fn an_order_is_answered_by_what_is_remembered() {
+        let dir = state_dir();
+        let base = Path::new("/srv/a");
+        let (begun, done) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let outcome = Outcome::Done { message: "signalled".to_owned() };
+        let mut memory = Memory::new(base);
+        memory.begin_order(begun, Action::Stop);
+        memory.begin_order(done, Action::Stop);
+        memory.end_order(done, &outcome);
+        memory.store(dir.path()).await.unwrap();
+
+        let loaded = Memory::load(dir.path(), base);
+        assert_eq!(loaded.outcome_of(done), Some(outcome));
+        assert!(matches!(loaded.outcome_of(begun), Some(Outcome::Unknown { .. })));
+        assert_eq!(loaded.outcome_of(Uuid::from_u128(3)), None);
+    }
+
+    #[test]
+    fn only_so_many_orders_are_remembered() {
+        let mut memory = Memory::new(Path::new("/srv/a"));
+        for id in 0..=ORDERS as u128 {
+            memory.begin_order(Uuid::from_u128(id), Action::Start);
+        }
+        assert_eq!(memory.orders.len(), ORDERS);
+        assert_eq!(memory.outcome_of(Uuid::from_u128(0)), None);
+    }
+
+    #[test]
+    fn a_damaged_file_is_no_obstacle() {
+        let dir = state_dir();
+        let base = Path::new("/srv/a");
+        std::fs::write(file(dir.path(), base), "{").unwrap();
+        assert_eq!(Memory::load(dir.path(), base), Memory::new(base));
+    }
+
+    #[test]
+    fn a_process_of_an_earlier_boot_is_not_mistaken() {
+        let key = ProcessKey { pid: 1, start_ticks: 2 };
+        let process = ProcessMemory { key, signalled: None, has_answered: true, has_listened: true, hsperf: None };
+        let mut memory = Memory { process: Some(process), ..Memory::new(Path::new("/srv/a")) };
+        assert!(memory.of_process(key).is_some());
+        memory.boot_id = "another".to_owned();
+        assert!(memory.of_process(key).is_none());
+    }
+}

@@ -1,0 +1,9 @@
+//! One Tomcat instance: the rules of its states, what is remembered of it, and the one task that moves it.
+
+pub mod endpoint;
+pub mod exit;
+mod following;
+pub mod memory;
+mod orders;
+pub mod rules;
+pub mod task;

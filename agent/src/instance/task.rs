@@ -1,0 +1,405 @@
+//! The one task that owns an instance: it follows the process, asks for its health, carries out orders, and tells
+//! every change of the status.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use protocol::{
+    limits::clip,
+    link::{Order, Outcome},
+    report::InstanceReport,
+    state::State,
+};
+use tokio::{
+    process::Child,
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+    time::Instant,
+};
+
+use super::{
+    endpoint::Survey,
+    memory::{Memory, Moment, ProcessMemory},
+    rules::{self, Answer, Facts, ProcessFacts, Sockets},
+};
+use crate::{
+    config::{Health, Permission},
+    os::{
+        clock::BootTime,
+        process::{ProcessKey, Watched},
+        sockets::Owned,
+        users,
+    },
+    tomcat::{command_line::CommandLine, installation, probe, server_xml::ServerXml},
+};
+
+/// How many inputs may wait for an instance's task.
+const INPUTS: usize = 64;
+
+/// What an instance's task is told.
+#[derive(Debug)]
+pub enum Input {
+    /// A process of this base was found.
+    Appeared(Found),
+    /// The agent's only regular beat, once a second.
+    Tick(u64),
+    /// Something to do.
+    Order {
+        /// What.
+        order: Order,
+        /// Until when it is worth doing.
+        deadline: Instant,
+        /// Where the outcome goes.
+        reply: oneshot::Sender<Outcome>,
+    },
+}
+
+/// A process that was found.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// Which process.
+    pub key: ProcessKey,
+    /// Its user.
+    pub uid: u32,
+    /// What it was started with.
+    pub command_line: CommandLine,
+}
+
+/// What an instance's task tells.
+#[derive(Debug, Clone)]
+pub struct News {
+    /// Its full status; the ages in it are those of the moments below.
+    pub report: InstanceReport,
+    /// Since when it has been in its state.
+    pub since: Moment,
+    /// Whether the moments were in this boot of the machine.
+    pub same_boot: bool,
+}
+
+/// What is set for an instance.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// The real path of its base.
+    pub base: PathBuf,
+    /// What the machine's file declares of it.
+    pub declared: Option<crate::config::Instance>,
+    /// What holds for every instance.
+    pub defaults: crate::config::TomcatDefaults,
+    /// How long its start may take.
+    pub start_timeout: Duration,
+    /// What may be done.
+    pub allow: Arc<[Permission]>,
+    /// The agent's state directory.
+    pub state_dir: PathBuf,
+    /// The id of the grid, which names transient units.
+    pub grid: uuid::Uuid,
+    /// What an operator should know of it besides.
+    pub notes: Vec<String>,
+}
+
+impl Setup {
+    pub(super) fn question(&self) -> probe::Question {
+        match self.declared.as_ref().and_then(|declared| declared.health.as_ref()) {
+            Some(Health { path, expect }) => match path.parse() {
+                Ok(path) => probe::Question::Page { path, expected: expect.clone() },
+                Err(_) => probe::Question::Server,
+            },
+            None => probe::Question::Server,
+        }
+    }
+}
+
+/// Starts the task of an instance; it ends when the sender of its inputs is dropped.
+pub fn spawn(setup: Setup, news: mpsc::Sender<News>) -> mpsc::Sender<Input> {
+    let (sender, inputs) = mpsc::channel(INPUTS);
+    let memory = Memory::load(&setup.state_dir, &setup.base);
+    tokio::spawn(Task::new(setup, memory, news).run(inputs));
+    sender
+}
+
+/// The process in hand.
+pub(super) struct Process {
+    pub(super) watched: Watched,
+    /// The process as a child, by which its exit code is learned.
+    pub(super) child: Option<Child>,
+    pub(super) uid: u32,
+    pub(super) server: ServerXml,
+    pub(super) sockets: Sockets,
+    pub(super) owned: Vec<Owned>,
+    pub(super) target: Option<probe::Target>,
+    pub(super) same_network: bool,
+    pub(super) frozen: bool,
+    pub(super) answer: Answer,
+    /// Whether the latest answer has failed.
+    pub(super) failing: bool,
+    /// When sockets of its connectors were first seen.
+    pub(super) listening_since: Option<Instant>,
+    /// The systemd unit whose main process it is.
+    pub(super) unit: Option<String>,
+    pub(super) note: Option<String>,
+}
+
+pub(super) struct Task {
+    pub(super) setup: Setup,
+    pub(super) memory: Memory,
+    pub(super) process: Option<Process>,
+    pub(super) launching: bool,
+    /// Why the latest start failed, if it did.
+    pub(super) start_failure: Option<String>,
+    /// The answer that is awaited; none outlives its process.
+    pub(super) asking: JoinSet<Option<probe::Answer>>,
+    /// When to ask next, while an answer is waited for impatiently.
+    pub(super) ask_at: Option<Instant>,
+    pub(super) tick: u64,
+    news: mpsc::Sender<News>,
+    told: Option<InstanceReport>,
+}
+
+impl Task {
+    fn new(setup: Setup, memory: Memory, news: mpsc::Sender<News>) -> Self {
+        Self {
+            setup,
+            memory,
+            process: None,
+            launching: false,
+            start_failure: None,
+            asking: JoinSet::new(),
+            ask_at: None,
+            tick: 0,
+            news,
+            told: None,
+        }
+    }
+
+    async fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
+        self.find_remembered().await;
+        self.publish().await;
+        loop {
+            let ask_at = self.ask_at;
+            tokio::select! {
+                biased;
+                () = ended(self.process.as_ref()) => self.on_ended().await,
+                answer = asked(&mut self.asking) => self.on_answer(answer).await,
+                () = at(ask_at) => self.ask(),
+                input = inputs.recv() => match input {
+                    Some(Input::Appeared(found)) => self.on_appeared(found).await,
+                    Some(Input::Tick(tick)) => self.on_tick(tick).await,
+                    Some(Input::Order { order, deadline, reply }) => {
+                        let outcome = self.carry_out(order, deadline).await;
+                        // Whoever asked may have gone; the outcome is remembered.
+                        let _gone = reply.send(outcome);
+                    }
+                    None => return,
+                },
+            }
+            self.publish().await;
+        }
+    }
+
+    /// The facts, for the rules.
+    fn facts(&self) -> Facts {
+        let Some(process) = &self.process else {
+            if self.launching {
+                return Facts::Launching;
+            }
+            let ended =
+                self.start_failure.clone().or_else(|| self.memory.last_exit.as_ref().map(|exit| exit.how.clone()));
+            return Facts::NoProcess { ended };
+        };
+        let remembered = self.remembered();
+        Facts::Process(ProcessFacts {
+            age: BootTime::from_ticks(process.watched.key.start_ticks).age(),
+            frozen: process.frozen,
+            signalled: remembered.and_then(|process| process.signalled),
+            sockets: process.sockets.clone(),
+            has_answered: remembered.is_some_and(|process| process.has_answered),
+            answer: process.answer.clone(),
+        })
+    }
+
+    pub(super) fn remembered(&self) -> Option<&ProcessMemory> {
+        let key = self.process.as_ref()?.watched.key;
+        self.memory.process.as_ref().filter(|process| process.key == key)
+    }
+
+    pub(super) fn judge(&self) -> rules::Verdict {
+        rules::judge(&self.facts(), self.setup.start_timeout)
+    }
+
+    /// Tells the status if it has changed, and remembers a change of state.
+    pub(super) async fn publish(&mut self) {
+        let verdict = self.judge();
+        if self.memory.state.is_none_or(|(state, _)| state != verdict.state) {
+            tracing::info!(
+                base = %self.setup.base.display(),
+                state = %verdict.state,
+                reason = verdict.reason.as_deref().unwrap_or_default(),
+                "state changed"
+            );
+            self.memory.state = Some((verdict.state, Moment::now()));
+            let report = self.report(verdict);
+            // Told first: the disk may take its time, and nothing was promised.
+            self.tell(report).await;
+            self.store().await;
+            return;
+        }
+        let report = self.report(verdict);
+        self.tell(report).await;
+    }
+
+    async fn tell(&mut self, report: InstanceReport) {
+        if self.told.as_ref().is_some_and(|told| told.same_as(&report)) {
+            return;
+        }
+        self.told = Some(report.clone());
+        let since = self.memory.state.map_or_else(Moment::now, |(_, since)| since);
+        let news = News { report, since, same_boot: self.memory.same_boot() };
+        // The supervisor ends only with the agent.
+        let _ending = self.news.send(news).await;
+    }
+
+    /// Stores the memory; a failure is said, and what was to be remembered holds until the agent ends.
+    pub(super) async fn store(&mut self) {
+        if let Err(error) = self.memory.store(&self.setup.state_dir).await {
+            tracing::error!(base = %self.setup.base.display(), "cannot remember the state: {error:#}");
+        }
+    }
+
+    fn report(&self, verdict: rules::Verdict) -> InstanceReport {
+        let process = self.process.as_ref();
+        let user = match process {
+            Some(process) => Some(users::shown(process.uid)),
+            None => self.run_as(None).ok().map(|account| account.name),
+        };
+        InstanceReport {
+            base: self.setup.base.display().to_string(),
+            declared_name: self.setup.declared.as_ref().and_then(|declared| declared.name.clone()),
+            state: verdict.state,
+            reason: verdict.reason.map(|reason| clip(&reason)),
+            age_ms: 0,
+            pid: process.map(|process| process.watched.key.pid),
+            ports: self.ports(),
+            last_exit: self
+                .memory
+                .exit_report()
+                .map(|exit| protocol::report::ExitReport { how: clip(&exit.how), ..exit }),
+            home: self.home().map(|home| home.display().to_string()),
+            user,
+            unit: process.and_then(|process| process.unit.clone()).or_else(|| self.known_unit()),
+            notes: self.notes(verdict.state),
+        }
+    }
+
+    fn ports(&self) -> Vec<u16> {
+        let owned = self.process.as_ref().map(|process| &process.owned[..]).unwrap_or_default();
+        let mut ports: Vec<u16> = owned.iter().map(|own| own.listener.address.port()).collect();
+        if ports.is_empty() {
+            let server = self.process.as_ref().map(|process| &process.server);
+            let read = || crate::tomcat::server_xml::read(&self.setup.base, &Default::default());
+            let configured = server.map_or_else(read, Clone::clone);
+            ports.extend(configured.connectors.iter().map(|connector| connector.port));
+        }
+        ports.sort_unstable();
+        ports.dedup();
+        ports.truncate(64);
+        ports
+    }
+
+    fn notes(&self, state: State) -> Vec<String> {
+        let mut notes = self.setup.notes.clone();
+        match &self.process {
+            Some(process) => {
+                notes.extend(process.server.problems.iter().cloned());
+                notes.extend(process.note.clone());
+                if users::current() != 0 && users::current() != process.uid && process.unit.is_none() {
+                    notes.push(format!(
+                        "the agent runs as `{}` and can neither stop nor kill this process of `{}`",
+                        users::shown(users::current()),
+                        users::shown(process.uid)
+                    ));
+                }
+            }
+            None if state == State::Stopped => {
+                notes.extend(crate::tomcat::server_xml::read(&self.setup.base, &Default::default()).problems);
+                if self.known_unit().is_none() {
+                    match self.run_as(None) {
+                        Err(why) => notes.push(format!("cannot be started: {why}")),
+                        Ok(account) if users::current() != 0 && users::current() != account.uid => notes.push(format!(
+                            "the agent runs as `{}` and cannot start this instance as `{}`",
+                            users::shown(users::current()),
+                            account.name
+                        )),
+                        Ok(_) => {}
+                    }
+                }
+                if self.home().is_none() {
+                    notes.push(
+                        "cannot be started: CATALINA_HOME is not known; set `home` in the agent's configuration"
+                            .to_owned(),
+                    );
+                }
+            }
+            None => {}
+        }
+        notes.truncate(16);
+        notes.iter().map(|note| clip(note)).collect()
+    }
+
+    pub(super) fn home(&self) -> Option<PathBuf> {
+        let declared = self.setup.declared.as_ref().and_then(|declared| declared.home.as_deref());
+        let known = declared.or(self.memory.last_home.as_deref()).or(self.setup.defaults.home.as_deref());
+        installation::find_home(&self.setup.base, known)
+    }
+
+    pub(super) fn run_as(&self, unit_user: Option<&str>) -> Result<users::Account, String> {
+        let declared = self.setup.declared.as_ref().and_then(|declared| declared.user.as_deref());
+        let hints = installation::UserHints {
+            unit: unit_user,
+            configured: declared.or(self.setup.defaults.user.as_deref()),
+            last_seen: self.memory.last_user,
+        };
+        installation::run_as(&self.setup.base, &hints)
+    }
+
+    /// The unit that the instance is driven through, as far as it is known without asking.
+    pub(super) fn known_unit(&self) -> Option<String> {
+        let declared = self.setup.declared.as_ref().and_then(|declared| declared.unit.clone());
+        declared.or_else(|| self.memory.last_unit.clone())
+    }
+
+    pub(super) fn apply(&mut self, survey: Survey, owned: Vec<Owned>) {
+        let Some(process) = &mut self.process else { return };
+        let listens = !owned.is_empty();
+        if listens && process.listening_since.is_none() {
+            process.listening_since = Some(Instant::now());
+        }
+        process.sockets = survey.sockets;
+        process.target = survey.target;
+        process.note = survey.note;
+        process.owned = owned;
+        let key = process.watched.key;
+        if let Some(remembered) = self.memory.of_process(key).filter(|remembered| listens && !remembered.has_listened) {
+            remembered.has_listened = true;
+        }
+    }
+}
+
+async fn ended(process: Option<&Process>) {
+    match process {
+        Some(process) => process.watched.ended().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn asked(asking: &mut JoinSet<Option<probe::Answer>>) -> Option<probe::Answer> {
+    match asking.join_next().await {
+        Some(answer) => answer.unwrap_or_default(),
+        None => std::future::pending().await,
+    }
+}
+
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,8 @@
+//! The way to the manager: dialling, joining, and the one connection over which everything else goes.
+
+pub mod backoff;
+pub mod dial;
+pub mod join;
+pub mod keeper;
+pub mod session;
+pub mod tls;

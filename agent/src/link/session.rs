@@ -1,0 +1,302 @@
+//! One connection to the manager, from its hello to its end.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context, Result, anyhow};
+use futures_util::{SinkExt, StreamExt};
+use protocol::{
+    PROTOCOL, PROTOCOL_OLDEST,
+    join::{JoinResponse, Refusal, RefusalCode},
+    limits::{HELLO_TIMEOUT, MAX_MESSAGE, PING_INTERVAL, SILENCE},
+    link::{self, FromAgent, Hello, MessageError, ToAgent, Welcome},
+    tls_name,
+};
+use tokio::time::Instant;
+use tokio_rustls::client::TlsStream;
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{self, Bytes, Message, client::IntoClientRequest, protocol::WebSocketConfig},
+};
+
+use super::{
+    dial::{Route, Stream},
+    join::{Failure, explain, refusal},
+    tls,
+};
+use crate::{
+    identity,
+    state_dir::StateDir,
+    supervisor::{Links, TICK},
+};
+
+/// How often, in ticks, the fingerprint of all statuses is sent.
+const DIGEST_TICKS: u64 = 60;
+
+/// The agent's part of a ping interval, in ticks.
+const PING_TICKS: u64 = PING_INTERVAL.as_secs() / TICK.as_secs();
+
+/// How long a message may take to leave.
+const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+
+type Socket = WebSocketStream<TlsStream<Box<dyn Stream>>>;
+
+/// Why a connection ended.
+#[derive(Debug)]
+pub enum End {
+    /// The agent ends.
+    Shutdown,
+    /// The manager said nothing for too long.
+    Silent,
+    /// The connection was closed or broke.
+    Closed(String),
+    /// The manager turned the agent away.
+    Refused(Refusal),
+}
+
+/// What a connection needs besides the manager's address.
+pub struct Session<'a> {
+    /// The agent's state directory.
+    pub state: &'a StateDir,
+    /// What the agent is a member of; renewed certificates are put here.
+    pub membership: &'a mut JoinResponse,
+    /// The agent's private key (PEM).
+    pub key_pem: &'a str,
+    /// The supervisor.
+    pub links: &'a mut Links,
+}
+
+/// An open, welcomed connection.
+pub struct Connection {
+    socket: Socket,
+    heard: Instant,
+}
+
+impl Session<'_> {
+    /// Connects to a manager and is welcomed by it.
+    pub async fn open(&mut self, route: &Route) -> Result<Connection, Failure> {
+        let config = tls::member(&self.membership.authority, &self.membership.certificate, self.key_pem)?;
+        let grid = self.membership.grid;
+        let stream = route.connect(config, tls::server_name(grid)).await.map_err(|error| explain(route, error))?;
+        let request =
+            format!("wss://{}/agent/v1/link", tls_name(grid)).into_client_request().context("make the request")?;
+        let upgrade = tokio_tungstenite::client_async_with_config(request, stream, Some(socket_config()));
+        let socket = match tokio::time::timeout(HELLO_TIMEOUT, upgrade).await {
+            Err(_) => return Err(anyhow!("the manager did not answer in {} s", HELLO_TIMEOUT.as_secs()).into()),
+            Ok(Err(tungstenite::Error::Http(response))) => {
+                return Err(refusal(response.status(), response.body().as_deref().unwrap_or_default()));
+            }
+            Ok(Err(error)) => return Err(anyhow!("the manager did not open the link: {error}").into()),
+            Ok(Ok((socket, _))) => socket,
+        };
+        let mut connection = Connection { socket, heard: Instant::now() };
+        let welcome = tokio::time::timeout(HELLO_TIMEOUT, self.greet(&mut connection))
+            .await
+            .map_err(|_| anyhow!("the manager did not welcome the agent in {} s", HELLO_TIMEOUT.as_secs()))??;
+        self.accept(&mut connection, welcome).await?;
+        Ok(connection)
+    }
+
+    async fn greet(&mut self, connection: &mut Connection) -> Result<Welcome, Failure> {
+        let (facts, instances) = self.links.board.whole();
+        let hello = FromAgent::Hello(Box::new(Hello {
+            protocol: PROTOCOL,
+            protocol_oldest: PROTOCOL_OLDEST,
+            agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+            grid: self.membership.grid,
+            link_secret: self.state.link_secret()?,
+            highest: self.state.highest()?,
+            facts,
+            instances,
+        }));
+        connection.send(&hello).await?;
+        loop {
+            match connection.next().await? {
+                Received::Message(ToAgent::Welcome(welcome)) => return Ok(*welcome),
+                Received::Message(ToAgent::Refused(refusal)) => return Err(refusal.into()),
+                Received::Closed(why) => return Err(anyhow!("the manager closed the link: {why}").into()),
+                Received::Message(other) => {
+                    return Err(
+                        anyhow!("the manager's first message was no welcome, but {}", link::write(&other)).into()
+                    );
+                }
+                Received::Alive => {}
+            }
+        }
+    }
+
+    /// Checks that the manager may be obeyed, and remembers what the welcome brought.
+    async fn accept(&mut self, connection: &mut Connection, welcome: Welcome) -> Result<(), Failure> {
+        let statement = &welcome.statement;
+        if welcome.grid != self.membership.grid || statement.grid != self.membership.grid {
+            return Err(Refusal::new(RefusalCode::OtherGrid, "the manager is that of another grid").into());
+        }
+        identity::verify_statement(statement, &self.membership.authority)?;
+        let highest = self.state.highest()?;
+        statement.obeyed_after(highest.as_ref()).map_err(|why| anyhow!("{why}"))?;
+        if highest.as_ref() != Some(statement) {
+            self.state.store_highest(statement)?;
+        }
+        self.state.store_link_secret(&welcome.link_secret)?;
+        connection.send(&FromAgent::SecretKept {}).await?;
+        if identity::is_due_for_renewal(&self.membership.certificate, protocol::time::Timestamp::now())? {
+            self.ask_for_renewal(connection).await?;
+        }
+        Ok(())
+    }
+
+    async fn ask_for_renewal(&self, connection: &mut Connection) -> Result<()> {
+        let key = rcgen::KeyPair::from_pem(self.key_pem)?;
+        connection.send(&FromAgent::Renew { csr: identity::signing_request(&key)? }).await
+    }
+
+    /// Lives one connection.
+    pub async fn live(&mut self, mut connection: Connection, shutdown: &mut (impl Future<Output = ()> + Unpin)) -> End {
+        let board = Arc::clone(&self.links.board);
+        loop {
+            let step = tokio::select! {
+                biased;
+                () = &mut *shutdown => {
+                    // Whether it arrives or not, the agent ends.
+                    let _unheard = connection.send(&FromAgent::Goodbye { reason: "the agent was told to end".to_owned() }).await;
+                    let _unheard = connection.socket.close(None).await;
+                    return End::Shutdown;
+                }
+                received = connection.next() => match received {
+                    Ok(received) => self.take(&mut connection, received).await,
+                    Err(error) => Err(error),
+                },
+                messages = board.next() => connection.send_all(&messages).await.map(|()| None),
+                changed = self.links.beat.changed() => match changed {
+                    Ok(()) => self.on_beat(&mut connection).await,
+                    Err(_) => return End::Shutdown,
+                },
+            };
+            match step {
+                Ok(None) => {}
+                Ok(Some(end)) => return end,
+                Err(error) => return End::Closed(format!("{error:#}")),
+            }
+        }
+    }
+
+    async fn on_beat(&mut self, connection: &mut Connection) -> Result<Option<End>> {
+        if connection.heard.elapsed() > SILENCE {
+            return Ok(Some(End::Silent));
+        }
+        let tick = *self.links.beat.borrow_and_update();
+        if tick.is_multiple_of(PING_TICKS) {
+            connection.ping().await?;
+        }
+        if tick.is_multiple_of(DIGEST_TICKS) {
+            connection.send(&FromAgent::Digest { digest: self.links.board.digest() }).await?;
+            if identity::is_due_for_renewal(&self.membership.certificate, protocol::time::Timestamp::now())? {
+                self.ask_for_renewal(connection).await?;
+            }
+        }
+        Ok(None)
+    }
+
+    async fn take(&mut self, connection: &mut Connection, received: Received) -> Result<Option<End>> {
+        let message = match received {
+            Received::Message(message) => message,
+            Received::Alive => return Ok(None),
+            Received::Closed(why) => return Ok(Some(End::Closed(why))),
+        };
+        match message {
+            ToAgent::Order(order) => {
+                let id = order.id;
+                if self.links.orders.try_send(order).is_err() {
+                    let message = "the agent has too many orders in hand".to_owned();
+                    let outcome = link::Outcome::Failed { message };
+                    connection.send(&FromAgent::Outcome { order: id, outcome }).await?;
+                }
+            }
+            ToAgent::Report {} => {
+                let (_, instances) = self.links.board.whole();
+                connection.send(&FromAgent::Instances { instances }).await?;
+            }
+            ToAgent::Certificate { certificate } => {
+                let membership = JoinResponse { certificate, ..self.membership.clone() };
+                // A certificate that does not fit the key must not replace one that does.
+                tls::member(&membership.authority, &membership.certificate, self.key_pem)
+                    .context("the manager sent a certificate that does not fit")?;
+                self.state.store_membership(&membership)?;
+                *self.membership = membership;
+                tracing::info!("the certificate was renewed");
+            }
+            ToAgent::Refused(refusal) => return Ok(Some(End::Refused(refusal))),
+            ToAgent::Names { .. } | ToAgent::Welcome(_) => {}
+            ToAgent::Unsupported { message } => {
+                tracing::warn!("the manager does not know messages of type `{message}`")
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn socket_config() -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(4096)
+        .write_buffer_size(0)
+        .max_write_buffer_size(4 * MAX_MESSAGE)
+        .max_message_size(Some(MAX_MESSAGE))
+        .max_frame_size(Some(MAX_MESSAGE))
+}
+
+/// What was received.
+enum Received {
+    Message(ToAgent),
+    /// A ping or a pong.
+    Alive,
+    Closed(String),
+}
+
+impl Connection {
+    async fn next(&mut self) -> Result<Received> {
+        let frame = match self.socket.next().await {
+            None => return Ok(Received::Closed("the connection ended".to_owned())),
+            Some(Err(error)) => return Ok(Received::Closed(error.to_string())),
+            Some(Ok(frame)) => frame,
+        };
+        self.heard = Instant::now();
+        let text = match frame {
+            Message::Text(text) => text,
+            Message::Close(frame) => {
+                let why = frame.map(|frame| frame.reason.to_string()).filter(|reason| !reason.is_empty());
+                return Ok(Received::Closed(why.unwrap_or_else(|| "the manager closed the link".to_owned())));
+            }
+            _ => return Ok(Received::Alive),
+        };
+        match link::parse::<ToAgent>(&text) {
+            Ok(message) => Ok(Received::Message(message)),
+            Err(MessageError::UnknownType(message)) => {
+                tracing::warn!("the manager sent a message of the unknown type `{message}`");
+                self.send(&FromAgent::Unsupported { message }).await?;
+                Ok(Received::Alive)
+            }
+            Err(error) => Err(anyhow!("the manager sent no message of the protocol: {error}")),
+        }
+    }
+
+    async fn send(&mut self, message: &FromAgent) -> Result<()> {
+        self.send_all(std::slice::from_ref(message)).await
+    }
+
+    async fn send_all(&mut self, messages: &[FromAgent]) -> Result<()> {
+        let send = async {
+            for message in messages {
+                self.socket.feed(Message::text(link::write(message))).await?;
+            }
+            self.socket.flush().await
+        };
+        let sent = tokio::time::timeout(SEND_TIMEOUT, send).await;
+        sent.map_err(|_| anyhow!("the manager took no message in {} s", SEND_TIMEOUT.as_secs()))?
+            .context("send to the manager")
+    }
+
+    async fn ping(&mut self) -> Result<()> {
+        let sent = tokio::time::timeout(SEND_TIMEOUT, self.socket.send(Message::Ping(Bytes::new()))).await;
+        sent.map_err(|_| anyhow!("the manager took no ping in {} s", SEND_TIMEOUT.as_secs()))?
+            .context("ping the manager")
+    }
+}

@@ -1,0 +1,70 @@
+//! `tomcat-grid-agent`: the agent of one machine.
+
+use std::process::ExitCode;
+
+use agent::{
+    config::{Flags, Settings},
+    launch, run,
+};
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// The agent of one machine of a Tomcat Grid.
+#[derive(Parser)]
+#[command(name = "tomcat-grid-agent", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Join the grid if need be, look after this machine's Tomcat instances, and keep the link to the manager
+    Run(Box<Flags>),
+    /// Become an instance (used by the agent itself)
+    #[command(hide = true)]
+    Launch,
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Launch => launch::run(),
+        Command::Run(flags) => {
+            tracing_subscriber::fmt()
+                .with_env_filter(
+                    EnvFilter::try_from_env("TOMCAT_GRID_AGENT_LOG").unwrap_or_else(|_| EnvFilter::new("info")),
+                )
+                .with_writer(std::io::stderr)
+                .with_target(false)
+                .init();
+            match start(*flags) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    tracing::error!("{error:#}");
+                    ExitCode::FAILURE
+                }
+            }
+        }
+    }
+}
+
+fn start(flags: Flags) -> Result<()> {
+    #[cfg(feature = "failpoints")]
+    let _faults = fail::FailScenario::setup();
+    let settings = Settings::resolve(flags)?;
+    // One thread is plenty: the agent mostly waits.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        run::run(settings, async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        })
+        .await
+    })
+}

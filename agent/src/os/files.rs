@@ -1,0 +1,122 @@
+//! Files that belong to somebody else, and files that must survive a crash.
+
+use std::{
+    ffi::OsStr,
+    fs::File,
+    io::{self, Read, Write},
+    os::{fd::OwnedFd, unix::fs::PermissionsExt},
+    path::Path,
+};
+
+use anyhow::{Context, Result};
+use rustix::fs::{self as unix, AtFlags, Mode, OFlags};
+
+/// Writes a file so that after a crash either the old or the new content is there, readable by the owner only.
+pub fn write_atomically(path: &Path, content: &[u8]) -> Result<()> {
+    let dir = path.parent().context("a file needs a directory")?;
+    let write = || -> io::Result<()> {
+        let mut file = tempfile::Builder::new()
+            .prefix(".new-")
+            .permissions(std::fs::Permissions::from_mode(0o600))
+            .tempfile_in(dir)?;
+        file.write_all(content)?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        File::open(dir)?.sync_all()
+    };
+    write().with_context(|| format!("write {}", path.display()))
+}
+
+/// Reads at most `limit` bytes of a regular file; never follows a link in its last part, never waits on a FIFO.
+pub fn read_bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let file = File::from(unix::open(path, flags, Mode::empty())?);
+    read_regular(file, limit)
+}
+
+fn read_regular(file: File, limit: u64) -> io::Result<Vec<u8>> {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    if metadata.len() > limit {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("larger than {limit} bytes")));
+    }
+    let mut content = Vec::new();
+    file.take(limit).read_to_end(&mut content)?;
+    Ok(content)
+}
+
+/// A directory that is held open, so that no later rename or link can lead elsewhere.
+pub struct Dir(OwnedFd);
+
+impl Dir {
+    /// Opens a directory whose path has been resolved.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
+        Ok(Self(unix::open(path, flags, Mode::empty())?))
+    }
+
+    /// Reads a small regular file in it, no link.
+    pub fn read(&self, name: &OsStr, limit: u64) -> io::Result<Vec<u8>> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        read_regular(File::from(unix::openat(&self.0, name, flags, Mode::empty())?), limit)
+    }
+
+    /// Creates a file with its content in one step; fails with `AlreadyExists` where the name is taken, even by a link.
+    pub fn create_whole(&self, name: &str, content: &[u8]) -> io::Result<()> {
+        let unfinished = format!(".{}-{}", name.trim_start_matches('.'), uuid::Uuid::new_v4().simple());
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut file = File::from(unix::openat(&self.0, unfinished.as_str(), flags, Mode::from_raw_mode(0o644))?);
+        let written = file
+            .write_all(content)
+            .and_then(|()| file.sync_all())
+            .and_then(|()| Ok(unix::linkat(&self.0, unfinished.as_str(), &self.0, name, AtFlags::empty())?));
+        let removed = unix::unlinkat(&self.0, unfinished.as_str(), AtFlags::empty());
+        written.and(removed.map_err(io::Error::from))
+    }
+
+    /// Removes a file in it.
+    pub fn remove(&self, name: &str) -> io::Result<()> {
+        Ok(unix::unlinkat(&self.0, name, AtFlags::empty())?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_is_never_followed_nor_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let victim = dir.path().join("victim");
+        std::fs::write(&victim, "kept").unwrap();
+        std::os::unix::fs::symlink(&victim, dir.path().join("claim")).unwrap();
+        let open = Dir::open(dir.path()).unwrap();
+        assert_eq!(open.create_whole("claim", b"new").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert!(open.read(OsStr::new("claim"), 100).is_err());
+        assert_eq!(std::fs::read_to_string(&victim).unwrap(), "kept");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "nothing unfinished is left");
+    }
+
+    #[test]
+    fn a_fifo_and_a_large_file_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let fifo = dir.path().join("fifo");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(read_bounded(&fifo, 10).is_err());
+        let large = dir.path().join("large");
+        std::fs::write(&large, [0; 11]).unwrap();
+        assert_eq!(read_bounded(&large, 10).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+    }
+
+    #[test]
+    fn an_atomic_write_replaces_the_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("memory");
+        write_atomically(&path, b"a long first content").unwrap();
+        write_atomically(&path, b"second").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"second");
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}

@@ -1,0 +1,9 @@
+//! What the agent asks of Linux: processes, sockets, users, systemd, files. No rules of the grid.
+
+pub mod clock;
+pub mod files;
+pub mod process;
+pub mod sockets;
+pub mod sweep;
+pub mod systemd;
+pub mod users;

@@ -1,0 +1,28 @@
+//! `tomcat-grid-agent run`: puts the parts together.
+
+use anyhow::Result;
+
+use crate::{
+    config::Settings,
+    identity,
+    link::keeper::{self, Routes},
+    state_dir::StateDir,
+    supervisor,
+};
+
+/// Runs the agent until `shutdown` completes. An error means that it cannot run at all.
+pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Result<()> {
+    tokio::pin!(shutdown);
+    let mut routes = Routes::of(&settings)?;
+    let state = StateDir::open(&settings.state)?;
+    let key = identity::load_or_make_key(&state)?;
+    let Some(membership) = keeper::join(&settings, &state, &key, &mut routes, &mut shutdown).await? else {
+        return Ok(());
+    };
+    let links =
+        supervisor::spawn(settings, state.path().to_path_buf(), membership.grid, membership.grid_name.clone()).await;
+    // Without systemd there is nobody to be told.
+    let _nobody = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
+    keeper::keep(&state, membership, &key, links, &mut routes, &mut shutdown).await;
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! The latest status of every instance, and what of it has still to be told: the one thing that link and supervisor
+//! share.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use protocol::{
+    link::{FromAgent, Outcome},
+    report::{InstanceReport, MachineFacts, digest},
+};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use crate::instance::task::News;
+
+/// How many outcomes may wait for a link. The oldest is dropped: who still wants it asks again by its id.
+const OUTCOMES: usize = 1024;
+
+/// The board.
+#[derive(Default)]
+pub struct Board {
+    // Held for moments only, never across an await.
+    inner: Mutex<Inner>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct Inner {
+    instances: BTreeMap<String, News>,
+    facts: MachineFacts,
+    changed: BTreeSet<String>,
+    gone: BTreeSet<String>,
+    facts_changed: bool,
+    outcomes: VecDeque<(Uuid, Outcome)>,
+}
+
+impl Board {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Nothing in here can be left half done by a panic.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts up the status of an instance.
+    pub fn put(&self, news: News) {
+        let mut inner = self.lock();
+        let base = news.report.base.clone();
+        inner.gone.remove(&base);
+        inner.changed.insert(base.clone());
+        inner.instances.insert(base, news);
+        drop(inner);
+        self.changed.notify_one();
+    }
+
+    /// Takes down an instance that is no longer on the machine.
+    pub fn remove(&self, base: &str) {
+        let mut inner = self.lock();
+        if inner.instances.remove(base).is_some() {
+            inner.changed.remove(base);
+            inner.gone.insert(base.to_owned());
+            drop(inner);
+            self.changed.notify_one();
+        }
+    }
+
+    /// Puts up the facts of the machine.
+    pub fn put_facts(&self, facts: MachineFacts) {
+        let mut inner = self.lock();
+        if inner.facts != facts {
+            inner.facts = facts;
+            inner.facts_changed = true;
+            drop(inner);
+            self.changed.notify_one();
+        }
+    }
+
+    /// Puts up what became of an order.
+    pub fn put_outcome(&self, order: Uuid, outcome: Outcome) {
+        let mut inner = self.lock();
+        if inner.outcomes.len() >= OUTCOMES {
+            inner.outcomes.pop_front();
+        }
+        inner.outcomes.push_back((order, outcome));
+        drop(inner);
+        self.changed.notify_one();
+    }
+
+    /// Everything, for a hello; what was still to be told is told by it.
+    pub fn whole(&self) -> (MachineFacts, Vec<InstanceReport>) {
+        let mut inner = self.lock();
+        inner.changed.clear();
+        inner.gone.clear();
+        inner.facts_changed = false;
+        (inner.facts.clone(), inner.instances.values().map(aged).collect())
+    }
+
+    /// A fingerprint of every status.
+    pub fn digest(&self) -> String {
+        digest(self.lock().instances.values().map(|news| &news.report))
+    }
+
+    /// Waits until there is something to tell, and takes it.
+    pub async fn next(&self) -> Vec<FromAgent> {
+        loop {
+            let messages = self.take();
+            if !messages.is_empty() {
+                return messages;
+            }
+            self.changed.notified().await;
+        }
+    }
+
+    fn take(&self) -> Vec<FromAgent> {
+        let mut inner = self.lock();
+        let inner = &mut *inner;
+        let mut messages = Vec::new();
+        if std::mem::take(&mut inner.facts_changed) {
+            messages.push(FromAgent::Facts { facts: Box::new(inner.facts.clone()) });
+        }
+        messages.extend(std::mem::take(&mut inner.gone).into_iter().map(|base| FromAgent::Gone { base }));
+        for base in std::mem::take(&mut inner.changed) {
+            let news = inner.instances.get(&base);
+            messages.extend(news.map(|news| FromAgent::Status { instance: Box::new(aged(news)) }));
+        }
+        // Last, so that whoever reads an outcome has read the state that came with it.
+        let outcomes = inner.outcomes.drain(..);
+        messages.extend(outcomes.map(|(order, outcome)| FromAgent::Outcome { order, outcome }));
+        messages
+    }
+}
+
+/// The status with the age that it has now.
+fn aged(news: &News) -> InstanceReport {
+    let age = news.since.age(news.same_boot);
+    InstanceReport { age_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX), ..news.report.clone() }
+}

@@ -1,0 +1,149 @@
+//! Starts an instance: detached, in its own session, as its own user, its output to `logs/catalina.out`.
+//!
+//! The agent does not start Tomcat itself: it starts its own program again with the command `launch`
+//! (see [`crate::launch`]), which becomes the instance's user before it opens anything in the base.
+
+use std::{
+    collections::BTreeMap,
+    io::Write,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, anyhow, bail};
+use serde::{Deserialize, Serialize};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    process::{Child, Command},
+};
+
+use crate::os::{process::ProcessKey, systemd};
+
+/// How long it may take until the instance's program is executed.
+const LAUNCH_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Everything that the launcher needs to know; it is passed as JSON on its standard input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Launch {
+    /// The program, absolute.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+    /// Its whole environment.
+    pub environment: BTreeMap<String, String>,
+    /// The user it runs as.
+    pub user: String,
+    /// Its working directory.
+    pub directory: PathBuf,
+    /// The file that its output is appended to.
+    pub output: PathBuf,
+}
+
+impl Launch {
+    /// How to run a base with the programs of a home.
+    pub fn of(base: &Path, home: &Path, user: &crate::os::users::Account, extra: &BTreeMap<String, String>) -> Self {
+        let mut environment = BTreeMap::from([
+            ("PATH".to_owned(), "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()),
+            ("HOME".to_owned(), user.home.clone()),
+            ("USER".to_owned(), user.name.clone()),
+            ("LOGNAME".to_owned(), user.name.clone()),
+            ("LANG".to_owned(), std::env::var("LANG").unwrap_or_else(|_| "C.UTF-8".to_owned())),
+        ]);
+        environment.extend(extra.iter().map(|(name, value)| (name.clone(), value.clone())));
+        environment.insert("CATALINA_HOME".to_owned(), home.display().to_string());
+        environment.insert("CATALINA_BASE".to_owned(), base.display().to_string());
+        Self {
+            program: super::installation::script(home),
+            arguments: vec!["run".to_owned()],
+            environment,
+            user: user.name.clone(),
+            directory: base.to_path_buf(),
+            output: base.join("logs/catalina.out"),
+        }
+    }
+}
+
+/// What has been started.
+pub struct Started {
+    /// The process, which is or will be the instance.
+    pub key: ProcessKey,
+    /// The process as a child of the agent, if it is one: only a parent learns the exit code.
+    pub child: Option<Child>,
+}
+
+/// Starts it as a child of the agent. It outlives the agent.
+pub async fn as_child(launch: &Launch) -> Result<Started> {
+    let mut child = Command::new(own_program()?)
+        .arg("launch")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .env_clear()
+        .kill_on_drop(false)
+        .spawn()
+        .context("run the launcher")?;
+    let pid = child.id().context("the launcher has ended at once")?;
+    let key = ProcessKey::of(pid).context("the launcher has vanished at once")?;
+    let mut stdin = child.stdin.take().context("the launcher has no input")?;
+    let mut stderr = child.stderr.take().context("the launcher has no output")?;
+    let handshake = async {
+        stdin.write_all(&serde_json::to_vec(launch)?).await?;
+        drop(stdin);
+        // Its error output ends when the launcher has become the instance, or says why it could not.
+        let mut complaint = String::new();
+        stderr.read_to_string(&mut complaint).await?;
+        Ok::<_, anyhow::Error>(complaint)
+    };
+    let complaint = tokio::time::timeout(LAUNCH_TIMEOUT, handshake).await.map_err(|_| {
+        let _gone = child.start_kill();
+        anyhow!("the launcher was not done in {} s", LAUNCH_TIMEOUT.as_secs())
+    })??;
+    if !complaint.trim().is_empty() {
+        child.wait().await?;
+        bail!("{}", complaint.trim());
+    }
+    Ok(Started { key, child: Some(child) })
+}
+
+/// Starts it as a transient unit of systemd, outside of the agent's own cgroup.
+pub async fn as_transient_unit(launch: &Launch, unit: &str, state_dir: &Path) -> Result<Started> {
+    let mut order = tempfile::NamedTempFile::new_in(state_dir).context("write the launcher's order")?;
+    order.write_all(&serde_json::to_vec(launch)?)?;
+    systemd::reset_failed(unit).await;
+    systemd::run_transient(unit, &own_program()?, &["launch".to_owned()], order.path()).await?;
+    let main = systemd::show(unit, &["MainPID", "Result"]).await?;
+    let pid = main.get("MainPID").and_then(|pid| pid.parse().ok()).filter(|&pid| pid != 0);
+    let key = pid.and_then(ProcessKey::of).ok_or_else(|| {
+        anyhow!("the unit {unit} ended at once ({}): see `journalctl -u {unit}`", main.get("Result").map_or("", |r| r))
+    })?;
+    wait_until_executed(key).await?;
+    Ok(Started { key, child: None })
+}
+
+/// Waits until the launcher has read its order and become the instance.
+async fn wait_until_executed(key: ProcessKey) -> Result<()> {
+    let is_launcher = || {
+        key.is_alive()
+            && crate::os::process::command_line(key.pid)
+                .is_some_and(|arguments| arguments.get(1).is_some_and(|word| word == "launch"))
+    };
+    let executed = async {
+        while is_launcher() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(LAUNCH_TIMEOUT, executed)
+        .await
+        .with_context(|| format!("the launcher was not done in {} s", LAUNCH_TIMEOUT.as_secs()))
+}
+
+fn own_program() -> Result<PathBuf> {
+    // The link stays right when the file has been replaced by an upgrade.
+    let link = PathBuf::from(format!("/proc/{}/exe", std::process::id()));
+    std::env::var_os("TOMCAT_GRID_AGENT_LAUNCHER")
+        .map(PathBuf::from)
+        .or_else(|| std::env::current_exe().ok().filter(|path| path.is_file()))
+        .or(Some(link))
+        .context("find the agent's own program")
+}
