@@ -1,1 +1,63 @@
-fn main() {}
+//! `tomcat-grid`: the manager of a grid, and its command line.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use manager::{
+    cli::{
+        self,
+        args::{Cli, Command},
+    },
+    config::{Flags, Settings},
+    serve,
+};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // Only fails when a provider is set already.
+    let _set_already = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    match cli.command {
+        Command::Serve(flags) => {
+            tracing_subscriber::fmt()
+                .with_env_filter(EnvFilter::try_from_env("TOMCAT_GRID_LOG").unwrap_or_else(|_| EnvFilter::new("info")))
+                .with_writer(std::io::stderr)
+                .with_target(false)
+                .init();
+            match serve(*flags) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    tracing::error!("{error:#}");
+                    ExitCode::FAILURE
+                }
+            }
+        }
+        _ => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            match runtime {
+                Ok(runtime) => runtime.block_on(cli::run(cli)),
+                Err(_) => ExitCode::FAILURE,
+            }
+        }
+    }
+}
+
+fn serve(flags: Flags) -> Result<()> {
+    #[cfg(feature = "failpoints")]
+    let _faults = fail::FailScenario::setup();
+    let settings = Settings::resolve(flags)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        serve::run(settings, async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        })
+        .await
+    })
+}

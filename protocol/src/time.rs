@@ -9,6 +9,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct Timestamp(i64);
 
 impl Timestamp {
+    /// The Unix epoch.
+    pub const EPOCH: Timestamp = Timestamp(0);
+
     /// The present, by the system's clock.
     pub fn now() -> Self {
         Self(jiff::Timestamp::now().as_millisecond())

@@ -2,8 +2,8 @@
 
 pub mod endpoint;
 pub mod exit;
-mod following;
+pub mod following;
 pub mod memory;
-mod orders;
+pub mod orders;
 pub mod rules;
 pub mod task;

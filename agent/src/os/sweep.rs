@@ -92,12 +92,13 @@ mod tests {
             .stdin(std::process::Stdio::piped())
             .spawn()
             .unwrap();
+        let pid = child.id();
         let mut seen = Vec::new();
         let mut look_until = |sweep: &mut Sweep, word: &str| {
             let started = std::time::Instant::now();
             while started.elapsed() < std::time::Duration::from_secs(5) {
-                sweep.look(|pid, arguments| {
-                    if pid == child.id() {
+                sweep.look(|found, arguments| {
+                    if found == pid {
                         seen.push(arguments[0].clone());
                     }
                 });

@@ -1,0 +1,321 @@
+//! How agents come into the grid and onto their link: joining, greeting, reporting, renewing.
+
+use protocol::{
+    PROTOCOL, PROTOCOL_OLDEST,
+    join::{JoinRequest, JoinResponse, Refusal, RefusalCode},
+    limits::{MAX_INSTANCES, clip},
+    link::{Hello, Welcome},
+    name::MachineName,
+    report::{InstanceReport, MachineFacts},
+    time::Timestamp,
+    token::JoinToken,
+};
+use rand::RngCore;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::{App, AppError};
+use crate::{
+    grid::{
+        event::{Draft, Kind},
+        fleet::{ConnectionNumber, Named},
+    },
+    pki::authority::AgentKey,
+    store::{
+        StoreError,
+        machines::{Hash, Join, Joined, Registration},
+    },
+};
+
+/// Why an agent is not served.
+#[derive(Debug)]
+pub enum Turned {
+    /// It is turned away.
+    Away(Refusal),
+    /// The manager is not able to now.
+    Unable(AppError),
+}
+
+impl From<StoreError> for Turned {
+    fn from(error: StoreError) -> Self {
+        Turned::Unable(error.into())
+    }
+}
+
+fn away<T>(code: RefusalCode, message: impl Into<String>) -> std::result::Result<T, Turned> {
+    Err(Turned::Away(Refusal::new(code, message)))
+}
+
+/// SHA-256 of a secret.
+pub fn hash_of(secret: &[u8]) -> Hash {
+    Sha256::digest(secret).into()
+}
+
+impl App {
+    /// Joins a machine. The same token with the same key gets the same answer again.
+    pub async fn join(&self, request: JoinRequest) -> std::result::Result<JoinResponse, Turned> {
+        let token: JoinToken = match request.token.parse() {
+            Ok(token) => token,
+            Err(error) => return away(RefusalCode::TokenUnknown, error.to_string()),
+        };
+        if token.grid != self.meta.grid {
+            return away(RefusalCode::OtherGrid, "this join token is for another grid");
+        }
+        let key = match AgentKey::from_request(&request.csr) {
+            Ok(key) => key,
+            Err(error) => return away(RefusalCode::BadRequest, format!("{error:#}")),
+        };
+        let mut facts = request.facts;
+        facts.clip();
+        let join = Join { token: token.hash(), key: key.hash(), machine: request.machine, facts, at: Timestamp::now() };
+        fail::fail_point!("join_received", |_| std::process::abort());
+        let draft = Draft::new(Kind::MachineJoined).machine(&join.machine);
+        let joined = self
+            .journal
+            .record_with(draft, async |event| match self.journal.noting(self.store.join(&join, |_| event).await)? {
+                Joined::New(machine) => Ok(machine),
+                Joined::Again(machine) => Err(NotNew::Again(Box::new(machine))),
+                Joined::Refused(refusal) => Err(NotNew::Refused(refusal)),
+            })
+            .await;
+        fail::fail_point!("join_committed", |_| std::process::abort());
+        let machine = match joined {
+            Ok(machine) => {
+                tracing::info!(machine = %machine.name, "joined");
+                self.change(|fleet, now| fleet.joined(machine.clone(), now));
+                machine
+            }
+            Err(NotNew::Again(machine)) => *machine,
+            Err(NotNew::Refused(refusal)) => {
+                self.note_refusal(Some(&join.machine), &refusal).await;
+                return Err(Turned::Away(refusal));
+            }
+            Err(NotNew::Store(error)) => return Err(error.into()),
+        };
+        let certificate =
+            self.authority.sign_agent(machine.id, &key).map_err(|error| Turned::Unable(AppError::Internal(error)))?;
+        fail::fail_point!("join_signed", |_| std::process::abort());
+        Ok(JoinResponse {
+            grid: self.meta.grid,
+            grid_name: self.meta.grid_name.clone(),
+            agent: machine.id,
+            machine: machine.name,
+            certificate,
+            authority: self.authority.pem().to_owned(),
+        })
+    }
+
+    /// Finds the agent of a key, before its link is opened.
+    pub async fn admit(&self, key: &Hash) -> std::result::Result<Registration, Turned> {
+        let Some(registration) = self.store.registration(key).await? else {
+            return away(
+                RefusalCode::AgentUnknown,
+                "this grid does not know the agent: its machine was removed. To join again, empty the agent's state \
+                 directory and give it a new join token",
+            );
+        };
+        if registration.revoked {
+            let message = format!(
+                "the agent of `{0}` was revoked. If it may return: `tomcat-grid machines remove {0}`, empty the agent's \
+                 state directory, and give it a new join token",
+                registration.machine
+            );
+            return away(RefusalCode::AgentRevoked, message);
+        }
+        Ok(registration)
+    }
+
+    /// Answers an agent's hello, and puts up what it told.
+    pub async fn greet(
+        &self,
+        agent: &Registration,
+        number: ConnectionNumber,
+        hello: Hello,
+    ) -> std::result::Result<Welcome, Turned> {
+        if hello.grid != self.meta.grid {
+            return away(RefusalCode::OtherGrid, "the agent belongs to another grid");
+        }
+        if hello.protocol_oldest > PROTOCOL || hello.protocol < PROTOCOL_OLDEST {
+            let who = if hello.protocol_oldest > PROTOCOL { "manager" } else { "agent" };
+            let message = format!(
+                "the agent (version {}) speaks protocol {} to {}, this manager (version {}) {PROTOCOL_OLDEST} to {PROTOCOL}: \
+                 upgrade the {who}",
+                clip(&hello.agent_version),
+                hello.protocol_oldest,
+                hello.protocol,
+                env!("CARGO_PKG_VERSION"),
+            );
+            let refusal = Refusal::new(RefusalCode::ProtocolUnsupported, message);
+            self.note_refusal(Some(&agent.machine), &refusal).await;
+            return Err(Turned::Away(refusal));
+        }
+        let shown = hello.link_secret.as_deref().map(|secret| hash_of(secret.as_bytes()));
+        if !shows_a_living_secret(agent, shown) {
+            let message = format!(
+                "this is a copy of the agent of `{}`, which went on elsewhere. On the copied host empty the agent's state \
+                 directory and give it a join token and a --name of its own; if this is the original, `tomcat-grid machines \
+                 remove {0}` and join it again",
+                agent.machine
+            );
+            let refusal = Refusal::new(RefusalCode::AgentCloned, message);
+            self.note_refusal(Some(&agent.machine), &refusal).await;
+            return Err(Turned::Away(refusal));
+        }
+        let mut facts = hello.facts;
+        facts.clip();
+        let instances = self.name_all(agent, hello.instances).await?;
+        let next = new_secret();
+        let version = clip(&hello.agent_version);
+        let greeted = self.store.greet(agent.id, shown, hash_of(next.as_bytes()), &version, &facts).await;
+        self.journal.noting(greeted)?;
+        self.change(|fleet, now| fleet.connected(&agent.machine, number, &version, facts, instances, now));
+        Ok(Welcome {
+            protocol: hello.protocol.min(PROTOCOL),
+            grid: self.meta.grid,
+            grid_name: self.meta.grid_name.clone(),
+            machine: agent.machine.clone(),
+            statement: self.statement.clone(),
+            link_secret: next,
+        })
+    }
+
+    /// An agent tells of instances; `whole` if they are all it has.
+    pub async fn report(
+        &self,
+        agent: &Registration,
+        number: ConnectionNumber,
+        reports: Vec<InstanceReport>,
+        whole: bool,
+    ) -> std::result::Result<(), Turned> {
+        let named = self.name_all(agent, reports).await?;
+        self.change(|fleet, now| {
+            if whole {
+                return fleet.reported(&agent.machine, number, named, now);
+            }
+            named.into_iter().flat_map(|named| fleet.status(&agent.machine, number, named, now)).collect()
+        });
+        Ok(())
+    }
+
+    /// An agent's machine is different.
+    pub fn facts(&self, agent: &Registration, number: ConnectionNumber, mut facts: MachineFacts) {
+        facts.clip();
+        self.change(|fleet, _| fleet.facts(&agent.machine, number, facts));
+    }
+
+    /// Signs a new certificate for an agent that is linked.
+    pub fn renew(&self, agent: &Registration, key: &Hash, request: &str) -> std::result::Result<String, Turned> {
+        let wanted = match AgentKey::from_request(request) {
+            Ok(wanted) => wanted,
+            Err(error) => return away(RefusalCode::BadRequest, format!("{error:#}")),
+        };
+        if wanted.hash() != *key {
+            return away(RefusalCode::BadRequest, "a certificate is renewed for the registered key only");
+        }
+        self.authority.sign_agent(agent.id, &wanted).map_err(|error| Turned::Unable(AppError::Internal(error)))
+    }
+
+    async fn name_all(
+        &self,
+        agent: &Registration,
+        reports: Vec<InstanceReport>,
+    ) -> std::result::Result<Vec<Named>, Turned> {
+        if reports.len() > MAX_INSTANCES {
+            return away(RefusalCode::BadRequest, format!("more than {MAX_INSTANCES} instances"));
+        }
+        let mut named = Vec::with_capacity(reports.len());
+        for report in reports {
+            if let Err(field) = report.check() {
+                return away(RefusalCode::BadRequest, format!("the `{field}` of an instance is out of bounds"));
+            }
+            let declared = report.declared_name.as_ref();
+            let choice = self.store.name_service(agent.id, &agent.machine, &report.base, declared).await?;
+            let note = declared.filter(|declared| **declared != choice.name).map(|declared| {
+                format!("the name `{declared}` that the machine's file gives is another service's; change it there")
+            });
+            let since = Timestamp::now().before(std::time::Duration::from_millis(report.age_ms));
+            self.journal.remember(agent.id, since, &report);
+            named.push(Named { name: choice.name, note, report });
+        }
+        Ok(named)
+    }
+
+    /// Records that an agent was turned away for something that somebody must mend.
+    pub async fn note_refusal(&self, machine: Option<&MachineName>, refusal: &Refusal) {
+        let mut draft = Draft::new(Kind::MachineRefused)
+            .data(serde_json::json!({"code": refusal.code, "message": refusal.message}));
+        draft.machine = machine.cloned();
+        tracing::warn!(
+            machine = machine.map_or("?", MachineName::as_str),
+            "an agent is turned away: {}",
+            refusal.message
+        );
+        self.journal.tell(draft);
+    }
+}
+
+/// Why a wish to join made no new member.
+enum NotNew {
+    Again(Box<crate::grid::fleet::KnownMachine>),
+    Refused(Refusal),
+    Store(StoreError),
+}
+
+impl From<StoreError> for NotNew {
+    fn from(error: StoreError) -> Self {
+        NotNew::Store(error)
+    }
+}
+
+/// Whether an agent shows the secret it holds, or the one it was offered last. Each welcome hands out the next one,
+/// so who shows an older one was copied before. The very first link shows none.
+fn shows_a_living_secret(agent: &Registration, shown: Option<Hash>) -> bool {
+    match (agent.secret, agent.next_secret, shown) {
+        (None, None, _) => true,
+        (secret, next, Some(shown)) => secret == Some(shown) || next == Some(shown),
+        // It was offered its first secret, and ended before it had it on disk.
+        (None, Some(_), None) => true,
+        (Some(_), _, None) => false,
+    }
+}
+
+fn new_secret() -> String {
+    let mut bytes = [0; 32];
+    rand::rng().fill_bytes(&mut bytes);
+    base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, bytes)
+}
+
+/// A random id, for people to read.
+pub fn short_id() -> String {
+    Uuid::new_v4().simple().to_string()[..10].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_living_secret_is_taken() {
+        let (a, b, c) = ([1; 32], [2; 32], [3; 32]);
+        for (secret, next, shown, taken) in [
+            (None, None, None, true),
+            (None, Some(b), None, true),
+            (None, Some(b), Some(b), true),
+            (Some(a), Some(b), Some(a), true),
+            (Some(a), Some(b), Some(b), true),
+            (Some(a), None, Some(a), true),
+            (Some(b), None, Some(a), false),
+            (Some(b), Some(c), Some(a), false),
+            (Some(a), None, None, false),
+        ] {
+            let agent = Registration {
+                id: Uuid::nil(),
+                machine: "web-1".parse().unwrap(),
+                revoked: false,
+                secret,
+                next_secret: next,
+            };
+            assert_eq!(shows_a_living_secret(&agent, shown), taken, "{secret:?} {next:?} {shown:?}");
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! The agents' connections: a bounded mailbox for each, and the orders that wait for their outcome.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use protocol::{
+    join::Refusal,
+    link::{Outcome, ToAgent},
+};
+use tokio::sync::{Notify, oneshot};
+use uuid::Uuid;
+
+use crate::grid::fleet::ConnectionNumber;
+
+/// How many messages may wait for one agent. An agent that takes none for so long is disconnected.
+const MAILBOX: usize = 256;
+
+/// The connections of all agents.
+#[derive(Default)]
+pub struct Links {
+    // Held for moments only, never across an await.
+    inner: Mutex<Inner>,
+    numbers: AtomicU64,
+}
+
+#[derive(Default)]
+struct Inner {
+    mailboxes: HashMap<Uuid, Arc<Mailbox>>,
+    orders: HashMap<Uuid, Waiting>,
+}
+
+struct Waiting {
+    connection: ConnectionNumber,
+    reply: oneshot::Sender<Outcome>,
+}
+
+/// What waits to be sent to one agent. A vector that is empty costs nothing, which a channel does.
+pub struct Mailbox {
+    /// The number of the connection.
+    pub number: ConnectionNumber,
+    state: Mutex<State>,
+    wake: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    messages: VecDeque<ToAgent>,
+    closed: Option<Close>,
+}
+
+/// Why a connection is to be closed from this side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Close {
+    /// The same agent has connected again.
+    Replaced,
+    /// It took no messages.
+    Slow,
+    /// It is turned away.
+    Refused(Refusal),
+    /// The manager ends.
+    Shutdown,
+}
+
+/// What a mailbox holds.
+#[derive(Debug, PartialEq)]
+pub enum Post {
+    /// Messages to send.
+    Messages(VecDeque<ToAgent>),
+    /// The connection is to be closed.
+    Close(Close),
+}
+
+impl Mailbox {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn post(&self, message: ToAgent) -> bool {
+        let mut state = self.lock();
+        if state.closed.is_some() {
+            return false;
+        }
+        if state.messages.len() >= MAILBOX {
+            state.closed = Some(Close::Slow);
+        } else {
+            state.messages.push_back(message);
+        }
+        let posted = state.closed.is_none();
+        drop(state);
+        self.wake.notify_one();
+        posted
+    }
+
+    fn close(&self, why: Close) {
+        self.lock().closed.get_or_insert(why);
+        self.wake.notify_one();
+    }
+
+    /// Waits for something to do.
+    pub async fn next(&self) -> Post {
+        loop {
+            let notified = self.wake.notified();
+            {
+                let mut state = self.lock();
+                if let Some(why) = &state.closed {
+                    return Post::Close(why.clone());
+                }
+                if !state.messages.is_empty() {
+                    return Post::Messages(std::mem::take(&mut state.messages));
+                }
+            }
+            notified.await;
+        }
+    }
+}
+
+impl Links {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens the mailbox of a new connection; an earlier one of the same agent is closed.
+    pub fn open(&self, agent: Uuid) -> Arc<Mailbox> {
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed) + 1;
+        let mailbox = Arc::new(Mailbox { number, state: Mutex::default(), wake: Notify::new() });
+        if let Some(replaced) = self.lock().mailboxes.insert(agent, mailbox.clone()) {
+            replaced.close(Close::Replaced);
+        }
+        mailbox
+    }
+
+    /// Removes the mailbox of a connection that has ended. Who waits for one of its orders is told that nobody knows.
+    pub fn remove(&self, agent: Uuid, number: ConnectionNumber) {
+        let mut inner = self.lock();
+        if inner.mailboxes.get(&agent).is_some_and(|mailbox| mailbox.number == number) {
+            inner.mailboxes.remove(&agent);
+        }
+        inner.orders.retain(|_, waiting| waiting.connection != number);
+    }
+
+    /// Sends a message to an agent; `false` if it is not linked.
+    pub fn send(&self, agent: Uuid, message: ToAgent) -> bool {
+        let mailbox = self.lock().mailboxes.get(&agent).cloned();
+        mailbox.is_some_and(|mailbox| mailbox.post(message))
+    }
+
+    /// Sends an order, whose outcome can be waited for; `None` if the agent is not linked. The receiver fails when
+    /// the connection ends before the outcome is known.
+    pub fn order(&self, agent: Uuid, order: protocol::link::Order) -> Option<oneshot::Receiver<Outcome>> {
+        let (reply, outcome) = oneshot::channel();
+        let mut inner = self.lock();
+        let mailbox = inner.mailboxes.get(&agent)?.clone();
+        inner.orders.insert(order.id, Waiting { connection: mailbox.number, reply });
+        drop(inner);
+        mailbox.post(ToAgent::Order(order)).then_some(outcome)
+    }
+
+    /// Gives up waiting for an order's outcome.
+    pub fn give_up(&self, order: Uuid) {
+        self.lock().orders.remove(&order);
+    }
+
+    /// An agent tells what became of an order; only the connection it was sent on counts.
+    pub fn outcome(&self, number: ConnectionNumber, order: Uuid, outcome: Outcome) {
+        let mut inner = self.lock();
+        if inner.orders.get(&order).is_some_and(|waiting| waiting.connection == number)
+            && let Some(waiting) = inner.orders.remove(&order)
+        {
+            // Whoever waited may have given up.
+            let _gone = waiting.reply.send(outcome);
+        }
+    }
+
+    /// Closes the connection of an agent.
+    pub fn close(&self, agent: Uuid, why: Close) {
+        let mailbox = self.lock().mailboxes.get(&agent).cloned();
+        if let Some(mailbox) = mailbox {
+            mailbox.close(why);
+        }
+    }
+
+    /// Closes every connection.
+    pub fn close_all(&self) {
+        for mailbox in self.lock().mailboxes.values() {
+            mailbox.close(Close::Shutdown);
+        }
+    }
+
+    /// How many agents are linked.
+    pub fn count(&self) -> usize {
+        self.lock().mailboxes.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::{link::Order, state::Action};
+
+    use super::*;
+
+    const AGENT: Uuid = Uuid::from_u128(1);
+
+    fn order(id: u128) -> Order {
+        Order { id: Uuid::from_u128(id), base: "/srv/a".to_owned(), action: Action::Stop, ttl_ms: 1 }
+    }
+
+    fn done() -> Outcome {
+        Outcome::Done { message: String::new() }
+    }
+
+    #[tokio::test]
+    async fn an_order_is_answered_on_its_own_connection_only() {
+        let links = Links::default();
+        let mailbox = links.open(AGENT);
+        let outcome = links.order(AGENT, order(7)).unwrap();
+        assert!(matches!(mailbox.next().await, Post::Messages(messages) if messages.len() == 1));
+        links.outcome(mailbox.number + 1, Uuid::from_u128(7), Outcome::Expired {});
+        links.outcome(mailbox.number, Uuid::from_u128(7), done());
+        assert_eq!(outcome.await, Ok(done()));
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_connection_ends_the_waiting() {
+        let links = Links::default();
+        let mailbox = links.open(AGENT);
+        let outcome = links.order(AGENT, order(7)).unwrap();
+        links.remove(AGENT, mailbox.number);
+        assert!(outcome.await.is_err());
+        assert!(links.order(AGENT, order(8)).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_later_connection_replaces_an_earlier_one() {
+        let links = Links::default();
+        let first = links.open(AGENT);
+        let second = links.open(AGENT);
+        assert_eq!(first.next().await, Post::Close(Close::Replaced));
+        links.remove(AGENT, first.number);
+        assert!(links.send(AGENT, ToAgent::Report {}));
+        assert!(matches!(second.next().await, Post::Messages(_)));
+    }
+
+    #[tokio::test]
+    async fn an_agent_that_takes_nothing_is_disconnected() {
+        let links = Links::default();
+        let mailbox = links.open(AGENT);
+        for _ in 0..MAILBOX {
+            assert!(links.send(AGENT, ToAgent::Report {}));
+        }
+        assert!(!links.send(AGENT, ToAgent::Report {}));
+        assert_eq!(mailbox.next().await, Post::Close(Close::Slow));
+    }
+}

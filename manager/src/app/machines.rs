@@ -1,0 +1,52 @@
+//! Who leaves the grid: removing machines, revoking agents.
+
+use protocol::{
+    join::{Refusal, RefusalCode},
+    name::MachineName,
+    time::Timestamp,
+};
+
+use super::{App, AppError, Result, links::Close};
+use crate::grid::{
+    access::{Caller, Permission},
+    event::{Draft, Kind},
+};
+
+impl App {
+    /// Revokes a machine's agent: its link ends at once, and its key is never taken again.
+    pub async fn revoke_machine(&self, caller: &Caller, name: &MachineName) -> Result<()> {
+        caller.may(Permission::ManageMachines)?;
+        self.fleet().machine(name)?;
+        let now = Timestamp::now();
+        let draft = Draft::new(Kind::MachineRevoked).machine(name).actor(&caller.name);
+        let agent = self
+            .journal
+            .record_with(draft, async |event| self.journal.noting(self.store.revoke_machine(name, now, &event).await))
+            .await?;
+        self.change(|fleet, now| fleet.revoked(name, now));
+        let message = format!("the agent of `{name}` was revoked by {}", caller.name);
+        self.links.close(agent, Close::Refused(Refusal::new(RefusalCode::AgentRevoked, message)));
+        Ok(())
+    }
+
+    /// Removes a machine, with the names of its services. One whose agent is linked is removed only by `force`.
+    pub async fn remove_machine(&self, caller: &Caller, name: &MachineName, force: bool) -> Result<()> {
+        caller.may(Permission::ManageMachines)?;
+        let machine = self.fleet().machine(name)?;
+        if machine.connected && !force {
+            return Err(AppError::Conflict(format!(
+                "the agent of `{name}` is linked, with {} instances: stop it first, or remove the machine with --force",
+                machine.instances
+            )));
+        }
+        let draft = Draft::new(Kind::MachineRemoved).machine(name).actor(&caller.name);
+        let agent = self
+            .journal
+            .record_with(draft, async |event| self.journal.noting(self.store.remove_machine(name, &event).await))
+            .await?;
+        self.change(|fleet, _| fleet.removed(name));
+        let message = format!("the machine `{name}` was removed from the grid by {}", caller.name);
+        self.links.close(agent, Close::Refused(Refusal::new(RefusalCode::AgentUnknown, message)));
+        Ok(())
+    }
+}

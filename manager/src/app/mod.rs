@@ -1,0 +1,129 @@
+//! The use cases: what can be done with a grid, whoever asks and however. Knows neither HTTP nor terminals.
+
+pub mod joining;
+pub mod journal;
+pub mod links;
+pub mod login;
+pub mod machines;
+pub mod status;
+pub mod tokens;
+pub mod trigger;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use protocol::{statement::Statement, time::Timestamp};
+
+use self::{journal::Journal, links::Links};
+use crate::{
+    grid::{
+        access::NotAllowed,
+        event::{Change, Draft},
+        fleet::Fleet,
+        target::NoSuchTarget,
+    },
+    pki::authority::Authority,
+    store::{Store, StoreError, meta::Meta},
+};
+
+/// A running manager, as every use case needs it.
+pub struct App {
+    /// The databases.
+    pub store: Store,
+    /// What the grid and this manager are.
+    pub meta: Meta,
+    /// The name of the manager's host.
+    pub host: String,
+    /// The certificate authority.
+    pub authority: Authority,
+    /// Why this manager may be obeyed.
+    pub statement: Statement,
+    /// The events.
+    pub journal: Arc<Journal>,
+    /// The agents' connections.
+    pub links: Links,
+    // Held for moments only, never across an await.
+    fleet: Mutex<Fleet>,
+    logins: tokio::sync::Semaphore,
+}
+
+/// Why something was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The caller may not.
+    #[error(transparent)]
+    NotAllowed(#[from] NotAllowed),
+    /// What it is about is not there.
+    #[error(transparent)]
+    NoSuchTarget(#[from] NoSuchTarget),
+    /// What was given cannot be used.
+    #[error("{0}")]
+    Invalid(String),
+    /// Something is in the way.
+    #[error("{0}")]
+    Conflict(String),
+    /// The disk is full.
+    #[error("the manager's disk is full: nothing was changed; what is shown is still right")]
+    DiskFull,
+    /// Something else, which is not the caller's business.
+    #[error(transparent)]
+    Internal(anyhow::Error),
+}
+
+impl From<StoreError> for AppError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound => {
+                AppError::NoSuchTarget(NoSuchTarget { what: "such thing", name: String::new(), hint: String::new() })
+            }
+            StoreError::Conflict(what) => AppError::Conflict(what),
+            StoreError::DiskFull => AppError::DiskFull,
+            StoreError::Other(error) => AppError::Internal(error),
+        }
+    }
+}
+
+/// What a use case returns.
+pub type Result<T> = std::result::Result<T, AppError>;
+
+impl App {
+    /// Puts a manager together from what it has stored.
+    pub async fn start(store: Store, meta: Meta, authority: Authority, host: String) -> anyhow::Result<Arc<Self>> {
+        let statement = authority.state_primary(meta.grid, meta.epoch, meta.manager)?;
+        let journal = Journal::start(store.clone(), meta.epoch).await?;
+        let mut fleet = Fleet::default();
+        status::restore(&store, &mut fleet).await?;
+        let app = Arc::new(Self {
+            store,
+            meta,
+            host,
+            authority,
+            statement,
+            journal,
+            links: Links::default(),
+            fleet: Mutex::new(fleet),
+            logins: tokio::sync::Semaphore::new(2),
+        });
+        let started = Draft::new(crate::grid::event::Kind::ManagerStarted)
+            .data(serde_json::json!({"version": env!("CARGO_PKG_VERSION"), "host": app.host}));
+        // A full disk must not keep the manager from starting.
+        if let Err(error) = app.journal.record(started).await {
+            tracing::error!("cannot record the start: {error}");
+        }
+        Ok(app)
+    }
+
+    /// The fleet. Must not be held across an await.
+    pub fn fleet(&self) -> MutexGuard<'_, Fleet> {
+        // Its methods leave nothing half done that a later hello would not mend.
+        self.fleet.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the fleet and tells what has changed. Both happen under one lock, so that events come in the order of
+    /// the changes they tell of.
+    pub fn change(&self, change: impl FnOnce(&mut Fleet, Timestamp) -> Vec<Change>) {
+        let mut fleet = self.fleet();
+        for change in change(&mut fleet, Timestamp::now()) {
+            self.journal.tell(change.into());
+        }
+    }
+}

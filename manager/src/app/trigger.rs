@@ -1,0 +1,164 @@
+//! Triggers: deliver a signal to services, and say what became of it on each.
+
+use std::time::Duration;
+
+use protocol::{
+    link::{Order, Outcome},
+    name::ServiceName,
+    state::{Action, State},
+};
+use uuid::Uuid;
+
+use super::{App, Result};
+use crate::grid::{
+    access::{Caller, Permission},
+    event::{Draft, Kind},
+    fleet::Destination,
+    target::Target,
+    view::{ServiceType, TriggerOutcome, TriggerResult},
+};
+
+/// How long an order is worth carrying out.
+const WORTH: Duration = Duration::from_secs(10);
+
+/// How long an agent may take to say what became of an order: as long as it may take to start a program.
+const OUTCOME: Duration = Duration::from_secs(40);
+
+impl App {
+    /// Triggers every service of the targets, all at once.
+    pub async fn trigger(
+        &self,
+        caller: &Caller,
+        action: Action,
+        targets: &[Target],
+        dry_run: bool,
+    ) -> Result<Vec<TriggerResult>> {
+        caller.may(Permission::Trigger)?;
+        let plan: Vec<(ServiceName, Option<Destination>)> = {
+            let fleet = self.fleet();
+            let services = fleet.services(targets)?;
+            let destination = |name: &ServiceName| fleet.destination(name);
+            services
+                .iter()
+                .map(|service| {
+                    let instance = service.r#type == ServiceType::Instance;
+                    (service.name.clone(), instance.then(|| destination(&service.name)).flatten())
+                })
+                .collect()
+        };
+        if dry_run {
+            return Ok(plan.into_iter().map(|(service, destination)| planned(service, destination, action)).collect());
+        }
+        let ordered = plan.into_iter().map(|(service, destination)| self.order(caller, service, destination, action));
+        let mut results = Vec::new();
+        for pending in ordered.collect::<Vec<_>>() {
+            results.push(pending.await);
+        }
+        Ok(results)
+    }
+
+    /// Sends an order at once; the future waits for its outcome and records it.
+    fn order(
+        &self,
+        caller: &Caller,
+        service: ServiceName,
+        destination: Option<Destination>,
+        action: Action,
+    ) -> impl Future<Output = TriggerResult> {
+        let actor = caller.name.clone();
+        let id = Uuid::now_v7();
+        let ttl_ms = u64::try_from(WORTH.as_millis()).unwrap_or(u64::MAX);
+        let sent = destination.as_ref().filter(|destination| destination.state != State::NotAvailable).and_then(
+            |destination| {
+                let order = Order { id, base: destination.base.clone(), action, ttl_ms };
+                self.links.order(destination.agent, order)
+            },
+        );
+        async move {
+            let (outcome, message) = match (&destination, sent) {
+                (None, _) => (TriggerOutcome::Refused, agents_are_not_triggered(action)),
+                (Some(destination), None) => (TriggerOutcome::NotAvailable, not_available(destination)),
+                (Some(_), Some(outcome)) => match tokio::time::timeout(OUTCOME, outcome).await {
+                    Ok(Ok(outcome)) => told(outcome),
+                    Ok(Err(_)) => (
+                        TriggerOutcome::Unknown,
+                        "the link to the agent ended before it answered; `status` shows what became of it".to_owned(),
+                    ),
+                    Err(_) => {
+                        self.links.give_up(id);
+                        let message = format!(
+                            "the agent did not answer in {} s; `status` shows what became of it",
+                            OUTCOME.as_secs()
+                        );
+                        (TriggerOutcome::Unknown, message)
+                    }
+                },
+            };
+            let result = TriggerResult { service, outcome, message };
+            self.record_trigger(&actor, action, &result, destination.as_ref()).await;
+            result
+        }
+    }
+
+    async fn record_trigger(
+        &self,
+        actor: &str,
+        action: Action,
+        result: &TriggerResult,
+        destination: Option<&Destination>,
+    ) {
+        let mut draft = Draft::new(Kind::Trigger)
+            .service(&result.service)
+            .actor(actor)
+            .data(serde_json::json!({"action": action, "outcome": result.outcome, "message": result.message}));
+        draft.machine = destination.map(|destination| destination.machine.clone());
+        if let Err(error) = self.journal.record(draft).await {
+            // The signal is delivered, and whoever asked is told so; that it is not on record is said here.
+            tracing::error!(service = %result.service, "cannot record the {action} by {actor}: {error}");
+        }
+    }
+}
+
+fn planned(service: ServiceName, destination: Option<Destination>, action: Action) -> TriggerResult {
+    let (outcome, message) = match destination {
+        None => (TriggerOutcome::Refused, agents_are_not_triggered(action)),
+        Some(destination) => match (action, destination.state) {
+            (_, State::NotAvailable) => (TriggerOutcome::NotAvailable, not_available(&destination)),
+            (Action::Start, State::Stopped) => (TriggerOutcome::Planned, "would be started".to_owned()),
+            (Action::Start, state) => (TriggerOutcome::Ignored, format!("it is {state}: a process exists")),
+            (_, State::Stopped) => (TriggerOutcome::Ignored, "it is stopped: there is no process".to_owned()),
+            (Action::Stop, State::Stopping) => {
+                (TriggerOutcome::Ignored, "it is stopping: it was signalled before".to_owned())
+            }
+            (Action::Stop, state) => (TriggerOutcome::Planned, format!("is {state}, would be told to stop")),
+            (Action::Kill, state) => (TriggerOutcome::Planned, format!("is {state}, would be killed")),
+        },
+    };
+    TriggerResult { service, outcome, message }
+}
+
+fn told(outcome: Outcome) -> (TriggerOutcome, String) {
+    match outcome {
+        Outcome::Done { message } => (TriggerOutcome::Done, message),
+        Outcome::Ignored { message } => (TriggerOutcome::Ignored, message),
+        Outcome::Refused { message } => (TriggerOutcome::Refused, message),
+        Outcome::Failed { message } => (TriggerOutcome::Failed, message),
+        Outcome::Expired {} => {
+            (TriggerOutcome::Failed, "it reached the instance too late, and was not carried out".to_owned())
+        }
+        Outcome::Unknown { message } => (TriggerOutcome::Unknown, message),
+    }
+}
+
+fn not_available(destination: &Destination) -> String {
+    format!("the agent of {} is not linked: nothing was sent", destination.machine)
+}
+
+fn agents_are_not_triggered(action: Action) -> String {
+    let verb = match action {
+        Action::Start => "start",
+        Action::Stop => "stop",
+        Action::Kill => "kill",
+    };
+    format!("this version does not {verb} agents: on the host, `systemctl {verb} tomcat-grid-agent`")
+}

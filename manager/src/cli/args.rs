@@ -1,0 +1,259 @@
+//! What can be written on the command line.
+
+use std::{path::PathBuf, str::FromStr, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::{config, grid::access::Role};
+
+/// Run a fleet of Apache Tomcat instances from one place.
+#[derive(Debug, Parser)]
+#[command(name = "tomcat-grid", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "\
+TARGET is a service, @MACHINE (all its instances), #TAG, all (all instances) or agents.
+
+Exit codes: 0 done or ignored, 1 failed, 2 usage, 3 partly failed, 5 --timeout is up, 6 agent not available,
+7 not allowed, 8 conflict, 9 no such target, 11 manager cannot be reached, 14 ignored (with --detailed-exitcode)";
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Where the manager is: unix:///path/manager.sock or https://host:8443 [default: the socket of the default data
+    /// directory]
+    #[arg(long, env = "TOMCAT_GRID_ADDR", global = true, value_name = "ADDR")]
+    pub addr: Option<String>,
+    /// Certificate authority of the manager (PEM) [default: those of the system]
+    #[arg(long, env = "TOMCAT_GRID_CACERT", global = true, value_name = "FILE")]
+    pub cacert: Option<PathBuf>,
+    /// How to write the answer
+    #[arg(short, long, global = true, value_enum, default_value_t)]
+    pub output: Format,
+    /// Give up waiting for the answer after this time, such as 30s; exit code 5
+    #[arg(long, global = true, value_name = "TIME")]
+    pub timeout: Option<Span>,
+    /// Exit with 14, not 0, when nothing was to do
+    #[arg(long, global = true)]
+    pub detailed_exitcode: bool,
+}
+
+/// How an answer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Table,
+    /// For programs: one document, or one line per event
+    Json,
+    /// Names only
+    Name,
+}
+
+/// A time, written like `90s`, `5m` or `24h`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span(pub Duration);
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is no time: write one like 90s, 5m or 24h");
+        // Days have no fixed length for a calendar, but they do for a token.
+        let hours =
+            text.trim().strip_suffix('d').and_then(|days| days.parse::<u64>().ok()).map(|days| days.saturating_mul(24));
+        if let Some(hours) = hours {
+            return Ok(Self(Duration::from_secs(hours.saturating_mul(3600))));
+        }
+        let span: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
+        Duration::try_from(span).map(Self).map_err(|_| wrong())
+    }
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the manager
+    Serve(Box<config::Flags>),
+    /// Show services and their states
+    Status(StatusArgs),
+    /// Show machines, remove or revoke one
+    Machines(MachinesArgs),
+    /// Start services: deliver the signal and return
+    TriggerStart(TriggerArgs),
+    /// Stop services: deliver the signal and return
+    TriggerStop(TriggerArgs),
+    /// Kill services: deliver the signal and return
+    TriggerKill(TriggerArgs),
+    /// Show what happened
+    Events(EventsArgs),
+    /// Make, list and revoke tokens
+    Token(TokenArgs),
+    /// Show who the manager takes you for
+    Whoami,
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+}
+
+impl Command {
+    /// The command's name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Command::Serve(_) => "serve",
+            Command::Status(_) => "status",
+            Command::Machines(_) => "machines",
+            Command::TriggerStart(_) => "trigger-start",
+            Command::TriggerStop(_) => "trigger-stop",
+            Command::TriggerKill(_) => "trigger-kill",
+            Command::Events(_) => "events",
+            Command::Token(_) => "token",
+            Command::Whoami => "whoami",
+            Command::Completions(_) => "completions",
+        }
+    }
+}
+
+/// `status`
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Services to show [default: all, agents included]
+    #[arg(value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// Stay, and show every change at once
+    #[arg(long)]
+    pub watch: bool,
+    /// Exit with 1 unless all are active (6 if only agents are missing)
+    #[arg(long, conflicts_with = "watch")]
+    pub check: bool,
+}
+
+/// `machines`
+#[derive(Debug, Args)]
+pub struct MachinesArgs {
+    /// What to do [default: list]
+    #[command(subcommand)]
+    pub action: Option<MachinesAction>,
+}
+
+/// What can be done with machines.
+#[derive(Debug, Subcommand)]
+pub enum MachinesAction {
+    /// Show all machines
+    List,
+    /// Remove a machine from the grid, with the names of its services
+    Remove {
+        /// The machine
+        name: String,
+        /// Also one whose agent is linked
+        #[arg(long)]
+        force: bool,
+    },
+    /// Revoke a machine's agent: it is disconnected and never taken again
+    Revoke {
+        /// The machine
+        name: String,
+    },
+}
+
+/// `trigger-start`, `trigger-stop`, `trigger-kill`
+#[derive(Debug, Args)]
+pub struct TriggerArgs {
+    /// Services to trigger
+    #[arg(value_name = "TARGET", required = true)]
+    pub targets: Vec<String>,
+    /// Show only what would be done
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `events`
+#[derive(Debug, Args)]
+pub struct EventsArgs {
+    /// Stay, and show every event at once
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Show events after this one
+    #[arg(long, value_name = "ID")]
+    pub since: Option<String>,
+    /// Show this many at most
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub limit: u32,
+}
+
+/// `token`
+#[derive(Debug, Args)]
+pub struct TokenArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub action: TokenAction,
+}
+
+/// What can be done with tokens.
+#[derive(Debug, Subcommand)]
+pub enum TokenAction {
+    /// Make a token and print it, and nothing else: a join token, or with --api an API token
+    Create {
+        /// How long it lives
+        #[arg(long, default_value = "24h", value_name = "TIME")]
+        ttl: Span,
+        /// How many machines it may join
+        #[arg(long, default_value_t = 1, conflicts_with = "api")]
+        uses: u32,
+        /// The only machine it may join, which may be registered already: a host that was rebuilt
+        #[arg(long, value_name = "NAME", conflicts_with = "api")]
+        machine: Option<String>,
+        /// Make an API token
+        #[arg(long, requires = "role")]
+        api: bool,
+        /// The role of the API token
+        #[arg(long, requires = "api")]
+        role: Option<Role>,
+    },
+    /// Show all tokens, without their secrets
+    List,
+    /// Revoke a token
+    Revoke {
+        /// The token's id
+        id: String,
+    },
+}
+
+/// `completions`
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn times_are_read() {
+        for (text, seconds) in [
+            ("90s", Some(90)),
+            ("24h", Some(86_400)),
+            ("7d", Some(604_800)),
+            ("1h 30m", Some(5400)),
+            ("soon", None),
+            ("-1s", None),
+        ] {
+            assert_eq!(text.parse::<Span>().ok().map(|span| span.0.as_secs()), seconds, "{text}");
+        }
+    }
+}

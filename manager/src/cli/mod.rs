@@ -1,0 +1,71 @@
+//! The command line: asks a manager over its API and shows the answer. One file per command.
+
+pub mod args;
+pub mod client;
+pub mod completions;
+pub mod events;
+pub mod exit;
+pub mod log_file;
+pub mod machines;
+pub mod output;
+pub mod status;
+pub mod token;
+pub mod trigger;
+pub mod watch;
+pub mod whoami;
+
+use std::{process::ExitCode, time::Duration};
+
+use self::{
+    args::{Cli, Command},
+    client::Client,
+    exit::Exit,
+    output::Output,
+};
+
+/// Runs one command.
+pub async fn run(cli: Cli) -> ExitCode {
+    if let Command::Completions(arguments) = &cli.command {
+        return completions::run(arguments);
+    }
+    let mut output = Output::open(cli.global.output, cli.command.name());
+    let limit = cli.global.timeout.map(|timeout| timeout.0).unwrap_or(Duration::MAX);
+    let working = async {
+        let client = Client::new(&cli.global)?;
+        dispatch(&cli, &client, &mut output).await
+    };
+    let result = tokio::time::timeout(limit, working).await;
+    let exit = match result {
+        Ok(Ok(exit)) => exit,
+        Ok(Err(failure)) => {
+            output.error(&failure.message);
+            failure.exit
+        }
+        Err(_) => {
+            output
+                .error(&format!("no answer within the {} s of --timeout; what was begun goes on", limit.as_secs_f64()));
+            Exit::TimedOut
+        }
+    };
+    output.finish(exit);
+    let code = if exit == Exit::Ignored && !cli.global.detailed_exitcode { Exit::Done } else { exit };
+    ExitCode::from(code.code())
+}
+
+async fn dispatch(cli: &Cli, client: &Client, output: &mut Output) -> Result<Exit, exit::Failure> {
+    match &cli.command {
+        Command::Status(arguments) => status::run(client, output, arguments).await,
+        Command::Machines(arguments) => machines::run(client, output, arguments.action.as_ref()).await,
+        Command::TriggerStart(arguments) => {
+            trigger::run(client, output, protocol::state::Action::Start, arguments).await
+        }
+        Command::TriggerStop(arguments) => trigger::run(client, output, protocol::state::Action::Stop, arguments).await,
+        Command::TriggerKill(arguments) => trigger::run(client, output, protocol::state::Action::Kill, arguments).await,
+        Command::Events(arguments) => events::run(client, output, arguments).await,
+        Command::Token(arguments) => token::run(client, output, &arguments.action).await,
+        Command::Whoami => whoami::run(client, output).await,
+        Command::Serve(_) | Command::Completions(_) => {
+            Err(exit::Failure::new(Exit::Usage, "this command is not sent to a manager"))
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What a command shows: data on standard output, the rest on standard error, and both in the execution's log.
+
+use std::io::{self, IsTerminal, Write};
+
+use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
+use protocol::state::State;
+use serde::Serialize;
+
+use super::{args::Format, exit::Exit, log_file::LogFile};
+
+/// Where a command shows things.
+pub struct Output {
+    format: Format,
+    log: LogFile,
+    colour: bool,
+    terminal: bool,
+}
+
+impl Output {
+    /// Opens the output of a command.
+    pub fn open(format: Format, command: &str) -> Self {
+        let terminal = io::stdout().is_terminal();
+        let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        Self { format, log: LogFile::open(command), colour, terminal }
+    }
+
+    /// How answers are written.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Whether somebody looks at the output as it comes.
+    pub fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
+    /// Shows a line of data.
+    pub fn line(&mut self, text: &str) {
+        self.raw(&format!("{text}\n"));
+        self.log.write(text);
+    }
+
+    /// Shows a line of data that must not be in the log.
+    pub fn secret(&mut self, text: &str) {
+        self.raw(&format!("{text}\n"));
+        self.log.write("(a secret)");
+    }
+
+    /// Writes to standard output as it is, and not to the log.
+    pub fn raw(&mut self, text: &str) {
+        let mut stdout = io::stdout().lock();
+        if stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_err() {
+            // Whoever read the output has enough of it.
+            self.log.write("(the output was closed)");
+            std::process::exit(i32::from(Exit::Done.code()));
+        }
+    }
+
+    /// Shows a document as JSON.
+    pub fn json(&mut self, value: &impl Serialize) {
+        let text = serde_json::to_string_pretty(value).unwrap_or_else(|error| format!("null // {error}"));
+        self.line(&text);
+    }
+
+    /// Says something that is not data.
+    pub fn note(&mut self, text: &str) {
+        self.log.write(text);
+        // There is nobody to tell when this fails.
+        let _closed = writeln!(io::stderr(), "{text}");
+    }
+
+    /// Says what went wrong.
+    pub fn error(&mut self, text: &str) {
+        self.note(&format!("tomcat-grid: {text}"));
+    }
+
+    /// Ends the log with the result.
+    pub fn finish(&mut self, exit: Exit) {
+        self.log.finish(exit);
+    }
+
+    /// A table with headings, for people.
+    pub fn table(&self, headings: &[&str]) -> Table {
+        let mut table = Table::new();
+        table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+        if self.colour {
+            table.enforce_styling();
+        } else {
+            table.force_no_tty();
+        }
+        table.set_header(headings.iter().map(|heading| Cell::new(heading).add_attribute(Attribute::Bold)));
+        table
+    }
+}
+
+/// Writes a table without the blanks that end its lines.
+pub fn text_of(table: &Table) -> String {
+    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+/// A state by shape, word and colour, so that none of them is needed.
+pub fn state_cell(state: State) -> Cell {
+    let (mark, colour) = mark(state);
+    Cell::new(format!("{mark} {state}")).fg(colour)
+}
+
+/// The shape and colour of a state.
+pub fn mark(state: State) -> (&'static str, Color) {
+    match state {
+        State::Active => ("●", Color::Green),
+        State::Starting => ("◐", Color::Cyan),
+        State::Stopping => ("◑", Color::Cyan),
+        State::Unresponsive => ("▲", Color::Red),
+        State::Stopped => ("○", Color::Reset),
+        State::NotAvailable => ("?", Color::Magenta),
+    }
+}
+
+/// Control characters of other people's texts would act on the terminal.
+pub fn harmless(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}

@@ -1,0 +1,142 @@
+//! `status`
+
+use comfy_table::{Cell, Color};
+use protocol::{state::State, time::Timestamp};
+
+use super::{
+    args::{Format, StatusArgs},
+    client::Client,
+    exit::{Exit, Failure},
+    output::{Output, harmless, state_cell, text_of},
+    watch,
+};
+use crate::grid::view::{ServiceType, ServiceView, Status};
+
+/// Shows services and their states.
+pub async fn run(client: &Client, output: &mut Output, arguments: &StatusArgs) -> Result<Exit, Failure> {
+    let path = path(&arguments.targets);
+    if arguments.watch {
+        return watch::run(client, output, &path, &arguments.targets).await;
+    }
+    let status: Status = client.get(&path).await?;
+    match output.format() {
+        Format::Json => output.json(&status),
+        Format::Name => status.services.iter().for_each(|service| output.line(service.name.as_str())),
+        Format::Table => {
+            let text = render(output, &status, Timestamp::now());
+            output.line(&text);
+        }
+    }
+    for problem in &status.manager.problems {
+        output.error(problem);
+    }
+    Ok(if arguments.check { check(&status.services) } else { Exit::Done })
+}
+
+/// The API's path for targets.
+fn path(targets: &[String]) -> String {
+    if targets.is_empty() {
+        return "/status".to_owned();
+    }
+    // Of what a target may hold only these have a meaning in a query.
+    let targets = targets.join(",").replace('%', "%25").replace('#', "%23").replace('&', "%26").replace(' ', "%20");
+    format!("/status?targets={targets}")
+}
+
+/// Whether all are active; if not, whether only agents are missing.
+fn check(services: &[ServiceView]) -> Exit {
+    let bad: Vec<State> =
+        services.iter().map(|service| service.state).filter(|state| *state != State::Active).collect();
+    match bad.as_slice() {
+        [] => Exit::Done,
+        bad if bad.iter().all(|state| *state == State::NotAvailable) => Exit::NotAvailable,
+        _ => Exit::Failed,
+    }
+}
+
+/// The status as people read it.
+pub fn render(output: &Output, status: &Status, now: Timestamp) -> String {
+    if status.services.is_empty() {
+        return "No services yet. Make a join token with `tomcat-grid token create`, and start an agent with it."
+            .to_owned();
+    }
+    let mut table = output.table(&["MACHINE", "SERVICE", "TYPE", "STATE", "SINCE", "PORTS", "REMARKS"]);
+    for service in &status.services {
+        let ports: Vec<String> = service.ports.iter().map(u16::to_string).collect();
+        table.add_row(vec![
+            Cell::new(&service.machine),
+            Cell::new(&service.name),
+            Cell::new(service.r#type.as_str()),
+            state_cell(service.state),
+            Cell::new(since(service.since, now)),
+            Cell::new(ports.join(",")),
+            remarks(service),
+        ]);
+    }
+    format!("{}\n\n{}", text_of(&table), summary(&status.services))
+}
+
+/// What is to be said of a service: the last known state, why, and how it ended.
+pub fn remarks(service: &ServiceView) -> Cell {
+    let mut remarks: Vec<String> = Vec::new();
+    remarks.extend(service.last_state.map(|last| format!("last known: {last}")));
+    remarks.extend(service.reason.clone());
+    remarks.extend(service.notes.iter().map(|note| format!("note: {note}")));
+    let crashed = service.state == State::Stopped && service.last_exit.as_ref().is_some_and(|exit| !exit.wanted);
+    let text = if crashed { format!("✗ {}", remarks.join("; ")) } else { remarks.join("; ") };
+    let cell = Cell::new(harmless(&text));
+    if crashed { cell.fg(Color::Red) } else { cell }
+}
+
+/// How many there are of each state, worst first.
+fn summary(services: &[ServiceView]) -> String {
+    let instances: Vec<_> = services.iter().filter(|service| service.r#type == ServiceType::Instance).collect();
+    let order =
+        [State::Unresponsive, State::NotAvailable, State::Stopping, State::Starting, State::Stopped, State::Active];
+    let counts: Vec<String> = order
+        .iter()
+        .map(|state| (state, instances.iter().filter(|service| service.state == *state).count()))
+        .filter(|(_, count)| *count > 0)
+        .map(|(state, count)| format!("{count} {state}"))
+        .collect();
+    let many = if instances.len() == 1 { "instance" } else { "instances" };
+    let agents = services.len() - instances.len();
+    let agents = match agents {
+        0 => String::new(),
+        1 => ", 1 agent".to_owned(),
+        agents => format!(", {agents} agents"),
+    };
+    let counts = if counts.is_empty() { String::new() } else { format!(": {}", counts.join(", ")) };
+    format!("{} {many}{counts}{agents}", instances.len())
+}
+
+/// How long ago, in the largest units that matter.
+pub fn since(then: Timestamp, now: Timestamp) -> String {
+    let seconds = now.since(then).as_secs();
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{}h {:02}m", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{}d {:02}h", seconds / 86_400, seconds % 86_400 / 3600),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_short() {
+        let now = Timestamp::from_millis(1_000_000_000);
+        for (seconds, text) in [(5, "5s"), (65, "1m 05s"), (3700, "1h 01m"), (90_000, "1d 01h")] {
+            assert_eq!(since(now.before(std::time::Duration::from_secs(seconds)), now), text);
+        }
+        assert_eq!(since(now.after(std::time::Duration::from_secs(9)), now), "0s");
+    }
+
+    #[test]
+    fn a_target_is_written_into_a_query() {
+        assert_eq!(path(&[]), "/status");
+        assert_eq!(path(&["#blue".to_owned(), "a@b".to_owned()]), "/status?targets=%23blue,a@b");
+    }
+}

@@ -1,0 +1,105 @@
+//! `token`
+
+use comfy_table::Cell;
+use protocol::time::Timestamp;
+use reqwest::Method;
+
+use super::{
+    args::{Format, TokenAction},
+    client::Client,
+    exit::{Exit, Failure},
+    output::{Output, text_of},
+    status::since,
+};
+use crate::{
+    grid::access::Role,
+    http::api::{TokenRequest, TokenResponse},
+    store::tokens::{Token, TokenType},
+};
+
+/// Makes, lists and revokes tokens.
+pub async fn run(client: &Client, output: &mut Output, action: &TokenAction) -> Result<Exit, Failure> {
+    match action {
+        TokenAction::Create { ttl, uses, machine, api, role } => {
+            let ttl_seconds = ttl.0.as_secs();
+            let request = if *api {
+                TokenRequest::Api { ttl_seconds, role: role.unwrap_or(Role::Viewer) }
+            } else {
+                let machine = machine.as_ref().map(|name| name.parse()).transpose();
+                let machine =
+                    machine.map_err(|error: protocol::name::NameError| Failure::new(Exit::Usage, error.to_string()))?;
+                TokenRequest::Join { ttl_seconds, uses: *uses, machine }
+            };
+            let response: TokenResponse = client.post("/tokens", &request).await?;
+            match output.format() {
+                Format::Json => {
+                    let text = serde_json::to_string_pretty(&response).unwrap_or_default();
+                    output.secret(&text);
+                }
+                Format::Table | Format::Name => output.secret(&response.secret),
+            }
+            Ok(Exit::Done)
+        }
+        TokenAction::List => list(client, output).await,
+        TokenAction::Revoke { id } => {
+            if !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+                return Err(Failure::new(Exit::Usage, format!("`{id}` is no token id: `token list` shows them")));
+            }
+            client.act(Method::DELETE, &format!("/tokens/{id}")).await?;
+            output.line(&format!("the token {id} is revoked"));
+            Ok(Exit::Done)
+        }
+    }
+}
+
+async fn list(client: &Client, output: &mut Output) -> Result<Exit, Failure> {
+    let tokens: Vec<Token> = client.get("/tokens").await?;
+    match output.format() {
+        Format::Json => output.json(&tokens),
+        Format::Name => tokens.iter().for_each(|token| output.line(&token.id)),
+        Format::Table if tokens.is_empty() => output.line("No tokens."),
+        Format::Table => {
+            let now = Timestamp::now();
+            let mut table = output.table(&["ID", "TYPE", "FOR", "USES", "STATE", "MADE BY", "AGE"]);
+            for token in &tokens {
+                let kind = match token.r#type {
+                    TokenType::Join => "join",
+                    TokenType::Api => "api",
+                };
+                let purpose = match (&token.machine, token.role) {
+                    (Some(machine), _) => machine.clone(),
+                    (None, Some(role)) => role.to_string(),
+                    (None, None) => "any machine".to_owned(),
+                };
+                let uses = match (token.uses, token.max_uses) {
+                    (Some(uses), Some(max)) => format!("{uses} of {max}"),
+                    _ => String::new(),
+                };
+                table.add_row(vec![
+                    Cell::new(&token.id),
+                    Cell::new(kind),
+                    Cell::new(purpose),
+                    Cell::new(uses),
+                    Cell::new(state(token, now)),
+                    Cell::new(&token.created_by),
+                    Cell::new(since(token.created_at, now)),
+                ]);
+            }
+            output.line(&text_of(&table));
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn state(token: &Token, now: Timestamp) -> String {
+    if token.revoked_at.is_some() {
+        return "revoked".to_owned();
+    }
+    if token.expires_at <= now {
+        return "expired".to_owned();
+    }
+    if token.max_uses.is_some() && token.uses >= token.max_uses {
+        return "used up".to_owned();
+    }
+    format!("good for {}", since(now, token.expires_at))
+}

@@ -1,0 +1,226 @@
+//! `status --watch`: a snapshot, and from then on every change at once. On a terminal the table is redrawn; in a
+//! pipe each change is a line.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use crossterm::{
+    cursor::{Hide, MoveTo, Show},
+    queue,
+    terminal::{Clear, ClearType},
+};
+use eventsource_stream::Eventsource;
+use futures_util::{Stream, StreamExt};
+use protocol::{name::ServiceName, time::Timestamp};
+
+use super::{
+    args::Format,
+    client::Client,
+    exit::{Exit, Failure},
+    output::{Output, harmless, mark},
+    status::{render, since},
+};
+use crate::grid::{
+    event::{Event, Kind},
+    view::{ServiceView, Status},
+};
+
+/// How often the ages in the table grow.
+const REDRAW: Duration = Duration::from_secs(1);
+
+/// How long the manager may be silent: its streams show that they live more often.
+const SILENCE: Duration = Duration::from_secs(12);
+
+/// How long to wait before a stream that broke is opened again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// What a stream of events tells.
+pub enum Told {
+    /// An event.
+    Event(Box<Event>),
+    /// Everything anew.
+    Reset(Option<Box<Status>>),
+}
+
+/// Watches until it is interrupted.
+pub async fn run(client: &Client, output: &mut Output, path: &str, targets: &[String]) -> Result<Exit, Failure> {
+    let mut status: Status = client.get(path).await?;
+    let redraw = output.is_terminal() && output.format() == Format::Table;
+    let _cursor = redraw.then(|| HiddenCursor::new(output));
+    show_all(output, &status, redraw, None);
+    let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
+    loop {
+        let lost = tokio::select! {
+            _ = &mut interrupted => return Ok(Exit::Done),
+            lost = follow(client, output, path, targets, &mut status, redraw) => lost?,
+        };
+        show_all(output, &status, redraw, Some(&lost));
+        if !redraw {
+            output.error(&format!("the stream of events broke ({lost}); opening it again"));
+        }
+        tokio::select! {
+            _ = &mut interrupted => return Ok(Exit::Done),
+            () = tokio::time::sleep(AGAIN) => {}
+        }
+    }
+}
+
+/// Follows one stream to its end, and says how it ended.
+async fn follow(
+    client: &Client,
+    output: &mut Output,
+    path: &str,
+    targets: &[String],
+    status: &mut Status,
+    redraw: bool,
+) -> Result<String, Failure> {
+    let response = match client.stream("/events", Some(&status.seq)).await {
+        Ok(response) => response,
+        Err(failure) if failure.exit == Exit::Unreachable => return Ok(failure.message),
+        Err(failure) => return Err(failure),
+    };
+    show_all(output, status, redraw, None);
+    let mut stream = std::pin::pin!(events(response));
+    let mut ticks = tokio::time::interval(REDRAW);
+    loop {
+        tokio::select! {
+            told = stream.next() => match told {
+                None => return Ok("the manager closed it".to_owned()),
+                Some(Err(why)) => return Ok(why),
+                Some(Ok(Told::Reset(_))) => {
+                    *status = client.get(path).await?;
+                    show_all(output, status, redraw, None);
+                }
+                Some(Ok(Told::Event(event))) => {
+                    let new = !targets.is_empty() && concerns_membership(&event);
+                    let changed = apply(status, &event);
+                    if new {
+                        // Whether a new service is among the targets is the manager's to say.
+                        *status = client.get(path).await?;
+                    }
+                    if let (Some(service), false) = (changed, redraw) {
+                        show_change(output, &event, service.as_ref());
+                    }
+                    if redraw {
+                        show_all(output, status, true, None);
+                    }
+                }
+            },
+            _ = ticks.tick(), if redraw => show_all(output, status, true, None),
+        }
+    }
+}
+
+/// The events of a stream; an error when it breaks or goes silent.
+pub fn events(response: reqwest::Response) -> impl Stream<Item = Result<Told, String>> {
+    let bytes = response.bytes_stream();
+    // Comments, which show that a stream lives, are bytes but no events: silence is watched below the events.
+    let watched = futures_util::stream::unfold(Box::pin(bytes), |mut bytes| async move {
+        let next = tokio::time::timeout(SILENCE, bytes.next()).await;
+        let chunk = match next {
+            Err(_) => Err(format!("nothing was heard for {} s", SILENCE.as_secs())),
+            Ok(None) => return None,
+            Ok(Some(chunk)) => chunk.map_err(|error| error.to_string()),
+        };
+        Some((chunk, bytes))
+    });
+    watched.eventsource().map(|event| {
+        let event = event.map_err(|error| error.to_string())?;
+        if event.event == "reset" {
+            return Ok(Told::Reset(serde_json::from_str(&event.data).unwrap_or_default()));
+        }
+        serde_json::from_str(&event.data).map(Told::Event).map_err(|error| error.to_string())
+    })
+}
+
+fn concerns_membership(event: &Event) -> bool {
+    matches!(event.draft.kind, Kind::ServiceState | Kind::ServiceGone | Kind::MachineRemoved)
+}
+
+/// Applies an event to a snapshot; returns the service that it is about, if it is shown.
+fn apply(status: &mut Status, event: &Event) -> Option<Option<ServiceView>> {
+    status.seq.clone_from(&event.id);
+    let name = event.draft.service.as_ref()?;
+    match event.draft.kind {
+        Kind::ServiceState => {
+            let view: ServiceView = serde_json::from_value(event.draft.data.clone()).ok()?;
+            match status.services.iter_mut().find(|service| service.name == *name) {
+                Some(service) => *service = view.clone(),
+                None => {
+                    status.services.push(view.clone());
+                    status.services.sort_by(|a, b| {
+                        (&a.machine, a.r#type.as_str(), &a.name).cmp(&(&b.machine, b.r#type.as_str(), &b.name))
+                    });
+                }
+            }
+            Some(Some(view))
+        }
+        Kind::ServiceGone => {
+            let before: BTreeSet<ServiceName> = status.services.iter().map(|service| service.name.clone()).collect();
+            status.services.retain(|service| service.name != *name);
+            before.contains(name).then_some(None)
+        }
+        _ => None,
+    }
+}
+
+fn show_all(output: &mut Output, status: &Status, redraw: bool, lost: Option<&str>) {
+    if !redraw {
+        return;
+    }
+    let now = Timestamp::now();
+    let mut text = format!("{}\n", render(output, status, now));
+    match lost {
+        Some(why) => text.push_str(&format!("\n! NOT LIVE: {}\n", harmless(why))),
+        None => text.push_str(&format!("\n{} · {} · live · Ctrl-C ends\n", status.grid, now)),
+    }
+    let (_, height) = crossterm::terminal::size().unwrap_or((120, 40));
+    let lines: Vec<&str> = text.lines().take(usize::from(height).saturating_sub(1)).collect();
+    let mut screen = Vec::new();
+    // Writing into memory cannot fail.
+    let _ = queue!(screen, MoveTo(0, 0));
+    for line in lines {
+        screen.extend_from_slice(line.as_bytes());
+        let _ = queue!(screen, Clear(ClearType::UntilNewLine));
+        screen.extend_from_slice(b"\r\n");
+    }
+    let _ = queue!(screen, Clear(ClearType::FromCursorDown));
+    output.raw(&String::from_utf8_lossy(&screen));
+}
+
+fn show_change(output: &mut Output, event: &Event, service: Option<&ServiceView>) {
+    match (output.format(), service, &event.draft.service) {
+        (Format::Json, ..) => {
+            let line = serde_json::to_string(event).unwrap_or_default();
+            output.line(&line);
+        }
+        (Format::Name, _, Some(name)) => output.line(name.as_str()),
+        (Format::Table, Some(service), _) => {
+            let reason = service.reason.as_deref().map(|reason| format!("  {}", harmless(reason))).unwrap_or_default();
+            let (mark, _) = mark(service.state);
+            let age = since(service.since, event.at);
+            output.line(&format!("{}  {mark} {:<13} {}  since {age}{reason}", event.at, service.state, service.name));
+        }
+        (Format::Table, None, Some(name)) => output.line(&format!("{}  - gone          {name}", event.at)),
+        _ => {}
+    }
+}
+
+/// Hides the cursor, and shows it again.
+struct HiddenCursor;
+
+impl HiddenCursor {
+    fn new(output: &mut Output) -> Self {
+        let mut screen = Vec::new();
+        // Writing into memory cannot fail.
+        let _ = queue!(screen, Hide, Clear(ClearType::All));
+        output.raw(&String::from_utf8_lossy(&screen));
+        Self
+    }
+}
+
+impl Drop for HiddenCursor {
+    fn drop(&mut self) {
+        // The terminal may be gone.
+        let _ = crossterm::execute!(std::io::stdout(), Show);
+    }
+}

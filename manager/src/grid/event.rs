@@ -1,0 +1,196 @@
+//! What happened: one stream of numbered events for everybody who watches.
+
+use std::{fmt, str::FromStr};
+
+use protocol::{
+    name::{MachineName, ServiceName},
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::view::{MachineView, ServiceView};
+
+/// The id of an event, `EPOCH-SEQ`: sequence numbers are unique within an epoch and only grow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventId {
+    /// The manager's epoch.
+    pub epoch: u64,
+    /// The number.
+    pub seq: u64,
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.epoch, self.seq)
+    }
+}
+
+impl FromStr for EventId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parsed = text.split_once('-').and_then(|(epoch, seq)| Some((epoch.parse().ok()?, seq.parse().ok()?)));
+        let (epoch, seq) = parsed.ok_or_else(|| format!("`{text}` is no event id: one looks like `1-4711`"))?;
+        Ok(Self { epoch, seq })
+    }
+}
+
+/// What kind of thing happened, as a stable word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Kind {
+    /// A service is in another state, or tells something new of itself.
+    #[serde(rename = "service.state")]
+    ServiceState,
+    /// A service is no longer there.
+    #[serde(rename = "service.gone")]
+    ServiceGone,
+    /// A machine joined, linked, was lost, or tells something new of itself.
+    #[serde(rename = "machine.state")]
+    MachineState,
+    /// A machine joined the grid.
+    #[serde(rename = "machine.joined")]
+    MachineJoined,
+    /// A machine was removed from the grid.
+    #[serde(rename = "machine.removed")]
+    MachineRemoved,
+    /// A machine's agent was revoked.
+    #[serde(rename = "machine.revoked")]
+    MachineRevoked,
+    /// An agent was turned away.
+    #[serde(rename = "machine.refused")]
+    MachineRefused,
+    /// A token was made.
+    #[serde(rename = "token.created")]
+    TokenCreated,
+    /// A token was revoked.
+    #[serde(rename = "token.revoked")]
+    TokenRevoked,
+    /// A service was triggered.
+    #[serde(rename = "trigger")]
+    Trigger,
+    /// Somebody logged in.
+    #[serde(rename = "login")]
+    Login,
+    /// Somebody failed to log in.
+    #[serde(rename = "login.failed")]
+    LoginFailed,
+    /// The manager started.
+    #[serde(rename = "manager.started")]
+    ManagerStarted,
+}
+
+/// Something that happened, before it has its number.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Draft {
+    /// What kind.
+    pub kind: Kind,
+    /// The service it is about.
+    #[serde(default)]
+    pub service: Option<ServiceName>,
+    /// The machine it is about.
+    #[serde(default)]
+    pub machine: Option<MachineName>,
+    /// Who did it.
+    #[serde(default)]
+    pub actor: Option<String>,
+    /// The whole of what it is about, never a difference.
+    #[serde(default)]
+    pub data: Value,
+}
+
+impl Draft {
+    /// An event of a kind, about nothing yet.
+    pub fn new(kind: Kind) -> Self {
+        Self { kind, service: None, machine: None, actor: None, data: Value::Null }
+    }
+
+    /// About a machine.
+    pub fn machine(mut self, machine: &MachineName) -> Self {
+        self.machine = Some(machine.clone());
+        self
+    }
+
+    /// About a service.
+    pub fn service(mut self, service: &ServiceName) -> Self {
+        self.service = Some(service.clone());
+        self
+    }
+
+    /// Done by somebody.
+    pub fn actor(mut self, actor: &str) -> Self {
+        self.actor = Some(actor.to_owned());
+        self
+    }
+
+    /// With what it is about.
+    pub fn data(mut self, data: Value) -> Self {
+        self.data = data;
+        self
+    }
+}
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Its id, `EPOCH-SEQ`.
+    pub id: String,
+    /// When.
+    pub at: Timestamp,
+    /// The rest.
+    #[serde(flatten)]
+    pub draft: Draft,
+}
+
+/// A change that the fleet tells of.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// A service is new or different.
+    Service(Box<ServiceView>),
+    /// A service is gone.
+    ServiceGone(ServiceName, MachineName),
+    /// A machine is new or different.
+    Machine(Box<MachineView>),
+}
+
+impl From<Change> for Draft {
+    fn from(change: Change) -> Self {
+        // Views are plain data, so they can always be written.
+        let value = |view: Result<Value, serde_json::Error>| view.unwrap_or(Value::Null);
+        match change {
+            Change::Service(view) => Draft::new(Kind::ServiceState)
+                .machine(&view.machine)
+                .service(&view.name)
+                .data(value(serde_json::to_value(view))),
+            Change::ServiceGone(name, machine) => Draft::new(Kind::ServiceGone).machine(&machine).service(&name),
+            Change::Machine(view) => {
+                Draft::new(Kind::MachineState).machine(&view.name).data(value(serde_json::to_value(view)))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_read_and_written() {
+        let id = EventId { epoch: 1, seq: 4711 };
+        assert_eq!(id.to_string(), "1-4711");
+        assert_eq!("1-4711".parse(), Ok(id));
+        for text in ["", "1", "-", "a-b", "1-", "1-2-3"] {
+            assert!(text.parse::<EventId>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_event_is_one_flat_object() {
+        let draft = Draft::new(Kind::ManagerStarted).actor("me");
+        let event = Event { id: "1-2".to_owned(), at: Timestamp::from_millis(0), draft };
+        let json = serde_json::to_value(&event).unwrap();
+        assert_eq!(json["kind"], "manager.started");
+        assert_eq!(json["id"], "1-2");
+        assert_eq!(serde_json::from_value::<Event>(json).unwrap(), event);
+    }
+}

@@ -1,0 +1,182 @@
+//! What the fleet shows: machines, services, the services of targets, and where an order goes.
+
+use std::collections::BTreeSet;
+
+use protocol::{
+    name::{MachineName, ServiceName},
+    report::ExitReport,
+    state::State,
+    time::Timestamp,
+};
+
+use super::{Destination, Fleet, Instance, Link, Machine, SAME_MOMENT};
+use crate::grid::{
+    target::{NoSuchTarget, Target},
+    view::{ExitView, MachineView, ServiceType, ServiceView},
+};
+
+/// What stands for the base of an agent, which has none.
+const AGENT: &str = "";
+
+impl Fleet {
+    /// Every machine.
+    pub fn machines(&self) -> Vec<MachineView> {
+        self.machines.values().map(Machine::view).collect()
+    }
+
+    /// One machine.
+    pub fn machine(&self, name: &MachineName) -> Result<MachineView, NoSuchTarget> {
+        self.machines.get(name).map(Machine::view).ok_or_else(|| self.no_machine(name))
+    }
+
+    fn no_machine(&self, name: &MachineName) -> NoSuchTarget {
+        NoSuchTarget::new("machine", name.as_str(), self.machines.keys().map(MachineName::as_str))
+    }
+
+    /// The services of targets, each once, by machine and name; without targets all, agents included.
+    pub fn services(&self, targets: &[Target]) -> Result<Vec<ServiceView>, NoSuchTarget> {
+        let mut wanted: BTreeSet<(MachineName, String)> = BTreeSet::new();
+        let agents = self.machines.keys().map(|name| (name.clone(), AGENT.to_owned()));
+        let all = || self.services.values().cloned();
+        for target in targets {
+            match target {
+                Target::All => wanted.extend(all()),
+                Target::Agents => wanted.extend(agents.clone()),
+                Target::Machine(name) if self.machines.contains_key(name) => {
+                    wanted.extend(all().filter(|(machine, _)| machine == name));
+                }
+                Target::Machine(name) => return Err(self.no_machine(name)),
+                Target::Tag(tag) => return Err(NoSuchTarget::new("tag", tag, [].into_iter())),
+                Target::Service(name) => {
+                    wanted.insert(self.locate(name)?);
+                }
+            }
+        }
+        if targets.is_empty() {
+            wanted.extend(all().chain(agents));
+        }
+        let mut views: Vec<ServiceView> = wanted
+            .iter()
+            .filter_map(|(machine, base)| {
+                if base == AGENT {
+                    return self.machines.get(machine).map(Machine::agent_view);
+                }
+                self.instance_view(machine, base)
+            })
+            .collect();
+        views.sort_by(|a, b| (&a.machine, a.r#type.as_str(), &a.name).cmp(&(&b.machine, b.r#type.as_str(), &b.name)));
+        Ok(views)
+    }
+
+    fn locate(&self, name: &ServiceName) -> Result<(MachineName, String), NoSuchTarget> {
+        if let Some(found) = self.services.get(name) {
+            return Ok(found.clone());
+        }
+        if let Some(machine) = self.machines.keys().find(|machine| ServiceName::agent(machine) == *name) {
+            return Ok((machine.clone(), AGENT.to_owned()));
+        }
+        Err(NoSuchTarget::new("service", name.as_str(), self.services.keys().map(ServiceName::as_str)))
+    }
+
+    /// Where an order for an instance goes; `None` for an agent.
+    pub fn destination(&self, name: &ServiceName) -> Option<Destination> {
+        let (machine, base) = self.services.get(name)?;
+        let machine = self.machines.get(machine)?;
+        let instance = machine.instances.get(base)?;
+        let connected = matches!(machine.link, Link::Connected(_));
+        Some(Destination {
+            service: name.clone(),
+            agent: machine.id,
+            machine: machine.name.clone(),
+            base: base.clone(),
+            state: if connected { instance.report.state } else { State::NotAvailable },
+        })
+    }
+}
+
+impl Machine {
+    pub(super) fn view(&self) -> MachineView {
+        let connected = matches!(self.link, Link::Connected(_));
+        MachineView {
+            name: self.name.clone(),
+            connected,
+            agent_version: self.agent_version.clone(),
+            last_heard: self.last_heard.filter(|_| !connected),
+            joined_at: self.joined_at,
+            revoked_at: self.revoked_at,
+            instances: self.instances.len(),
+            facts: self.facts.clone(),
+        }
+    }
+
+    fn why_away(&self) -> Option<&str> {
+        match &self.link {
+            Link::Connected(_) => None,
+            Link::Ended(why) | Link::Lost(why) => Some(why),
+        }
+    }
+
+    pub(super) fn agent_view(&self) -> ServiceView {
+        let state = match self.link {
+            Link::Connected(_) => State::Active,
+            Link::Ended(_) => State::Stopped,
+            Link::Lost(_) => State::NotAvailable,
+        };
+        let revoked = self.revoked_at.map(|_| "it was revoked: `machines remove` lets its name go".to_owned());
+        ServiceView {
+            name: ServiceName::agent(&self.name),
+            machine: self.name.clone(),
+            r#type: ServiceType::Agent,
+            state,
+            last_state: None,
+            reason: revoked.or_else(|| self.why_away().map(str::to_owned)),
+            last_exit: None,
+            since: self.since,
+            pid: None,
+            catalina_base: None,
+            catalina_home: None,
+            ports: Vec::new(),
+            user: (!self.facts.user.is_empty()).then(|| self.facts.user.clone()),
+            unit: None,
+            notes: self.facts.notes.clone(),
+        }
+    }
+
+    pub(super) fn instance_view(&self, instance: &Instance) -> ServiceView {
+        let report = &instance.report;
+        let away = self.why_away();
+        let reason = match away {
+            Some(why) => Some(format!("its agent is away: {why}")),
+            None => report.reason.clone(),
+        };
+        ServiceView {
+            name: instance.name.clone(),
+            machine: self.name.clone(),
+            r#type: ServiceType::Instance,
+            state: if away.is_some() { State::NotAvailable } else { report.state },
+            last_state: away.map(|_| report.state),
+            reason,
+            last_exit: instance.last_exit.clone(),
+            since: if away.is_some() { self.since } else { instance.since },
+            pid: report.pid.filter(|_| away.is_none()),
+            catalina_base: Some(report.base.clone()),
+            catalina_home: report.home.clone(),
+            ports: report.ports.clone(),
+            user: report.user.clone(),
+            unit: report.unit.clone(),
+            notes: instance.name_note.iter().chain(&report.notes).cloned().collect(),
+        }
+    }
+}
+
+/// The last exit with its time by the manager's clock, which stays the same for the same exit.
+pub(super) fn exit_view(exit: Option<&ExitReport>, now: Timestamp, known: Option<ExitView>) -> Option<ExitView> {
+    let exit = exit?;
+    let at = now.before(std::time::Duration::from_millis(exit.age_ms));
+    let same = known.filter(|known| {
+        (known.at.as_millis() - at.as_millis()).abs() <= SAME_MOMENT
+            && (known.code, known.signal, known.wanted) == (exit.code, exit.signal, exit.wanted)
+    });
+    let at = same.map_or(at, |known| known.at);
+    Some(ExitView { at, code: exit.code, signal: exit.signal, wanted: exit.wanted, how: exit.how.clone() })
+}

@@ -1,0 +1,99 @@
+//! What a command is for: `TARGET` on the command line, `targets` in the API.
+
+use std::{fmt, str::FromStr};
+
+use protocol::name::{MachineName, NameError, ServiceName};
+
+/// One target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// A service by its name.
+    Service(ServiceName),
+    /// All instances of a machine (`@MACHINE`).
+    Machine(MachineName),
+    /// All services with a tag (`#TAG`).
+    Tag(String),
+    /// All instances.
+    All,
+    /// All agents.
+    Agents,
+}
+
+impl FromStr for Target {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        match text {
+            "all" => Ok(Target::All),
+            "agents" => Ok(Target::Agents),
+            _ => {
+                if let Some(machine) = text.strip_prefix('@') {
+                    return machine.parse().map(Target::Machine);
+                }
+                if let Some(tag) = text.strip_prefix('#') {
+                    // A tag is written like a machine's name.
+                    return tag.parse::<MachineName>().map(|tag| Target::Tag(tag.to_string()));
+                }
+                text.parse().map(Target::Service)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Target::Service(name) => write!(f, "{name}"),
+            Target::Machine(name) => write!(f, "@{name}"),
+            Target::Tag(tag) => write!(f, "#{tag}"),
+            Target::All => f.write_str("all"),
+            Target::Agents => f.write_str("agents"),
+        }
+    }
+}
+
+/// A target that names nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no {what} `{name}`{hint}")]
+pub struct NoSuchTarget {
+    /// What was looked for.
+    pub what: &'static str,
+    /// By what name.
+    pub name: String,
+    /// What might have been meant.
+    pub hint: String,
+}
+
+impl NoSuchTarget {
+    /// A target that is not among `known`, with the nearest of them as a hint.
+    pub fn new<'a>(what: &'static str, name: &str, known: impl Iterator<Item = &'a str>) -> Self {
+        let nearest = known
+            .filter(|known| known.contains(name) || name.contains(known) || known.split('@').next() == Some(name))
+            .min_by_key(|known| known.len());
+        let hint = nearest.map(|nearest| format!("; did you mean `{nearest}`?")).unwrap_or_default();
+        Self { what, name: name.to_owned(), hint }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_are_read_and_written() {
+        for text in ["all", "agents", "@web-1", "#blue", "shop-a@web-1", "front"] {
+            assert_eq!(text.parse::<Target>().unwrap().to_string(), text);
+        }
+        for text in ["", "@", "#", "a b", "@a@b", "agent"] {
+            assert!(text.parse::<Target>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_miss_names_the_nearest() {
+        let known = ["shop-a@web-1", "shop-b@web-1"];
+        let miss = NoSuchTarget::new("service", "shop-a", known.into_iter());
+        assert_eq!(miss.to_string(), "there is no service `shop-a`; did you mean `shop-a@web-1`?");
+        assert_eq!(NoSuchTarget::new("service", "x", known.into_iter()).hint, "");
+    }
+}

@@ -1,0 +1,115 @@
+//! HTTP: the API and the pages for people, and what agents call. Translates; decides nothing.
+
+pub mod agent_join;
+pub mod agent_link;
+pub mod api;
+pub mod assets;
+pub mod auth;
+pub mod events;
+pub mod health;
+pub mod listener;
+pub mod problem;
+pub mod sessions;
+pub mod unix;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{
+    Router,
+    extract::Request,
+    http::{HeaderName, HeaderValue, header},
+    middleware::{self, Next},
+    response::Response,
+    routing::{delete, get, post},
+};
+use rustls::pki_types::CertificateDer;
+
+use crate::app::App;
+
+/// Who is at the other end of a connection; every request carries it.
+#[derive(Debug, Clone)]
+pub enum Peer {
+    /// Somebody at the TLS port.
+    Remote {
+        /// From where.
+        address: SocketAddr,
+    },
+    /// An agent.
+    Agent {
+        /// From where.
+        address: SocketAddr,
+        /// The certificate it showed; of the grid's authority, and its key is held.
+        certificate: Option<CertificateDer<'static>>,
+    },
+    /// A user of the manager's host at the Unix socket.
+    Local {
+        /// The user, and what the configuration makes of it.
+        caller: crate::grid::access::Caller,
+    },
+}
+
+impl Peer {
+    /// From where, in words.
+    pub fn from(&self) -> String {
+        match self {
+            Peer::Remote { address } | Peer::Agent { address, .. } => address.ip().to_canonical().to_string(),
+            Peer::Local { .. } => "the Unix socket".to_owned(),
+        }
+    }
+}
+
+/// What people and scripts call.
+pub fn people(app: Arc<App>) -> Router {
+    let api = Router::new()
+        .route("/status", get(api::status))
+        .route("/machines", get(api::machines))
+        .route("/machines/{name}", delete(api::remove_machine))
+        .route("/machines/{name}/revoke", post(api::revoke_machine))
+        .route("/trigger", post(api::trigger))
+        .route("/tokens", get(api::tokens).post(api::create_token))
+        .route("/tokens/{id}", delete(api::revoke_token))
+        .route("/whoami", get(api::whoami))
+        .route("/events", get(events::stream))
+        .route("/journal", get(events::journal))
+        .route("/session", post(sessions::log_in).delete(sessions::log_out))
+        .fallback(problem::no_such_path);
+    Router::new()
+        .nest("/api/v1", api)
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .fallback(assets::serve)
+        .layer(middleware::from_fn(security_headers))
+        .with_state(app)
+}
+
+/// What agents call.
+pub fn agents(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/agent/v1/join", post(agent_join::join))
+        .route("/agent/v1/link", get(agent_link::open))
+        .fallback(problem::no_such_path)
+        .with_state(app)
+}
+
+/// What keeps a browser from being used against its user.
+async fn security_headers(request: Request, next: Next) -> Response {
+    const HEADERS: [(HeaderName, HeaderValue); 6] = [
+        (
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static(
+                "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+                 form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+            ),
+        ),
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        (header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    let mut response = next.run(request).await;
+    for (name, value) in HEADERS {
+        response.headers_mut().entry(name).or_insert(value);
+    }
+    response
+}

@@ -1,0 +1,107 @@
+//! Errors as `application/problem+json` (RFC 9457) with a stable `code`.
+
+use axum::{
+    Json,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use protocol::join::{Refusal, RefusalCode};
+use serde::{Deserialize, Serialize};
+
+use crate::app::{AppError, joining::Turned};
+
+/// An error as it is answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// The status code.
+    pub status: u16,
+    /// What is wrong, as a stable word.
+    pub code: String,
+    /// What is wrong, and what to do.
+    pub detail: String,
+}
+
+impl Problem {
+    /// A problem.
+    pub fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
+        Self { status: status.as_u16(), code: code.to_owned(), detail: detail.into() }
+    }
+
+    /// The answer to somebody who is not logged in.
+    pub fn unauthorized() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "log in, or send an API token that is good now")
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(self)).into_response();
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, axum::http::HeaderValue::from_static("application/problem+json"));
+        response
+    }
+}
+
+impl From<AppError> for Problem {
+    fn from(error: AppError) -> Self {
+        let (status, code) = match &error {
+            AppError::NotAllowed(_) => (StatusCode::FORBIDDEN, "not_allowed"),
+            AppError::NoSuchTarget(_) => (StatusCode::NOT_FOUND, "no_such_target"),
+            AppError::Invalid(_) => (StatusCode::BAD_REQUEST, "invalid"),
+            AppError::Conflict(_) => (StatusCode::CONFLICT, "conflict"),
+            AppError::DiskFull => (StatusCode::INSUFFICIENT_STORAGE, "disk_full"),
+            AppError::Internal(cause) => {
+                tracing::error!("a request failed: {cause:#}");
+                let detail = "something went wrong in the manager; its log says what";
+                return Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail);
+            }
+        };
+        Self::new(status, code, error.to_string())
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let status = match refusal.code {
+            RefusalCode::BadRequest => StatusCode::BAD_REQUEST,
+            RefusalCode::MachineNameTaken => StatusCode::CONFLICT,
+            RefusalCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::FORBIDDEN,
+        };
+        let code = serde_json::to_value(refusal.code).ok();
+        let code = code.as_ref().and_then(serde_json::Value::as_str).unwrap_or("unknown");
+        Self::new(status, code, refusal.message)
+    }
+}
+
+impl From<Turned> for Problem {
+    fn from(turned: Turned) -> Self {
+        match turned {
+            Turned::Away(refusal) => refusal.into(),
+            Turned::Unable(error) => Refusal::from(Unable(error)).into(),
+        }
+    }
+}
+
+/// What an agent is told when the manager is not able to serve it: that waiting helps, and nothing of the cause.
+pub struct Unable(pub AppError);
+
+impl From<Unable> for Refusal {
+    fn from(Unable(error): Unable) -> Self {
+        let message = match error {
+            AppError::DiskFull => "the manager's disk is full".to_owned(),
+            error => {
+                tracing::error!("an agent cannot be served: {error:#}");
+                "something went wrong in the manager; its log says what".to_owned()
+            }
+        };
+        Refusal::new(RefusalCode::Unavailable, message)
+    }
+}
+
+/// The answer to a path that is none.
+pub async fn no_such_path() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "no_such_path", "there is nothing at this path")
+}
