@@ -37,6 +37,7 @@ fn main() -> ExitCode {
                     EnvFilter::try_from_env("TOMCAT_GRID_AGENT_LOG").unwrap_or_else(|_| EnvFilter::new("info")),
                 )
                 .with_writer(std::io::stderr)
+                .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
                 .with_target(false)
                 .init();
             match start(*flags) {

@@ -24,6 +24,7 @@ fn main() -> ExitCode {
             tracing_subscriber::fmt()
                 .with_env_filter(EnvFilter::try_from_env("TOMCAT_GRID_LOG").unwrap_or_else(|_| EnvFilter::new("info")))
                 .with_writer(std::io::stderr)
+                .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
                 .with_target(false)
                 .init();
             match serve(*flags) {

@@ -70,10 +70,7 @@ impl FakeBuilder {
             files::create_dir(&dir.join(empty));
         }
         write_properties(&dir, &self.properties);
-        FakeTomcat {
-            base: TomcatBase::adopt(dir, home, port, self.owner),
-            properties: self.properties,
-        }
+        FakeTomcat { base: TomcatBase::adopt(dir, home, port, self.owner), properties: self.properties }
     }
 }
 
@@ -122,19 +119,12 @@ pub fn fake_home(parent: &Path) -> PathBuf {
     files::create_dir(parent);
     let unfinished = TempDir::with_prefix_in("fake-home-", parent).expect("create the fake's home");
     let made = unfinished.path().join("home");
-    for jar in [
-        "bin/bootstrap.jar",
-        "bin/tomcat-juli.jar",
-        "lib/catalina.jar",
-    ] {
+    for jar in ["bin/bootstrap.jar", "bin/tomcat-juli.jar", "lib/catalina.jar"] {
         files::write(&made, jar, "");
     }
     // The name of the link becomes the name of the process.
     symlink(program(), made.join("bin/java")).expect("link the fake's java");
-    install_script(
-        &unfinished.path().join("script"),
-        &made.join("bin/catalina.sh"),
-    );
+    install_script(&unfinished.path().join("script"), &made.join("bin/catalina.sh"));
     if let Err(error) = fs::rename(&made, &home) {
         assert!(home.exists(), "cannot publish {}: {error}", home.display());
     }
@@ -145,23 +135,15 @@ pub fn fake_home(parent: &Path) -> PathBuf {
 /// a child just being started by another thread still holds it open ("text file busy").
 fn install_script(draft: &Path, script: &Path) {
     fs::write(draft, SCRIPT).expect("write the fake's script");
-    let status = Command::new("install")
-        .args(["-m", "755"])
-        .args([draft, script])
-        .status()
-        .expect("run install");
+    let status = Command::new("install").args(["-m", "755"]).args([draft, script]).status().expect("run install");
     assert!(status.success(), "cannot install {}", script.display());
 }
 
 /// The program is built into the directory above that of the test executables.
 fn program() -> PathBuf {
     let test = std::env::current_exe().expect("a process knows its program");
-    let program = test
-        .ancestors()
-        .skip(1)
-        .take(2)
-        .map(|dir| dir.join("fake-tomcat"))
-        .find(|candidate| candidate.is_file());
+    let program =
+        test.ancestors().skip(1).take(2).map(|dir| dir.join("fake-tomcat")).find(|candidate| candidate.is_file());
     program.unwrap_or_else(|| {
         panic!(
             "no fake-tomcat beside {}: run `cargo build -p tests --bin fake-tomcat` in the same profile",
@@ -175,16 +157,10 @@ fn write_properties(dir: &Path, properties: &BTreeMap<String, String>) {
     for key in properties.keys() {
         assert!(KEYS.contains(&key.as_str()), "a fake knows no {key}");
     }
-    let text: String = properties
-        .iter()
-        .map(|(key, value)| format!("{key}={value}\n"))
-        .collect();
+    let text: String = properties.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
     files::write(dir, "conf/fake.properties.new", &text);
-    fs::rename(
-        dir.join("conf/fake.properties.new"),
-        dir.join("conf/fake.properties"),
-    )
-    .expect("replace the fake's properties");
+    fs::rename(dir.join("conf/fake.properties.new"), dir.join("conf/fake.properties"))
+        .expect("replace the fake's properties");
 }
 
 fn server_xml(port: u16) -> String {

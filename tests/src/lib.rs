@@ -1,6 +1,11 @@
 //! Support for the tests of the whole: real and fake Tomcats, managers, agents, and waiting for conditions.
 
+pub mod agent;
 pub mod fake;
+pub mod http;
+pub mod manager;
 pub mod processes;
+pub mod programs;
 pub mod tomcat;
 pub mod wait;
+pub mod watcher;

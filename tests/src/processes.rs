@@ -37,8 +37,7 @@ pub fn tomcat_pids(base: &Path) -> Vec<u32> {
     all_pids()
         .filter(|&pid| {
             let arguments = command_line(pid);
-            is_bootstrap_start(&arguments)
-                && catalina_base(&arguments).is_some_and(|found| found == base)
+            is_bootstrap_start(&arguments) && catalina_base(&arguments).is_some_and(|found| found == base)
         })
         .collect()
 }
@@ -98,9 +97,7 @@ pub(crate) fn spawn_reaped(command: &mut Command) -> io::Result<u32> {
     let mut child = command.spawn()?;
     let pid = child.id();
     // The spawn returns in the middle of the exec, when the child still has no name of its own.
-    wait::within(EXEC_DEADLINE, || {
-        (!command_line(pid).concat().is_empty() || !is_alive(pid)).then_some(())
-    });
+    wait::within(EXEC_DEADLINE, || (!command_line(pid).concat().is_empty() || !is_alive(pid)).then_some(()));
     thread::spawn(move || child.wait());
     Ok(pid)
 }
@@ -130,17 +127,14 @@ impl Stat {
 /// Whether the process may be a Tomcat at a moment when nobody can tell of which base: in the middle
 /// of its exec or its exit, where the command line is empty. Such a moment passes by itself.
 fn is_nameless(pid: u32) -> bool {
-    Stat::read(pid)
-        .is_some_and(|stat| matches!(stat.name.as_str(), "java" | "catalina.sh" | "setsid"))
+    Stat::read(pid).is_some_and(|stat| matches!(stat.name.as_str(), "java" | "catalina.sh" | "setsid"))
         && command_line(pid).concat().is_empty()
         && is_alive(pid)
 }
 
 fn try_send(pid: u32, signal: Signal) -> io::Result<()> {
-    let pid = i32::try_from(pid)
-        .ok()
-        .and_then(Pid::from_raw)
-        .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    let pid =
+        i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
     Ok(kill_process(pid, signal)?)
 }
 
@@ -150,14 +144,8 @@ fn belongs_below(pid: u32, dir: &Path) -> bool {
     }
     let arguments = command_line(pid);
     let base = catalina_base(&arguments).or_else(|| {
-        let runs_script = arguments
-            .iter()
-            .any(|argument| argument.ends_with(b"/bin/catalina.sh"));
-        if runs_script {
-            environment_base(pid)
-        } else {
-            None
-        }
+        let runs_script = arguments.iter().any(|argument| argument.ends_with(b"/bin/catalina.sh"));
+        if runs_script { environment_base(pid) } else { None }
     });
     base.is_some_and(|base| base.starts_with(dir))
 }
@@ -172,16 +160,11 @@ fn catalina_base(arguments: &[Vec<u8>]) -> Option<PathBuf> {
 }
 
 fn environment_base(pid: u32) -> Option<PathBuf> {
-    find_value(
-        &read_list(&format!("/proc/{pid}/environ")),
-        b"CATALINA_BASE=",
-    )
+    find_value(&read_list(&format!("/proc/{pid}/environ")), b"CATALINA_BASE=")
 }
 
 fn find_value(list: &[Vec<u8>], prefix: &[u8]) -> Option<PathBuf> {
-    list.iter()
-        .find_map(|item| item.strip_prefix(prefix))
-        .map(|path| real_path(Path::new(OsStr::from_bytes(path))))
+    list.iter().find_map(|item| item.strip_prefix(prefix)).map(|path| real_path(Path::new(OsStr::from_bytes(path))))
 }
 
 fn command_line(pid: u32) -> Vec<Vec<u8>> {
@@ -196,9 +179,7 @@ fn read_list(file: &str) -> Vec<Vec<u8>> {
 }
 
 fn all_pids() -> impl Iterator<Item = u32> {
-    fs::read_dir("/proc")
-        .expect("/proc is mounted")
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+    fs::read_dir("/proc").expect("/proc is mounted").filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
 }
 
 /// The path without symbolic links; as given when it does not exist any more.

@@ -116,21 +116,11 @@ impl TomcatBase {
     }
 
     /// Takes over a tree that is already written.
-    pub(crate) fn adopt(
-        dir: PathBuf,
-        home: PathBuf,
-        port: Port,
-        owner: Option<(u32, u32)>,
-    ) -> Self {
+    pub(crate) fn adopt(dir: PathBuf, home: PathBuf, port: Port, owner: Option<(u32, u32)>) -> Self {
         if let Some(owner) = owner {
             files::give_to(&dir, owner);
         }
-        Self {
-            dir,
-            home,
-            port,
-            owner,
-        }
+        Self { dir, home, port, owner }
     }
 
     /// CATALINA_BASE.
@@ -194,15 +184,10 @@ impl TomcatBase {
     /// When that takes too long; the message has Tomcat's output.
     #[track_caller]
     pub fn wait_answering(&self) {
-        let answer = wait::within(CHANGE_DEADLINE, || {
-            self.get("/p/").filter(|(status, _)| *status == 200)
-        });
+        let answer = wait::within(CHANGE_DEADLINE, || self.get("/p/").filter(|(status, _)| *status == 200));
         if answer.is_none() {
             let dir = self.dir.display();
-            panic!(
-                "no answer from {dir} in {CHANGE_DEADLINE:?}; its output:\n{}",
-                self.log()
-            );
+            panic!("no answer from {dir} in {CHANGE_DEADLINE:?}; its output:\n{}", self.log());
         }
     }
 
@@ -213,9 +198,7 @@ impl TomcatBase {
     pub fn wait_sleepers(&self, count: usize) {
         let what = format!("{count} sleeping requests in {}", self.dir.display());
         let count = count.to_string();
-        wait::until(&what, CHANGE_DEADLINE, || {
-            self.get("/p/sleepers").filter(|(_, body)| *body == count)
-        });
+        wait::until(&what, CHANGE_DEADLINE, || self.get("/p/sleepers").filter(|(_, body)| *body == count));
     }
 
     /// Waits until no process runs this base and its port is free.
@@ -224,16 +207,12 @@ impl TomcatBase {
     #[track_caller]
     pub fn wait_gone(&self) {
         let what = format!("the end of Tomcat in {}", self.dir.display());
-        wait::until(&what, CHANGE_DEADLINE, || {
-            processes::is_gone(&self.dir).then_some(())
-        });
+        wait::until(&what, CHANGE_DEADLINE, || processes::is_gone(&self.dir).then_some(()));
     }
 
     /// What the Tomcat has written to `logs/catalina.out`.
     pub fn log(&self) -> String {
-        fs::read(self.log_file())
-            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-            .unwrap_or_default()
+        fs::read(self.log_file()).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
     }
 
     fn script(&self) -> PathBuf {
@@ -256,13 +235,7 @@ impl TomcatBase {
     fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let log = self.open_log().expect("open the log of the base");
         let mut command = Command::new(program);
-        for variable in [
-            "CATALINA_OPTS",
-            "CATALINA_OUT",
-            "CATALINA_PID",
-            "CATALINA_TMPDIR",
-            "JAVA_OPTS",
-        ] {
+        for variable in ["CATALINA_OPTS", "CATALINA_OUT", "CATALINA_PID", "CATALINA_TMPDIR", "JAVA_OPTS"] {
             command.env_remove(variable);
         }
         command
@@ -280,10 +253,7 @@ impl TomcatBase {
 
     /// The log belongs to the owner of the base even when root's test is the first to write.
     fn open_log(&self) -> io::Result<File> {
-        let log = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.log_file())?;
+        let log = OpenOptions::new().create(true).append(true).open(self.log_file())?;
         if let Some((uid, gid)) = self.owner {
             fchown(&log, Some(uid), Some(gid))?;
         }

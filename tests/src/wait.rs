@@ -42,11 +42,7 @@ pub fn within<T>(deadline: Duration, mut condition: impl FnMut() -> Option<T>) -
 ///
 /// # Panics
 /// When `deadline` is over; the message has `what` and the time waited.
-pub async fn until_async<T>(
-    what: &str,
-    deadline: Duration,
-    mut condition: impl AsyncFnMut() -> Option<T>,
-) -> T {
+pub async fn until_async<T>(what: &str, deadline: Duration, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         let left = deadline.saturating_sub(start.elapsed());

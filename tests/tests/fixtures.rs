@@ -80,19 +80,13 @@ fn a_sleeping_request_answers_after_its_time() {
     let start = Instant::now();
     assert_eq!(tomcat.get("/p/sleep?ms=700"), ok("slept"));
     assert!(start.elapsed() >= Duration::from_millis(700));
-    assert_eq!(
-        tomcat.get_within("/p/sleep?ms=5000", Duration::from_millis(300)),
-        None
-    );
+    assert_eq!(tomcat.get_within("/p/sleep?ms=5000", Duration::from_millis(300)), None);
 }
 
 #[test]
 fn a_graceful_stop_finishes_running_requests_and_refuses_new_ones() {
     let temp = temp();
-    let tomcat = TomcatBase::builder(temp.path(), "one")
-        .graceful(Duration::from_secs(20))
-        .bind_on_init(false)
-        .build();
+    let tomcat = TomcatBase::builder(temp.path(), "one").graceful(Duration::from_secs(20)).bind_on_init(false).build();
     let pid = tomcat.start_by_hand();
     tomcat.wait_answering();
 
@@ -122,9 +116,7 @@ fn a_killed_tomcat_is_gone_at_once_and_a_stopped_one_is_not() {
 
     processes::send(pid, Signal::KILL);
     tomcat.wait_gone();
-    wait::until("the reaped process", SOON, || {
-        processes::process_state(pid).is_none().then_some(())
-    });
+    wait::until("the reaped process", SOON, || processes::process_state(pid).is_none().then_some(()));
 }
 
 #[test]
@@ -145,9 +137,7 @@ fn two_tomcats_run_side_by_side() {
 fn a_slow_start_holds_the_first_answer_back() {
     let temp = temp();
     let slow = Duration::from_secs(3);
-    let tomcat = TomcatBase::builder(temp.path(), "one")
-        .slow_start(slow)
-        .build();
+    let tomcat = TomcatBase::builder(temp.path(), "one").slow_start(slow).build();
     let start = Instant::now();
     tomcat.start_by_hand();
 
@@ -164,9 +154,7 @@ fn a_tomcat_of_another_user_runs_as_that_user() {
         return;
     };
     let temp = temp();
-    let tomcat = TomcatBase::builder(temp.path(), "one")
-        .owner(uid, gid)
-        .build();
+    let tomcat = TomcatBase::builder(temp.path(), "one").owner(uid, gid).build();
     let server_xml = fs::metadata(tomcat.dir().join("conf/server.xml")).expect("look at a file");
     assert_eq!((server_xml.uid(), server_xml.gid()), owner);
 
@@ -195,18 +183,11 @@ fn the_script_starts_and_stops_a_tomcat() {
 fn an_extra_connector_answers_too() {
     let temp = temp();
     let port = Port::lease();
-    let connector = format!(
-        r#"<Connector port="{}" address="127.0.0.1"/>"#,
-        port.number()
-    );
-    let tomcat = TomcatBase::builder(temp.path(), "one")
-        .extra_connector(&connector)
-        .build();
+    let connector = format!(r#"<Connector port="{}" address="127.0.0.1"/>"#, port.number());
+    let tomcat = TomcatBase::builder(temp.path(), "one").extra_connector(&connector).build();
     tomcat.start_by_hand();
     tomcat.wait_answering();
-    wait::until("the second connector", SOON, || {
-        TcpStream::connect(("127.0.0.1", port.number())).ok()
-    });
+    wait::until("the second connector", SOON, || TcpStream::connect(("127.0.0.1", port.number())).ok());
 }
 
 #[test]
@@ -221,11 +202,7 @@ fn dropping_a_base_kills_its_tomcat_even_while_it_starts() {
     drop(starting);
     drop(running);
     for pid in [starting_pid, running_pid] {
-        assert!(
-            !processes::is_alive(pid),
-            "{:?}",
-            processes::process_state(pid)
-        );
+        assert!(!processes::is_alive(pid), "{:?}", processes::process_state(pid));
     }
 }
 
@@ -233,10 +210,7 @@ fn dropping_a_base_kills_its_tomcat_even_while_it_starts() {
 fn leased_ports_differ_between_threads() {
     let lease = || thread::spawn(|| (0..20).map(|_| Port::lease()).collect::<Vec<_>>());
     let threads: Vec<_> = (0..4).map(|_| lease()).collect();
-    let ports: Vec<Port> = threads
-        .into_iter()
-        .flat_map(|thread| thread.join().expect("the leasing thread"))
-        .collect();
+    let ports: Vec<Port> = threads.into_iter().flat_map(|thread| thread.join().expect("the leasing thread")).collect();
     let mut numbers: Vec<u16> = ports.iter().map(Port::number).collect();
     numbers.sort_unstable();
     numbers.dedup();
@@ -270,9 +244,7 @@ fn a_fake_answers_the_question_of_a_load_balancer() {
     fake.wait_answering();
 
     let mut stream = TcpStream::connect(("127.0.0.1", fake.port())).expect("connect");
-    stream
-        .write_all(b"OPTIONS * HTTP/1.1\r\nHost: fake\r\n\r\n")
-        .expect("ask");
+    stream.write_all(b"OPTIONS * HTTP/1.1\r\nHost: fake\r\n\r\n").expect("ask");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("read the answer");
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
@@ -294,18 +266,12 @@ fn a_fake_hangs_and_recovers_while_it_runs() {
 #[test]
 fn a_fake_ignores_sigterm_until_told_otherwise() {
     let temp = temp();
-    let mut fake = FakeTomcat::builder(temp.path(), "one")
-        .set("ignore_term", true)
-        .build();
+    let mut fake = FakeTomcat::builder(temp.path(), "one").set("ignore_term", true).build();
     let pid = fake.start_by_hand();
     fake.wait_answering();
 
     processes::send(pid, Signal::TERM);
-    assert!(
-        wait::within(Duration::from_millis(300), || (!processes::is_alive(pid))
-            .then_some(()))
-        .is_none()
-    );
+    assert!(wait::within(Duration::from_millis(300), || (!processes::is_alive(pid)).then_some(())).is_none());
     assert_eq!(fake.get("/"), ok("ok"));
     fake.set("ignore_term", false);
     processes::send(pid, Signal::TERM);
@@ -315,17 +281,13 @@ fn a_fake_ignores_sigterm_until_told_otherwise() {
 #[test]
 fn a_fake_closes_its_port_before_a_slow_end() {
     let temp = temp();
-    let fake = FakeTomcat::builder(temp.path(), "one")
-        .set("stop_delay_ms", 1500)
-        .build();
+    let fake = FakeTomcat::builder(temp.path(), "one").set("stop_delay_ms", 1500).build();
     let pid = fake.start_by_hand();
     fake.wait_answering();
 
     let start = Instant::now();
     processes::send(pid, Signal::TERM);
-    wait::until("the closed port", SOON, || {
-        TcpStream::connect(("127.0.0.1", fake.port())).err()
-    });
+    wait::until("the closed port", SOON, || TcpStream::connect(("127.0.0.1", fake.port())).err());
     assert_eq!(fake.pid(), Some(pid));
     fake.wait_gone();
     assert!(start.elapsed() >= Duration::from_millis(1500));
@@ -336,12 +298,7 @@ fn a_fake_ends_with_the_exit_code_of_a_tomcat_or_the_one_set() {
     let temp = temp();
     for (fake, code) in [
         (FakeTomcat::builder(temp.path(), "usual").build(), 143),
-        (
-            FakeTomcat::builder(temp.path(), "odd")
-                .set("exit_code", 7)
-                .build(),
-            7,
-        ),
+        (FakeTomcat::builder(temp.path(), "odd").set("exit_code", 7).build(), 7),
     ] {
         let mut child = Command::new(fake.home().join("bin/catalina.sh"))
             .arg("run")
@@ -357,15 +314,9 @@ fn a_fake_ends_with_the_exit_code_of_a_tomcat_or_the_one_set() {
 #[test]
 fn a_fake_starts_late_crashes_or_never_listens() {
     let temp = temp();
-    let late = FakeTomcat::builder(temp.path(), "late")
-        .set("start_delay_ms", 1000)
-        .build();
-    let crashing = FakeTomcat::builder(temp.path(), "crashing")
-        .set("crash_after_ms", 500)
-        .build();
-    let deaf = FakeTomcat::builder(temp.path(), "deaf")
-        .set("no_listen", true)
-        .build();
+    let late = FakeTomcat::builder(temp.path(), "late").set("start_delay_ms", 1000).build();
+    let crashing = FakeTomcat::builder(temp.path(), "crashing").set("crash_after_ms", 500).build();
+    let deaf = FakeTomcat::builder(temp.path(), "deaf").set("no_listen", true).build();
     let start = Instant::now();
     late.start_by_hand();
     let crashing_pid = crashing.start_by_hand();
@@ -373,9 +324,7 @@ fn a_fake_starts_late_crashes_or_never_listens() {
 
     late.wait_answering();
     assert!(start.elapsed() >= Duration::from_millis(1000));
-    wait::until("the crash", SOON, || {
-        (!processes::is_alive(crashing_pid)).then_some(())
-    });
+    wait::until("the crash", SOON, || (!processes::is_alive(crashing_pid)).then_some(()));
     assert_eq!(deaf.get("/"), None);
     assert!(deaf.pid().is_some());
 }
@@ -386,18 +335,11 @@ fn the_script_starts_and_stops_a_fake_of_another_user() {
         return;
     };
     let temp = temp();
-    let fake = FakeTomcat::builder(temp.path(), "one")
-        .owner(uid, gid)
-        .build();
+    let fake = FakeTomcat::builder(temp.path(), "one").owner(uid, gid).build();
     assert!(fake.catalina_start().success());
     fake.wait_answering();
     let pid = fake.pid().expect("a running fake has a process");
-    assert_eq!(
-        fs::metadata(format!("/proc/{pid}"))
-            .expect("look at it")
-            .uid(),
-        uid
-    );
+    assert_eq!(fs::metadata(format!("/proc/{pid}")).expect("look at it").uid(), uid);
     assert!(!fake.catalina_start().success(), "it runs already");
     assert!(fake.catalina_stop().success());
     fake.wait_gone();
@@ -406,9 +348,7 @@ fn the_script_starts_and_stops_a_fake_of_another_user() {
 #[test]
 #[should_panic(expected = "a fake knows no hangs")]
 fn a_fake_refuses_an_unknown_property() {
-    FakeTomcat::builder(temp().path(), "one")
-        .set("hangs", true)
-        .build();
+    FakeTomcat::builder(temp().path(), "one").set("hangs", true).build();
 }
 
 #[test]
@@ -432,9 +372,6 @@ async fn waiting_ends_with_the_condition() {
         looks += 1;
         (looks == 3).then_some("third")
     };
-    assert_eq!(
-        wait::until_async("the third look", SOON, third).await,
-        "third"
-    );
+    assert_eq!(wait::until_async("the third look", SOON, third).await, "third");
     assert_eq!(wait::until("now", SOON, || Some("now")), "now");
 }

@@ -35,16 +35,11 @@ impl Cache {
     pub(super) fn ready() -> Self {
         let java_home = java_home();
         let jars = jars();
-        let root = std::env::var_os("TOMCAT_GRID_TEST_CACHE").map_or_else(
-            || std::env::temp_dir().join("tomcat-grid-test-cache"),
-            PathBuf::from,
-        );
+        let root = std::env::var_os("TOMCAT_GRID_TEST_CACHE")
+            .map_or_else(|| std::env::temp_dir().join("tomcat-grid-test-cache"), PathBuf::from);
         let dir = root.join(key(&java_home, &jars));
-        let class_path = jars
-            .iter()
-            .map(|jar| jar.to_str().expect("Tomcat's file names are plain"))
-            .collect::<Vec<_>>()
-            .join(":");
+        let class_path =
+            jars.iter().map(|jar| jar.to_str().expect("Tomcat's file names are plain")).collect::<Vec<_>>().join(":");
         let cache = |dir: &Path, option: &str| Self {
             classes: dir.join("classes"),
             jvm_options: format!("{option}={}", dir.join(ARCHIVE).display()),
@@ -56,10 +51,7 @@ impl Cache {
         if !dir.exists() {
             create_readable(&root);
             let lock = File::create(dir.with_extension("lock")).unwrap_or_else(|error| {
-                panic!(
-                    "cannot write to {}, set TOMCAT_GRID_TEST_CACHE: {error}",
-                    root.display()
-                )
+                panic!("cannot write to {}, set TOMCAT_GRID_TEST_CACHE: {error}", root.display())
             });
             lock.lock().expect("lock the cache");
             if !dir.exists() {
@@ -111,8 +103,7 @@ fn compile(dir: &Path, cache: &Cache) {
     // The test's umask may leave nothing for other users.
     let package = cache.classes.join("probe");
     create_readable(&package);
-    fs::set_permissions(package.join("Probe.class"), Permissions::from_mode(0o644))
-        .expect("make the servlet readable");
+    fs::set_permissions(package.join("Probe.class"), Permissions::from_mode(0o644)).expect("make the servlet readable");
 }
 
 /// The Java that `catalina.sh` would take: the environment's, else that of the search path.
@@ -146,19 +137,16 @@ fn key(java_home: &Path, jars: &[PathBuf]) -> String {
     let mut hasher = DefaultHasher::new();
     (RECIPE, SERVLET_SOURCE, java_home).hash(&mut hasher);
     let own = ["lib/server/libjvm.so", "lib/modules"].map(|file| java_home.join(file));
-    let started =
-        ["bootstrap.jar", "tomcat-juli.jar"].map(|jar| Path::new(HOME).join("bin").join(jar));
+    let started = ["bootstrap.jar", "tomcat-juli.jar"].map(|jar| Path::new(HOME).join("bin").join(jar));
     for file in jars.iter().chain(&own).chain(&started) {
-        let metadata = fs::metadata(file)
-            .unwrap_or_else(|error| panic!("cannot look at {}: {error}", file.display()));
+        let metadata = fs::metadata(file).unwrap_or_else(|error| panic!("cannot look at {}: {error}", file.display()));
         (file, metadata.len(), metadata.mtime()).hash(&mut hasher);
     }
     format!("{:016x}", hasher.finish())
 }
 
 fn create_readable(dir: &Path) {
-    fs::create_dir_all(dir)
-        .unwrap_or_else(|error| panic!("cannot create {}: {error}", dir.display()));
+    fs::create_dir_all(dir).unwrap_or_else(|error| panic!("cannot create {}: {error}", dir.display()));
     // Another user may own the root of the cache; then it is as readable as that user made it.
     let _ = fs::set_permissions(dir, Permissions::from_mode(0o755));
 }

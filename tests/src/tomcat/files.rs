@@ -43,16 +43,8 @@ pub(super) fn write_base(dir: &Path, port: u16, options: &TomcatBuilder, cache: 
     write(dir, "conf/context.xml", CONTEXT_XML);
     write(dir, "conf/catalina.properties", CATALINA_PROPERTIES);
     write(dir, "bin/setenv.sh", &setenv(cache));
-    write(
-        dir,
-        "webapps/ROOT/index.html",
-        "<!DOCTYPE html><title>up</title>up\n",
-    );
-    write(
-        dir,
-        "webapps/ROOT/WEB-INF/web.xml",
-        &application_xml(options.slow_start),
-    );
+    write(dir, "webapps/ROOT/index.html", "<!DOCTYPE html><title>up</title>up\n");
+    write(dir, "webapps/ROOT/WEB-INF/web.xml", &application_xml(options.slow_start));
     copy_tree(&cache.classes, &dir.join("webapps/ROOT/WEB-INF/classes"));
     for empty in ["logs", "temp", "work"] {
         create_dir(&dir.join(empty));
@@ -98,11 +90,7 @@ fn change_owner(path: &Path, uid: u32, gid: u32) {
         .unwrap_or_else(|error| panic!("give {} to {uid}:{gid}: {error}", path.display()));
     if path.is_dir() && !path.is_symlink() {
         for entry in fs::read_dir(path).expect("list a directory of the base") {
-            change_owner(
-                &entry.expect("list a directory of the base").path(),
-                uid,
-                gid,
-            );
+            change_owner(&entry.expect("list a directory of the base").path(), uid, gid);
         }
     }
 }
@@ -128,9 +116,8 @@ fn set_mode(path: &Path, mode: u32) {
 
 /// Always with an address: Tomcat's default is every interface. No shutdown port, as on Debian.
 fn server_xml(port: u16, options: &TomcatBuilder) -> String {
-    let graceful = options.graceful.map_or(String::new(), |wait| {
-        format!(" gracefulStopAwaitMillis=\"{}\"", wait.as_millis())
-    });
+    let graceful =
+        options.graceful.map_or(String::new(), |wait| format!(" gracefulStopAwaitMillis=\"{}\"", wait.as_millis()));
     let bind_on_init = options.bind_on_init;
     let extra = options.extra_connectors.join("\n    ");
     format!(

@@ -43,10 +43,7 @@ impl Port {
             if let Ok(lock) = lock(&dir, number)
                 && TcpListener::bind((Ipv4Addr::LOCALHOST, number)).is_ok()
             {
-                return Self {
-                    number,
-                    _lock: Some(lock),
-                };
+                return Self { number, _lock: Some(lock) };
             }
         }
         panic!("no free port in {RANGE:?}; locks are in {}", dir.display());
@@ -54,10 +51,7 @@ impl Port {
 
     /// A port chosen by the test, without any lock.
     pub fn fixed(number: u16) -> Self {
-        Self {
-            number,
-            _lock: None,
-        }
+        Self { number, _lock: None }
     }
 
     /// The port's number.
@@ -68,11 +62,7 @@ impl Port {
 
 /// Any failure, also a file of another user, means that this port is not ours to take.
 fn lock(dir: &Path, number: u16) -> io::Result<File> {
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(dir.join(number.to_string()))?;
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(dir.join(number.to_string()))?;
     file.try_lock()?;
     Ok(file)
 }
