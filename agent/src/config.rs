@@ -303,4 +303,32 @@ mod tests {
     fn a_manager_is_needed() {
         assert!(Settings::resolve(Flags::default()).unwrap_err().to_string().contains("--manager"));
     }
+
+    /// Makes every key of the commented sample count.
+    fn sample() -> String {
+        let text = include_str!("../../docs/examples/agent.toml");
+        let is_key = |line: &str| {
+            line.split_once(" = ").is_some_and(|(key, _)| key.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
+        };
+        let uncomment = |line: &str| match line.strip_prefix("# ") {
+            Some(rest) if is_key(rest) || rest.starts_with("[[") => rest.to_owned(),
+            _ => line.to_owned(),
+        };
+        text.lines().map(uncomment).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn the_sample_holds_every_key() {
+        let sample = sample();
+        toml::from_str::<File>(&sample).unwrap();
+        // The parser's own complaint lists all keys there are.
+        let complaint = toml::from_str::<File>("no_such_key = 1").unwrap_err().to_string();
+        let keys: Vec<&str> = complaint.split('`').skip(3).step_by(2).collect();
+        assert!(keys.len() > 5, "{complaint}");
+        for key in keys {
+            let found =
+                sample.lines().any(|line| line.starts_with(&format!("{key} = ")) || line.contains(&format!("[{key}")));
+            assert!(found, "docs/examples/agent.toml lacks `{key}`");
+        }
+    }
 }

@@ -3,9 +3,13 @@
 pub mod agent;
 pub mod fake;
 pub mod http;
+pub mod https;
 pub mod manager;
+pub mod netns;
 pub mod processes;
 pub mod programs;
+pub mod raw_agent;
 pub mod tomcat;
+pub mod users;
 pub mod wait;
 pub mod watcher;

@@ -43,10 +43,21 @@ impl TestManager {
         Self::start_in(dir, data, environment)
     }
 
+    /// Starts a manager on a free port of another address than 127.0.0.1.
+    pub fn start_at(address: &str) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let data = dir.path().join("m");
+        Self::put_together(dir, data, &format!("{address}:0"), &[])
+    }
+
     /// Starts a manager with a data directory in another place; `dir` goes with it.
     pub fn start_in(dir: TempDir, data: PathBuf, environment: &[(&str, &str)]) -> Self {
+        Self::put_together(dir, data, "127.0.0.1:0", environment)
+    }
+
+    fn put_together(dir: TempDir, data: PathBuf, listen: &str, environment: &[(&str, &str)]) -> Self {
         let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let mut manager = Self { dir, data, process: None, listen: "127.0.0.1:0".to_owned(), environment };
+        let mut manager = Self { dir, data, process: None, listen: listen.to_owned(), environment };
         manager.run(&[]);
         manager.wait_ready();
         // After a restart agents look for it where it was.

@@ -64,6 +64,25 @@ pub fn process_state(pid: u32) -> Option<char> {
     Stat::read(pid).map(|stat| stat.state)
 }
 
+/// The user that the process acts as.
+pub fn uid(pid: u32) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    line.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+/// The session of the process: its leader's pid.
+pub fn session(pid: u32) -> Option<u32> {
+    Stat::read(pid).map(|stat| stat.session)
+}
+
+/// The value of a variable in the environment that the process was executed with.
+pub fn environment(pid: u32, name: &str) -> Option<String> {
+    let variables = read_list(&format!("/proc/{pid}/environ"));
+    let prefix = format!("{name}=");
+    variables.iter().find_map(|item| Some(String::from_utf8_lossy(item.strip_prefix(prefix.as_bytes())?).into_owned()))
+}
+
 /// Whether no Tomcat of `base` is left, not even one that is about to end and still has its port.
 pub fn is_gone(base: &Path) -> bool {
     tomcat_pids(base).is_empty() && !all_pids().any(is_nameless)
@@ -106,6 +125,7 @@ pub(crate) fn spawn_reaped(command: &mut Command) -> io::Result<u32> {
 struct Stat {
     name: String,
     state: char,
+    session: u32,
     threads: u32,
 }
 
@@ -119,7 +139,8 @@ impl Stat {
         Some(Self {
             name: name.to_owned(),
             state: fields.next()?.chars().next()?,
-            threads: fields.nth(16)?.parse().ok()?,
+            session: fields.nth(2)?.parse().ok()?,
+            threads: fields.nth(13)?.parse().ok()?,
         })
     }
 }

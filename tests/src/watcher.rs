@@ -51,7 +51,12 @@ impl Watcher {
                     if kind == "reset" {
                         event = serde_json::json!({"kind": "reset", "data": event});
                     }
+                    let alive = kind == "alive";
                     kind.clear();
+                    if alive {
+                        line.clear();
+                        continue;
+                    }
                     shared.lock().unwrap().push(Seen { at: Instant::now(), event });
                 }
                 line.clear();

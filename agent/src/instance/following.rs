@@ -1,6 +1,6 @@
 //! Following a process: taking it up, asking for its health, noticing what becomes of its sockets and of itself.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use protocol::state::State;
 use tokio::{task::JoinSet, time::Instant};
@@ -18,7 +18,10 @@ use crate::{
         sockets::{self, Owned},
         systemd,
     },
-    tomcat::{command_line, probe, server_xml},
+    tomcat::{
+        command_line, probe,
+        server_xml::{self, ServerXml},
+    },
 };
 
 /// How often an instance that has not come up is asked.
@@ -45,9 +48,7 @@ impl Task {
     pub(super) async fn find_remembered(&mut self) {
         let Some(remembered) = self.memory.process.clone() else { return };
         if self.memory.same_boot() && remembered.key.is_alive() {
-            let arguments = process::command_line(remembered.key.pid).unwrap_or_default();
-            let properties = command_line::recognise(&arguments).map(|found| found.properties).unwrap_or_default();
-            self.take_up(remembered.key, None, &properties).await;
+            self.take_up(remembered.key, None).await;
         } else {
             self.note_end(Evidence::default()).await;
         }
@@ -68,16 +69,11 @@ impl Task {
             return;
         }
         self.memory.last_home = found.command_line.home.as_ref().map(Into::into).or(self.memory.last_home.take());
-        self.take_up(found.key, None, &found.command_line.properties).await;
+        self.take_up(found.key, None).await;
     }
 
     /// Begins to follow a process.
-    pub(super) async fn take_up(
-        &mut self,
-        key: ProcessKey,
-        child: Option<tokio::process::Child>,
-        properties: &BTreeMap<String, String>,
-    ) {
+    pub(super) async fn take_up(&mut self, key: ProcessKey, child: Option<tokio::process::Child>) {
         let watched = match Watched::open(key) {
             Ok(Some(watched)) => watched,
             Ok(None) => return,
@@ -100,7 +96,8 @@ impl Task {
             watched,
             child,
             uid,
-            server: server_xml::read(&self.setup.base, properties),
+            server: ServerXml::default(),
+            is_jvm: false,
             sockets: Sockets::NotYet,
             owned: Vec::new(),
             target: None,
@@ -119,15 +116,34 @@ impl Task {
 
     /// Looks at the sockets of the process and compares them with its configuration.
     pub(super) fn survey(&mut self) {
+        self.read_configuration();
         let Some((survey, owned)) = self.look_at_sockets() else { return };
         self.apply(survey, owned);
+    }
+
+    /// Reads `server.xml` with the system properties of the process. They are known when it has become the JVM: until
+    /// then it is the launcher, or a shell.
+    fn read_configuration(&mut self) {
+        let Some(process) = self.process.as_mut().filter(|process| !process.is_jvm) else { return };
+        let arguments = process::command_line(process.watched.key.pid).unwrap_or_default();
+        let found = command_line::recognise(&arguments);
+        process.is_jvm = found.is_some();
+        let properties = found.map(|found| found.properties).unwrap_or_default();
+        process.server = server_xml::read(&self.setup.base, &properties);
     }
 
     fn look_at_sockets(&self) -> Option<(Survey, Vec<Owned>)> {
         let process = self.process.as_ref()?;
         let pid = process.watched.key.pid;
         let all = sockets::listening((!process.same_network).then_some(pid)).ok()?;
-        let owned = sockets::owned_by(pid, &all);
+        let connectors = &process.server.connectors;
+        let mut owned = sockets::owned_by(pid, &all);
+        // Other programs of the same user listen too: where it cannot be known whose a socket is, only the ports that
+        // it should have count.
+        owned.retain(|own| {
+            let port = own.listener.address.port();
+            !own.is_assumed() || connectors.is_empty() || connectors.iter().any(|connector| connector.port == port)
+        });
         let remembered = self.remembered();
         let age = crate::os::clock::BootTime::from_ticks(process.watched.key.start_ticks).age();
         let history = History {

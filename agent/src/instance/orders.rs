@@ -135,7 +135,7 @@ impl Task {
         } else {
             start::as_child(&launch).await?
         };
-        self.take_up(key, child, &BTreeMap::new()).await;
+        self.take_up(key, child).await;
         if let Some(remembered) = self.memory.of_process(key) {
             remembered.signalled = Some(Action::Start);
         }

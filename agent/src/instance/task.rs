@@ -123,6 +123,8 @@ pub(super) struct Process {
     pub(super) child: Option<Child>,
     pub(super) uid: u32,
     pub(super) server: ServerXml,
+    /// Whether it has become the JVM, so that its command line is that of a Tomcat.
+    pub(super) is_jvm: bool,
     pub(super) sockets: Sockets,
     pub(super) owned: Vec<Owned>,
     pub(super) target: Option<probe::Target>,
@@ -374,6 +376,9 @@ impl Task {
         }
         process.sockets = survey.sockets;
         process.target = survey.target;
+        if process.target.is_some() && process.answer == Answer::NotAskable {
+            process.answer = Answer::None;
+        }
         process.note = survey.note;
         process.owned = owned;
         let key = process.watched.key;

@@ -1,12 +1,15 @@
 //! Opens a TLS connection to a manager, directly or through an HTTP proxy.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net::IpAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, anyhow, bail};
-use base64::{Engine, engine::general_purpose::STANDARD};
 use http_body_util::Empty;
-use hyper::{Method, Request, Uri, body::Bytes, header};
-use hyper_util::rt::TokioIo;
+use hyper::{
+    Method, Request, Uri,
+    body::Bytes,
+    header::{self, HeaderValue},
+};
+use hyper_util::{client::proxy::matcher::Matcher, rt::TokioIo};
 use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -42,7 +45,7 @@ pub struct Route {
 struct Proxy {
     host: String,
     port: u16,
-    authorization: Option<String>,
+    authorization: Option<HeaderValue>,
 }
 
 impl Route {
@@ -55,7 +58,8 @@ impl Route {
         }
         let host = host_of(&uri).with_context(|| format!("`{manager}` names no host: {example}"))?;
         let port = uri.port_u16().unwrap_or(DEFAULT_PORT);
-        Ok(Self { host, port, proxy: proxy.map(Proxy::parse).transpose()? })
+        let proxy = Proxy::choose(&uri, &host, proxy)?;
+        Ok(Self { host, port, proxy })
     }
 
     /// Connects.
@@ -83,19 +87,31 @@ impl std::fmt::Display for Route {
 }
 
 impl Proxy {
-    fn parse(url: &str) -> Result<Self> {
-        // The URL may hold a password, so no message repeats it.
-        let uri: Uri = url
-            .trim()
-            .parse()
-            .map_err(|_| anyhow!("the proxy's URL cannot be read: write it like http://user:password@host:3128"))?;
-        if uri.scheme_str() != Some("http") {
-            bail!("the proxy's URL must begin with http://");
+    /// The proxy to a manager: the one that is set, else the one that the environment names (`HTTPS_PROXY`, `ALL_PROXY`,
+    /// `NO_PROXY`), as other programs understand it. The environment's is never used for this machine itself.
+    fn choose(manager: &Uri, host: &str, set: Option<&str>) -> Result<Option<Self>> {
+        let matcher = match set {
+            Some(url) => {
+                // The URL may hold a password, so no message repeats it.
+                let uri: Option<Uri> = url.trim().parse().ok();
+                if uri.as_ref().and_then(Uri::scheme_str) != Some("http") {
+                    bail!("the proxy's URL cannot be used: write it like http://user:password@host:3128");
+                }
+                Matcher::builder().all(url.trim()).build()
+            }
+            None if host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()) => return Ok(None),
+            None => Matcher::from_env(),
+        };
+        // A WebSocket's address is an HTTPS address to everybody else.
+        let manager: Uri =
+            format!("https://{}", manager.authority().map_or(host, |authority| authority.as_str())).parse()?;
+        let Some(found) = matcher.intercept(&manager) else { return Ok(None) };
+        if found.uri().scheme_str() != Some("http") {
+            bail!("the environment names a proxy that is spoken to over TLS or SOCKS; set an http:// one with --proxy");
         }
-        let host = host_of(&uri).context("the proxy's URL names no host")?;
-        let user = uri.authority().and_then(|authority| authority.as_str().rsplit_once('@')).map(|(user, _)| user);
-        let authorization = user.map(|user| format!("Basic {}", STANDARD.encode(percent_decode(user))));
-        Ok(Self { host, port: uri.port_u16().unwrap_or(3128), authorization })
+        let host = host_of(found.uri()).context("the proxy's URL names no host")?;
+        let authorization = found.basic_auth().cloned();
+        Ok(Some(Self { host, port: found.uri().port_u16().unwrap_or(3128), authorization }))
     }
 
     /// Asks the proxy for a tunnel (RFC 9110, section 9.3.6).
@@ -113,7 +129,12 @@ impl Proxy {
         let request = request.body(Empty::<Bytes>::new()).map_err(io::Error::other)?;
         let response = sender.send_request(request).await.map_err(io::Error::other)?;
         if !response.status().is_success() {
-            let hint = if response.status() == 407 { ": its URL needs a user and a password" } else { "" };
+            // Some proxies say 407 to who shows no password, and 401 to who shows a wrong one.
+            let hint = match (response.status().as_u16(), &self.authorization) {
+                (401 | 407, None) => ": its URL needs a user and a password",
+                (401 | 407, Some(_)) => ": it does not accept the user and the password of its URL",
+                _ => "",
+            };
             return Err(io::Error::other(format!(
                 "the proxy refuses the tunnel with status {}{hint}",
                 response.status().as_u16()
@@ -127,23 +148,6 @@ impl Proxy {
 fn host_of(uri: &Uri) -> Option<String> {
     let host = uri.host()?.trim_start_matches('[').trim_end_matches(']');
     (!host.is_empty()).then(|| host.to_owned())
-}
-
-fn percent_decode(text: &str) -> Vec<u8> {
-    let mut bytes = text.bytes();
-    let mut decoded = Vec::new();
-    while let Some(byte) = bytes.next() {
-        let hex = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
-        let mut ahead = bytes.clone();
-        match (byte, hex(ahead.next()), hex(ahead.next())) {
-            (b'%', Some(high), Some(low)) => {
-                decoded.extend(u8::try_from(high * 16 + low));
-                bytes = ahead;
-            }
-            _ => decoded.push(byte),
-        }
-    }
-    decoded
 }
 
 /// Tries every address of a host in turn.
@@ -192,8 +196,9 @@ mod tests {
         let route = Route::parse("https://m:1", Some("http://me:s%40cret@proxy:3128")).unwrap();
         assert_eq!(route.to_string(), "m:1 through the proxy proxy:3128");
         let proxy = route.proxy.unwrap();
-        assert_eq!(proxy.authorization.unwrap(), format!("Basic {}", STANDARD.encode("me:s@cret")));
-        let error = Proxy::parse("ftp://me:secret@proxy").err().unwrap().to_string();
+        // "me:s@cret" in base64.
+        assert_eq!(proxy.authorization.unwrap(), "Basic bWU6c0BjcmV0");
+        let error = Route::parse("https://m:1", Some("ftp://me:secret@proxy")).err().unwrap().to_string();
         assert!(!error.contains("secret"), "{error}");
     }
 }

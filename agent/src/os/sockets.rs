@@ -79,6 +79,11 @@ impl Owned {
         Self { listener, fd: None }
     }
 
+    /// Whether it is only said to be the process's own.
+    pub fn is_assumed(&self) -> bool {
+        self.fd.is_none()
+    }
+
     /// Whether the process still holds the socket.
     ///
     /// With the right to look into the process this is one system call; reading the table of all sockets takes a

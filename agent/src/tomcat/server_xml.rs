@@ -72,7 +72,7 @@ pub fn parse(text: &str, properties: &BTreeMap<String, String>) -> ServerXml {
     let document = match roxmltree::Document::parse_with_options(text, options) {
         Ok(document) => document,
         Err(error) => {
-            server.problems.push(format!("conf/server.xml does not parse: {error}"));
+            server.problems.push(format!("conf/server.xml line {}: it does not parse: {error}", error.pos().row));
             return server;
         }
     };
@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_with_its_place() {
         for (text, problem) in [
-            ("<Server", "conf/server.xml does not parse"),
+            ("<Server>\n<Service", "conf/server.xml line 2: it does not parse"),
             ("<Wrong/>", "conf/server.xml holds <Wrong>"),
             ("<Server><Service>\n<Connector port=\"http\"/></Service></Server>", "line 2: `http` is no port"),
             ("<Server><Service><Connector port=\"99999\"/></Service></Server>", "port 99999 is out of range"),

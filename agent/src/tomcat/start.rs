@@ -50,6 +50,10 @@ impl Launch {
             ("LOGNAME".to_owned(), user.name.clone()),
             ("LANG".to_owned(), std::env::var("LANG").unwrap_or_else(|_| "C.UTF-8".to_owned())),
         ]);
+        // Debian's layout has no `temp`, and its unit names another place. Without any, uploads fail.
+        if !base.join("temp").is_dir() {
+            environment.insert("CATALINA_TMPDIR".to_owned(), "/tmp".to_owned());
+        }
         environment.extend(extra.iter().map(|(name, value)| (name.clone(), value.clone())));
         environment.insert("CATALINA_HOME".to_owned(), home.display().to_string());
         environment.insert("CATALINA_BASE".to_owned(), base.display().to_string());

@@ -10,7 +10,7 @@ use super::{
     output::{Output, harmless},
     watch::{Told, events},
 };
-use crate::grid::event::{Event, EventId};
+use crate::grid::event::{Event, EventId, Kind};
 
 /// Shows what happened.
 pub async fn run(client: &Client, output: &mut Output, arguments: &EventsArgs) -> Result<Exit, Failure> {
@@ -80,7 +80,10 @@ fn line(event: &Event) -> String {
     let kind = kind.as_ref().and_then(Value::as_str).unwrap_or_default();
     let subject =
         draft.service.as_ref().map(ToString::to_string).or_else(|| draft.machine.as_ref().map(ToString::to_string));
-    let words = ["state", "action", "outcome", "message", "reason", "code", "type", "role", "id", "from", "version"];
+    let words: &[&str] = match draft.kind {
+        Kind::ServiceState => &["state", "reason"],
+        _ => &["action", "outcome", "message", "code", "type", "role", "id", "from", "version"],
+    };
     let mut details: Vec<String> =
         words.iter().filter_map(|word| draft.data.get(word)?.as_str().map(str::to_owned)).collect();
     details.extend(

@@ -113,7 +113,7 @@ async fn follow(
 /// The events of a stream; an error when it breaks or goes silent.
 pub fn events(response: reqwest::Response) -> impl Stream<Item = Result<Told, String>> {
     let bytes = response.bytes_stream();
-    // Comments, which show that a stream lives, are bytes but no events: silence is watched below the events.
+    // Signs of life are told to nobody, so silence is watched below the events.
     let watched = futures_util::stream::unfold(Box::pin(bytes), |mut bytes| async move {
         let next = tokio::time::timeout(SILENCE, bytes.next()).await;
         let chunk = match next {
@@ -123,12 +123,17 @@ pub fn events(response: reqwest::Response) -> impl Stream<Item = Result<Told, St
         };
         Some((chunk, bytes))
     });
-    watched.eventsource().map(|event| {
-        let event = event.map_err(|error| error.to_string())?;
-        if event.event == "reset" {
-            return Ok(Told::Reset(serde_json::from_str(&event.data).unwrap_or_default()));
+    watched.eventsource().filter_map(|event| async {
+        let event = match event {
+            Ok(event) => event,
+            // What broke below is of no use to who looks at a table.
+            Err(_) => return Some(Err("the connection to the manager broke".to_owned())),
+        };
+        match event.event.as_str() {
+            "alive" => None,
+            "reset" => Some(Ok(Told::Reset(serde_json::from_str(&event.data).unwrap_or_default()))),
+            _ => Some(serde_json::from_str(&event.data).map(Told::Event).map_err(|error| error.to_string())),
         }
-        serde_json::from_str(&event.data).map(Told::Event).map_err(|error| error.to_string())
     })
 }
 

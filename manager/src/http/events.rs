@@ -33,6 +33,9 @@ const FLUSH: Duration = Duration::from_millis(10);
 /// How often an idle stream shows that it lives.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
+/// What shows it. An event and no comment, because browsers do not tell pages of comments.
+const ALIVE: &[u8] = b"event: alive\ndata: {}\n\n";
+
 /// The most that is sent at once, in bytes.
 const MAX_CHUNK: usize = 256 * 1024;
 
@@ -103,7 +106,7 @@ impl Watcher {
     async fn next_chunk(&mut self) -> Option<Bytes> {
         if self.pending.is_empty() {
             match tokio::time::timeout(KEEP_ALIVE, self.live.recv()).await {
-                Err(_) => return Some(Bytes::from_static(b": alive\n\n")),
+                Err(_) => return Some(Bytes::from_static(ALIVE)),
                 Ok(Ok(event)) => self.take(&event),
                 Ok(Err(RecvError::Lagged(_))) => self.begin_anew(),
                 Ok(Err(RecvError::Closed)) => return None,

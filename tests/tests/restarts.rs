@@ -1,0 +1,414 @@
+//! Agents and managers are killed and come back: Tomcats live on, and the answers are the same as before.
+
+use std::{
+    path::Path,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use protocol::time::Timestamp;
+use serde_json::{Value, json};
+use tests::{
+    agent::TestAgent,
+    fake::FakeTomcat,
+    http,
+    manager::TestManager,
+    processes::{self, Signal},
+    tomcat::TomcatBase,
+    wait,
+    watcher::Watcher,
+};
+
+/// A user whose Tomcats no other test kills or starts: a JVM that starts tidies up behind the dead ones of its user,
+/// and so takes away what tells a crash from a stop.
+const GAMES: (u32, u32) = (5, 60);
+
+/// As `GAMES`, for a second story.
+const NEWS: (u32, u32) = (9, 9);
+
+/// How far a moment may be off after a restart, in milliseconds.
+const SAME_MOMENT: u64 = 2000;
+
+/// The instances of [`Quartet`], each in another state.
+const QUARTET: [&str; 4] = ["active@web-1", "crashed@web-1", "frozen@web-1", "stopped@web-1"];
+
+/// Four instances in four states, which the grid has seen come about.
+struct Quartet {
+    manager: TestManager,
+    agent: TestAgent,
+    bases: [TomcatBase; 4],
+}
+
+impl Quartet {
+    fn begin(owner: (u32, u32)) -> Self {
+        let manager = TestManager::start();
+        let base = |name| TomcatBase::builder(manager.dir(), name).owner(owner.0, owner.1).build();
+        let bases = ["active", "crashed", "frozen", "stopped"].map(base);
+        let agent = TestAgent::start(&manager, "web-1", manager.dir());
+        for name in QUARTET {
+            manager.wait_state(name, "stopped");
+            let started = manager.trigger("start", name);
+            assert_eq!(started["outcome"], "done", "{started}");
+        }
+        QUARTET.map(|name| manager.wait_state(name, "active"));
+        processes::send(bases[1].pid().unwrap(), Signal::KILL);
+        processes::send(bases[2].pid().unwrap(), Signal::STOP);
+        assert_eq!(manager.trigger("stop", QUARTET[3])["outcome"], "done");
+        for (name, state) in QUARTET.into_iter().zip(["active", "stopped", "unresponsive", "stopped"]) {
+            manager.wait_state(name, state);
+        }
+        assert_eq!(manager.service(QUARTET[1]).unwrap()["last_exit"]["wanted"], false);
+        Self { manager, agent, bases }
+    }
+
+    fn services(&self) -> [Value; 4] {
+        QUARTET.map(|name| self.manager.service(name).unwrap())
+    }
+
+    fn pids(&self) -> [Option<u32>; 4] {
+        self.bases.each_ref().map(TomcatBase::pid)
+    }
+
+    /// Waits until nothing is known, and the last known states are shown instead.
+    fn wait_unknown(&self, before: &[Value; 4], reason: &str) {
+        for (name, before) in QUARTET.iter().zip(before) {
+            let unknown = self.manager.wait_state(name, "not_available");
+            assert_eq!(unknown["last_state"], before["state"], "{unknown:#}");
+            assert_eq!(unknown["pid"], Value::Null, "{unknown:#}");
+            assert!(unknown["reason"].as_str().unwrap().contains(reason), "{unknown:#}");
+            assert_same_exit(&unknown["last_exit"], &before["last_exit"]);
+        }
+    }
+
+    /// Waits until something is known again, and asserts that it is what was known before.
+    fn wait_same_as(&self, before: &[Value; 4]) {
+        for (name, before) in QUARTET.iter().zip(before) {
+            let known = |service: &Value| service["state"] != "not_available";
+            assert_same(&self.manager.wait_service(name, "known again", known), before);
+        }
+    }
+}
+
+fn moment(value: &Value) -> Timestamp {
+    value.as_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("{value} is no moment"))
+}
+
+fn assert_same_moment(one: &Value, other: &Value) {
+    let apart = moment(one).as_millis().abs_diff(moment(other).as_millis());
+    assert!(apart <= SAME_MOMENT, "{one} and {other} are {apart} ms apart");
+}
+
+fn assert_same_exit(one: &Value, other: &Value) {
+    for key in ["code", "signal", "wanted", "how"] {
+        assert_eq!(one[key], other[key], "{key}");
+    }
+    if !other.is_null() {
+        assert_same_moment(&one["at"], &other["at"]);
+    }
+}
+
+fn assert_same(one: &Value, other: &Value) {
+    for key in ["name", "state", "last_state", "reason", "pid", "ports", "user", "notes"] {
+        assert_eq!(one[key], other[key], "{key} of {one:#}\nand {other:#}");
+    }
+    assert_same_moment(&one["since"], &other["since"]);
+    assert_same_exit(&one["last_exit"], &other["last_exit"]);
+}
+
+#[test]
+fn an_agent_that_was_killed_comes_back_to_the_same_answers() {
+    let mut quartet = Quartet::begin(GAMES);
+    let (before, pids) = (quartet.services(), quartet.pids());
+    let watcher = quartet.manager.watch();
+    quartet.agent.kill();
+    quartet.wait_unknown(&before, "its agent is away");
+    assert_eq!(quartet.manager.wait_state("agent@web-1", "not_available")["last_state"], Value::Null);
+    assert_eq!(quartet.pids(), pids);
+    assert_eq!(quartet.bases[0].get("/p/"), Some((200, "ok".to_owned())));
+
+    quartet.agent.run();
+    quartet.wait_same_as(&before);
+    quartet.manager.wait_state("agent@web-1", "active");
+    // Nothing else was told meanwhile: no instance came and went, or was for a moment what it is not.
+    for (name, before) in QUARTET.iter().zip(&before) {
+        assert_eq!(watcher.states_of(name), ["not_available", before["state"].as_str().unwrap()], "{name}");
+    }
+    assert!(watcher.seen().iter().all(|seen| seen.event["kind"] != "service.gone"));
+}
+
+#[test]
+fn an_agent_that_ends_in_order_is_stopped_and_its_tomcats_live_on() {
+    let manager = TestManager::start();
+    let base = TomcatBase::builder(manager.dir(), "shop").build();
+    let mut agent = TestAgent::start(&manager, "web-1", manager.dir());
+    let pid = base.start_by_hand();
+    let before = manager.wait_state("shop@web-1", "active");
+    agent.stop();
+    let agent_service = manager.wait_state("agent@web-1", "stopped");
+    assert_eq!(agent_service["reason"], "the agent was told to end");
+    let unknown = manager.wait_state("shop@web-1", "not_available");
+    assert_eq!(unknown["last_state"], "active");
+    assert_eq!((base.pid(), base.get("/p/").is_some()), (Some(pid), true));
+    assert_eq!(manager.trigger("stop", "shop@web-1")["outcome"], "not_available");
+    agent.run();
+    assert_same(&manager.wait_state("shop@web-1", "active"), &before);
+}
+
+#[test]
+fn an_agent_that_is_killed_while_an_instance_stops_remembers_the_stop() {
+    let manager = TestManager::start();
+    let base = TomcatBase::builder(manager.dir(), "shop").owner(1, 1).graceful(Duration::from_secs(60)).build();
+    let mut agent = TestAgent::start(&manager, "web-1", manager.dir());
+    manager.wait_state("shop@web-1", "stopped");
+    manager.trigger("start", "shop@web-1");
+    manager.wait_state("shop@web-1", "active");
+    thread::scope(|scope| {
+        let request = scope.spawn(|| base.get_within("/p/sleep?ms=12000", Duration::from_secs(60)));
+        base.wait_sleepers(1);
+        assert_eq!(manager.trigger("stop", "shop@web-1")["outcome"], "done");
+        let before = manager.wait_state("shop@web-1", "stopping");
+        agent.kill();
+        assert_eq!(manager.wait_state("shop@web-1", "not_available")["last_state"], "stopping");
+        agent.run();
+        let known = |service: &Value| service["state"] != "not_available";
+        assert_same(&manager.wait_service("shop@web-1", "known again", known), &before);
+        assert!(!request.is_finished());
+        assert_eq!(manager.trigger("stop", "shop@web-1")["outcome"], "ignored");
+        assert_eq!(request.join().unwrap(), Some((200, "slept".to_owned())));
+    });
+    let stopped = manager.wait_state("shop@web-1", "stopped");
+    assert_eq!((&stopped["reason"], &stopped["last_exit"]["wanted"]), (&json!("stopped by the grid"), &json!(true)));
+}
+
+/// Has four Tomcats end while the agent is away, two of them started by the grid, and returns what it says of them.
+fn ended_while_the_agent_was_away(owner: (u32, u32), signal: Signal) -> Vec<Value> {
+    let manager = TestManager::start();
+    let bases = ["by-grid", "by-hand"].map(|n| TomcatBase::builder(manager.dir(), n).owner(owner.0, owner.1).build());
+    let mut agent = TestAgent::start(&manager, "web-1", manager.dir());
+    let names = ["by-grid@web-1", "by-hand@web-1"];
+    manager.wait_state(names[0], "stopped");
+    manager.trigger("start", names[0]);
+    bases[1].start_by_hand();
+    names.map(|name| manager.wait_state(name, "active"));
+    agent.kill();
+    for base in &bases {
+        processes::send(base.pid().unwrap(), signal);
+        base.wait_gone();
+    }
+    agent.run();
+    names.map(|name| manager.wait_state(name, "stopped")).to_vec()
+}
+
+#[test]
+fn a_crash_while_the_agent_was_away_is_seen_as_one() {
+    for crashed in ended_while_the_agent_was_away(NEWS, Signal::KILL) {
+        assert_eq!(crashed["last_exit"]["wanted"], false, "{crashed:#}");
+        assert_eq!(crashed["reason"], "killed or crashed: it ended without tidying up");
+    }
+}
+
+#[test]
+fn a_stop_while_the_agent_was_away_is_seen_as_one() {
+    for stopped in ended_while_the_agent_was_away((1, 1), Signal::TERM) {
+        assert_eq!(stopped["last_exit"]["wanted"], true, "{stopped:#}");
+        assert_eq!(stopped["reason"], "ended in order, not by the grid");
+    }
+}
+
+#[test]
+fn a_start_while_the_agent_was_away_is_seen() {
+    let manager = TestManager::start();
+    let base = TomcatBase::builder(manager.dir(), "shop").build();
+    let mut agent = TestAgent::start(&manager, "web-1", manager.dir());
+    base.start_by_hand();
+    let before = manager.wait_state("shop@web-1", "active");
+    agent.kill();
+    processes::send(base.pid().unwrap(), Signal::TERM);
+    base.wait_gone();
+    let pid = base.start_by_hand();
+    base.wait_answering();
+    agent.run();
+    let after = manager.wait_service("shop@web-1", "another process", |service| service["pid"] == pid);
+    manager.wait_state("shop@web-1", "active");
+    assert!(moment(&after["since"]) > moment(&before["since"]), "{after:#}");
+    assert!(after["last_exit"].is_object(), "{after:#}");
+}
+
+#[test]
+fn a_manager_that_was_killed_knows_the_same_by_itself() {
+    let mut quartet = Quartet::begin((7, 7));
+    let (before, pids) = (quartet.services(), quartet.pids());
+    quartet.manager.kill();
+    quartet.manager.start_again();
+    let ready = Instant::now();
+    quartet.manager.wait_state("agent@web-1", "active");
+    let taken = ready.elapsed();
+    eprintln!("the agent is back after {taken:.2?}");
+    assert!(taken <= Duration::from_secs(10), "{taken:?}");
+    quartet.wait_same_as(&before);
+    assert_eq!(quartet.pids(), pids);
+}
+
+#[test]
+fn a_manager_that_comes_back_alone_shows_what_was_last_known() {
+    let mut quartet = Quartet::begin((6, 12));
+    let before = quartet.services();
+    quartet.manager.kill();
+    quartet.agent.kill();
+    quartet.manager.start_again();
+    quartet.wait_unknown(&before, "the manager has just started and waits for this agent");
+    quartet.manager.wait_state("agent@web-1", "not_available");
+    quartet.agent.run();
+    quartet.wait_same_as(&before);
+}
+
+/// Fakes, started and stopped without a pause by several hands, and a manager that is killed meanwhile.
+struct Storm {
+    manager: Mutex<TestManager>,
+    fakes: Vec<FakeTomcat>,
+    _agent: TestAgent,
+}
+
+impl Storm {
+    fn begin() -> Self {
+        let manager = TestManager::start();
+        let fake = |name: String| {
+            let fake = FakeTomcat::builder(manager.dir(), &name).owner(1, 1);
+            fake.set("start_delay_ms", 40).set("stop_delay_ms", 40).build()
+        };
+        let fakes: Vec<FakeTomcat> = (0..6).map(|n| fake(format!("fake-{n}"))).collect();
+        let config = format!("[tomcat]\nhome = \"{}\"", fakes[0].home().display());
+        let agent = TestAgent::builder(&manager, "web-1", manager.dir()).config(&config).start(&manager);
+        (0..6).for_each(|n| drop(manager.wait_state(&name(n), "stopped")));
+        Self { manager: Mutex::new(manager), fakes, _agent: agent }
+    }
+
+    /// Starts and stops everything until `calm`, and lets `trouble` happen meanwhile.
+    fn rage(&self, trouble: impl FnOnce()) {
+        let socket = self.manager.lock().unwrap().socket();
+        let calm = AtomicBool::new(false);
+        thread::scope(|scope| {
+            for hand in 0..3 {
+                let (socket, calm) = (&socket, &calm);
+                scope.spawn(move || {
+                    let targets = [name(2 * hand), name(2 * hand + 1)];
+                    while !calm.load(Ordering::SeqCst) {
+                        for action in ["start", "stop"] {
+                            trigger(socket, action, &targets);
+                        }
+                    }
+                });
+            }
+            trouble();
+            calm.store(true, Ordering::SeqCst);
+        });
+    }
+
+    /// Waits until the status agrees with the machine, and both are at rest.
+    fn wait_agreement(&self) {
+        let manager = self.manager.lock().unwrap();
+        manager.wait_state("agent@web-1", "active");
+        for (n, fake) in self.fakes.iter().enumerate() {
+            manager.wait_service(&name(n), "what /proc says", |service| {
+                let pid = fake.pid();
+                let state = if pid.is_some() { "active" } else { "stopped" };
+                service["state"] == state && service["pid"] == json!(pid)
+            });
+            assert!(processes::tomcat_pids(fake.dir()).len() <= 1, "{n} runs twice");
+        }
+    }
+}
+
+fn name(n: usize) -> String {
+    format!("fake-{n}@web-1")
+}
+
+/// Triggers; the manager may be away.
+fn trigger(socket: &Path, action: &str, targets: &[String]) {
+    let body = json!({"action": action, "targets": targets});
+    if http::request(socket, "POST", "/api/v1/trigger", Some(&body)).is_none() {
+        // There is nobody to ask: somebody else is let go on.
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn a_manager_that_is_killed_under_load_agrees_with_the_machine_afterwards() {
+    let storm = Storm::begin();
+    let seen = || storm.manager.lock().unwrap().status()["seq"].clone();
+    storm.rage(|| {
+        for _ in 0..3 {
+            let calm = seen();
+            wait::until("some load", Duration::from_secs(30), || (seen() != calm).then_some(()));
+            let mut manager = storm.manager.lock().unwrap();
+            manager.kill();
+            manager.start_again();
+            manager.wait_state("agent@web-1", "active");
+        }
+    });
+    storm.wait_agreement();
+}
+
+/// The ids of what a watcher has seen.
+fn ids(watcher: &Watcher) -> Vec<String> {
+    watcher.seen().iter().map(|seen| seen.event["id"].as_str().expect("an id, and no reset").to_owned()).collect()
+}
+
+/// The number within an id, `EPOCH-SEQ`.
+fn number(id: &str) -> u64 {
+    id.split_once('-').and_then(|(_, number)| number.parse().ok()).expect("an id")
+}
+
+/// The ids of every event in the journal from `since` on, however many pages that takes.
+fn journal_after(manager: &TestManager, since: &str) -> Vec<String> {
+    let mut ids = vec![since.to_owned()];
+    loop {
+        let path = format!("/journal?limit=1000&since={}", ids.last().unwrap());
+        let page = manager.api("GET", &path, None).unwrap().json();
+        let page = page.as_array().unwrap();
+        ids.extend(page.iter().map(|event| event["id"].as_str().unwrap().to_owned()));
+        if page.len() < 1000 {
+            ids.remove(0);
+            return ids;
+        }
+    }
+}
+
+#[test]
+fn a_watcher_that_reconnects_misses_nothing() {
+    let storm = Storm::begin();
+    let first = storm.manager.lock().unwrap().watch();
+    let from = storm.manager.lock().unwrap().status()["seq"].as_str().unwrap().to_owned();
+    let (mut early, mut second) = (None, None);
+    storm.rage(|| {
+        wait::until("events", Duration::from_secs(30), || (first.seen().len() >= 40).then_some(()));
+        let mut manager = storm.manager.lock().unwrap();
+        // In the middle of the load, from the beginning on.
+        early = Some(Watcher::open_after(&manager.socket(), Some(&from)));
+        wait::until("more events", Duration::from_secs(30), || (first.seen().len() >= 80).then_some(()));
+        manager.kill();
+        manager.start_again();
+        let last = ids(&first).pop().unwrap();
+        second = Some(Watcher::open_after(&manager.socket(), Some(&last)));
+        let second = second.as_ref().unwrap();
+        wait::until("events again", Duration::from_secs(30), || (second.seen().len() >= 40).then_some(()));
+    });
+    storm.wait_agreement();
+
+    let manager = storm.manager.lock().unwrap();
+    let (early, second) = (early.unwrap(), second.unwrap());
+    let whole = wait::until("the end of the stream", Duration::from_secs(30), || {
+        let whole = journal_after(&manager, &from);
+        (ids(&second).last() == whole.last()).then_some(whole)
+    });
+    let seen = [ids(&first), ids(&second)].concat();
+    assert!(whole.is_sorted_by(|one, other| number(one) < number(other)), "{whole:?}");
+    assert_eq!(seen, whole);
+    // What came in the middle of the load is the beginning of the same, without a gap.
+    let early = ids(&early);
+    assert!(early.len() >= 40 && whole.starts_with(&early), "{early:?}\n{whole:?}");
+}
