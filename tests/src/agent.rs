@@ -107,7 +107,7 @@ impl TestAgent {
 
     /// The agent's state directory.
     pub fn state(&self) -> PathBuf {
-        self.dir.path().join("state")
+        PathBuf::from(&self.arguments[6])
     }
 
     fn log_path(&self) -> PathBuf {
@@ -149,6 +149,12 @@ impl Builder {
     /// With another address of the manager.
     pub fn manager(mut self, url: &str) -> Self {
         self.agent.arguments[2] = url.to_owned();
+        self
+    }
+
+    /// With a state directory in another place.
+    pub fn state_in(mut self, dir: &Path) -> Self {
+        self.agent.arguments[6] = dir.display().to_string();
         self
     }
 

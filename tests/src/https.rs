@@ -91,7 +91,8 @@ impl Https {
     /// Sends a request. An error means that there was no answer in HTTP.
     pub fn send(&self, method: &str, path: &str, body: &str) -> io::Result<Reply> {
         let mut stream = self.connect()?;
-        let mut head = format!("{method} {path} HTTP/1.0\r\nHost: {}\r\nContent-Length: {}\r\n", self.address, body.len());
+        let mut head =
+            format!("{method} {path} HTTP/1.0\r\nHost: {}\r\nContent-Length: {}\r\n", self.address, body.len());
         if !body.is_empty() && !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
             head.push_str("Content-Type: application/json\r\n");
         }

@@ -1,6 +1,7 @@
 //! Support for the tests of the whole: real and fake Tomcats, managers, agents, and waiting for conditions.
 
 pub mod agent;
+pub mod browser;
 pub mod fake;
 pub mod http;
 pub mod https;
@@ -9,6 +10,7 @@ pub mod netns;
 pub mod processes;
 pub mod programs;
 pub mod raw_agent;
+pub mod strace;
 pub mod tomcat;
 pub mod users;
 pub mod wait;

@@ -16,9 +16,7 @@ use protocol::{
 use rcgen::{CertificateParams, KeyPair};
 use rustls::ClientConfig;
 use serde_json::{Value, json};
-use tokio_tungstenite::tungstenite::{
-    self, HandshakeError, Message, WebSocket, client::IntoClientRequest,
-};
+use tokio_tungstenite::tungstenite::{self, HandshakeError, Message, WebSocket, client::IntoClientRequest};
 
 use crate::{
     https::{Https, Reply, Stream},

@@ -18,6 +18,7 @@ use tests::{
     fake::{FakeTomcat, fake_home},
     manager::TestManager,
     processes::{self, Signal},
+    strace::WakeUps,
     tomcat::TomcatBase,
     users::{ids, open_dir},
     wait,
@@ -211,6 +212,30 @@ fn agents_of_two_grids_work_side_by_side() {
     grids[0].wait_state(SHOP, "stopped");
     assert_eq!(grids[1].service(SHOP).unwrap()["pid"], pids[1]);
     assert!(grids.iter().all(|grid| machine_notes(grid, "web-1").is_empty()));
+}
+
+#[test]
+fn an_idle_agent_wakes_up_once_a_second() {
+    let manager = TestManager::start();
+    let names = ["one", "two", "three", "four"];
+    let bases = names.map(|name| FakeTomcat::builder(manager.dir(), name).build());
+    bases.iter().for_each(|base| drop(base.start_by_hand()));
+    let agent = TestAgent::start(&manager, "web-1", manager.dir());
+    names.map(|name| manager.wait_state(&format!("{name}@web-1"), "active"));
+
+    let idle = WakeUps::measure(agent.pid(), Duration::from_secs(10), manager.dir());
+    println!("{idle:?}");
+    assert!(idle.by_timers as f64 <= idle.seconds + 2.0, "{idle:?}");
+    assert!(idle.all as f64 <= 2.0 * idle.seconds, "{idle:?}");
+
+    // The same measure of an agent that awaits the first answer of an instance, which it does impatiently.
+    let slow = FakeTomcat::builder(manager.dir(), "slow").set("start_delay_ms", 60_000).build();
+    slow.start_by_hand();
+    let declared = format!("[[instance]]\nbase = \"{}\"", slow.dir().display());
+    let other = TestAgent::builder(&manager, "web-2", &manager.dir().join("nothing")).config(&declared).start(&manager);
+    manager.wait_state("slow@web-2", "starting");
+    let busy = WakeUps::measure(other.pid(), Duration::from_secs(3), manager.dir());
+    assert!(busy.by_timers as f64 > 2.0 * busy.seconds, "{busy:?}");
 }
 
 /// The life of an instance by triggers and by hand, as `user`, from stopped to stopped.

@@ -48,7 +48,10 @@ impl From<Expected> for String {
 
 impl fmt::Display for Expected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.0.start(), self.0.end())
+        match (self.0.start(), self.0.end()) {
+            (low, high) if low == high => write!(f, "{low}"),
+            (low, high) => write!(f, "{low}-{high}"),
+        }
     }
 }
 
@@ -272,7 +275,8 @@ mod tests {
         for (text, ok) in
             [("200", true), ("200-399", true), ("399-200", false), ("ok", false), ("99", false), ("200-600", false)]
         {
-            assert_eq!(text.parse::<Expected>().is_ok(), ok, "{text}");
+            let parsed = text.parse::<Expected>();
+            assert_eq!(parsed.map(|expected| expected.to_string()).ok(), ok.then(|| text.to_owned()), "{text}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `GET /agent/v1/link`: the WebSocket of an agent, from its hello to its end.
 
-use std::{sync::Arc, time::Duration};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use axum::{
     extract::{
@@ -155,10 +155,21 @@ async fn refuse(socket: &mut WebSocket, refusal: Refusal) -> Option<Link> {
     None
 }
 
+/// Whether the connection broke, and not the peer its promises.
+fn is_broken_connection(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.is::<std::io::Error>() || error.source().is_some_and(is_broken_connection)
+}
+
 fn close(code: u16, reason: &str) -> Message {
     // A control frame has room for 125 bytes.
     let reason: String = reason.chars().filter(char::is_ascii).take(120).collect();
     Message::Close(Some(CloseFrame { code, reason: reason.into() }))
+}
+
+/// Whether it is the connection that failed: an agent that was killed has no time for a farewell, and breaks no protocol.
+fn is_broken(error: &axum::Error) -> bool {
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    causes.into_iter().any(|cause| cause.is::<std::io::Error>())
 }
 
 impl Link {
@@ -180,6 +191,8 @@ impl Link {
                     heard = Instant::now();
                     match received {
                         Some(Ok(message)) => self.take(message).await,
+                        Some(Err(error)) if is_broken_connection(&error) => Err(End::Closed),
+                        Some(Err(error)) if is_broken(&error) => Err(End::Closed),
                         Some(Err(error)) => Err(End::Protocol(error.to_string())),
                         None => Err(End::Closed),
                     }
