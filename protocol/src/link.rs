@@ -3,14 +3,12 @@
 //! Fields are added over time and are ignored by who does not know them; a message whose `type` is not known is
 //! answered `unsupported` and does not end the link.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use crate::{
     join::Refusal,
-    name::{MachineName, ServiceName},
+    name::MachineName,
     report::{InstanceReport, MachineFacts},
     state::Action,
     statement::Statement,
@@ -89,11 +87,6 @@ pub enum ToAgent {
     Certificate {
         /// The certificate (PEM).
         certificate: String,
-    },
-    /// What the grid calls the agent's instances, by base.
-    Names {
-        /// All of them.
-        names: BTreeMap<String, ServiceName>,
     },
     /// A message was not understood.
     Unsupported {

@@ -2,6 +2,8 @@
 //!
 //! Run by `script/bench`, which builds the programs as they are released.
 
+#![allow(clippy::print_stdout, reason = "printing is what it is for")]
+
 use std::{
     fs,
     time::{Duration, Instant},

@@ -32,7 +32,7 @@ pub struct WakeUps {
 impl WakeUps {
     /// Watches a process for at least `time`. The log is kept in `dir` for whoever wonders.
     pub fn measure(pid: u32, time: Duration, dir: &Path) -> Self {
-        let log = dir.join("strace.log");
+        let log = dir.join(format!("strace-{pid}.log"));
         let mut strace = Command::new("strace")
             .args(["-f", "-ttt", "-T", "-e", "trace=epoll_wait,epoll_pwait,epoll_pwait2", "-o"])
             .arg(&log)

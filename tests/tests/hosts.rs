@@ -219,9 +219,13 @@ fn an_idle_agent_wakes_up_once_a_second() {
     let manager = TestManager::start();
     let names = ["one", "two", "three", "four"];
     let bases = names.map(|name| FakeTomcat::builder(manager.dir(), name).build());
-    bases.iter().for_each(|base| drop(base.start_by_hand()));
+    for base in &bases {
+        base.start_by_hand();
+    }
     let agent = TestAgent::start(&manager, "web-1", manager.dir());
-    names.map(|name| manager.wait_state(&format!("{name}@web-1"), "active"));
+    for name in names {
+        manager.wait_state(&format!("{name}@web-1"), "active");
+    }
 
     let idle = WakeUps::measure(agent.pid(), Duration::from_secs(10), manager.dir());
     println!("{idle:?}");

@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{Read, Write},
-    net::{Ipv4Addr, TcpListener},
+    net::{Ipv4Addr, TcpListener, TcpStream},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -34,7 +34,7 @@ const LONG_REQUEST: &str = "/p/sleep?ms=5000";
 struct Story {
     manager: TestManager,
     base: TomcatBase,
-    agent: TestAgent,
+    _agent: TestAgent,
     watcher: Watcher,
 }
 
@@ -50,7 +50,7 @@ impl Story {
         let watcher = manager.watch();
         let agent = TestAgent::builder(&manager, "web-1", manager.dir()).config(config).start(&manager);
         manager.wait_state(SHOP, "stopped");
-        Self { manager, base, agent, watcher }
+        Self { manager, base, _agent: agent, watcher }
     }
 
     /// Has the grid start it, and waits until it serves.
@@ -127,7 +127,7 @@ impl Drop for Squatter {
     fn drop(&mut self) {
         self.ended.store(true, Ordering::SeqCst);
         // Wakes the thread, which then gives up the port.
-        let _ = std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
+        let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
         let _ = self.thread.take().map(JoinHandle::join);
     }
 }
@@ -225,7 +225,9 @@ fn a_port_that_somebody_else_holds(bind_on_init: bool, start: impl Fn(&Story)) {
     wait::until("Tomcat's word", PATIENCE, || story.base.log().contains("Server startup").then_some(()));
     assert_eq!(story.base.get("/p/"), Some((200, "ok".to_owned())));
     assert_eq!(story.manager.service(SHOP).unwrap()["state"], "unresponsive");
-    story.assert_states(&["stopped", "starting", "unresponsive"]);
+    story.watcher.wait_for("word of it", |event| event["data"]["state"] == "unresponsive");
+    let states = story.watcher.states_of(SHOP);
+    assert!(!states.contains(&"active".to_owned()), "{states:?}");
 
     drop(squatter);
     story.manager.trigger("stop", SHOP);
@@ -332,6 +334,22 @@ fn a_crash_and_a_stop_of_what_was_started_by_hand_do_not_look_alike() {
     assert_eq!(stop, ("stopped by the grid".to_owned(), true, None, None));
 }
 
+#[test]
+fn a_crash_of_what_has_not_come_up_yet_is_one_too() {
+    let story = Story::begin(|base| base.slow_start(Duration::from_secs(60)));
+    let end = |signal| {
+        story.base.start_by_hand();
+        let starting = story.manager.wait_state(SHOP, "starting");
+        // The script has become the JVM, whose application takes its time.
+        wait::until("the port", PATIENCE, || TcpStream::connect((Ipv4Addr::LOCALHOST, story.base.port())).ok());
+        processes::send(u32::try_from(starting["pid"].as_u64().unwrap()).unwrap(), signal);
+        ending(&story.down())
+    };
+    let crash = end(Signal::KILL);
+    assert_eq!(crash, ("killed or crashed: it ended without tidying up".to_owned(), false, None, None));
+    assert_eq!(end(Signal::TERM), ("ended while starting: see its log".to_owned(), false, None, None));
+}
+
 /// Starts and stops by hand, and asserts that both are reported in time.
 fn by_hand_is_reported_in_time(start: impl Fn(&TomcatBase), stop: impl Fn(&TomcatBase, u32) + Sync) {
     const LIMIT: Duration = Duration::from_millis(1500);
@@ -368,7 +386,9 @@ fn by_hand_is_reported_in_time(start: impl Fn(&TomcatBase), stop: impl Fn(&Tomca
 
 #[test]
 fn a_start_and_a_stop_by_hand_are_reported_in_time() {
-    let start = |base: &TomcatBase| drop(base.start_by_hand());
+    let start = |base: &TomcatBase| {
+        base.start_by_hand();
+    };
     by_hand_is_reported_in_time(start, |_, pid| processes::send(pid, Signal::TERM));
 }
 

@@ -106,7 +106,7 @@ fn an_agent_joins_and_links_through_a_proxy_where_there_is_no_other_way() {
     let agent = builder(&namespace, &manager).argument("--proxy", &proxy.url(PASSWORD)).start(&manager);
     let tunnels = || proxy.log().matches(&format!("CONNECT {}", manager.address())).count();
     wait::until("a tunnel to join by, and one for the link", PATIENCE, || (tunnels() >= 2).then_some(()));
-    assert!(agent.log().contains("through the proxy"), "{}", agent.log());
+    agent.wait_log("through the proxy");
     assert!(!agent.log().contains(PASSWORD));
 }
 

@@ -2,10 +2,7 @@
 
 use std::{
     path::Path,
-    sync::{
-        Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -16,7 +13,7 @@ use tests::{
     agent::TestAgent,
     fake::FakeTomcat,
     http,
-    manager::TestManager,
+    manager::{PATIENCE, TestManager},
     processes::{self, Signal},
     tomcat::TomcatBase,
     wait,
@@ -270,51 +267,61 @@ fn a_manager_that_comes_back_alone_shows_what_was_last_known() {
     quartet.wait_same_as(&before);
 }
 
-/// Fakes, started and stopped without a pause by several hands, and a manager that is killed meanwhile.
+/// Fakes that several hands start and stop without a pause, whether there is a manager or not.
 struct Storm {
-    manager: Mutex<TestManager>,
     fakes: Vec<FakeTomcat>,
     _agent: TestAgent,
 }
 
+/// How many fakes there are, two for each hand.
+const FAKES: usize = 6;
+
+/// Ends the storm, also when its story panics.
+struct Calm<'a>(&'a AtomicBool);
+
+impl Drop for Calm<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 impl Storm {
-    fn begin() -> Self {
-        let manager = TestManager::start();
-        let fake = |name: String| {
-            let fake = FakeTomcat::builder(manager.dir(), &name).owner(1, 1);
+    fn begin(manager: &TestManager) -> Self {
+        let fake = |n| {
+            let fake = FakeTomcat::builder(manager.dir(), &format!("fake-{n}")).owner(1, 1);
             fake.set("start_delay_ms", 40).set("stop_delay_ms", 40).build()
         };
-        let fakes: Vec<FakeTomcat> = (0..6).map(|n| fake(format!("fake-{n}"))).collect();
+        let fakes: Vec<FakeTomcat> = (0..FAKES).map(fake).collect();
         let config = format!("[tomcat]\nhome = \"{}\"", fakes[0].home().display());
-        let agent = TestAgent::builder(&manager, "web-1", manager.dir()).config(&config).start(&manager);
-        (0..6).for_each(|n| drop(manager.wait_state(&name(n), "stopped")));
-        Self { manager: Mutex::new(manager), fakes, _agent: agent }
+        let agent = TestAgent::builder(manager, "web-1", manager.dir()).config(&config).start(manager);
+        for n in 0..FAKES {
+            manager.wait_state(&name(n), "stopped");
+        }
+        Self { fakes, _agent: agent }
     }
 
-    /// Starts and stops everything until `calm`, and lets `trouble` happen meanwhile.
-    fn rage(&self, trouble: impl FnOnce()) {
-        let socket = self.manager.lock().unwrap().socket();
+    /// Starts and stops everything for as long as the `story` lasts, and leaves some of it running.
+    fn rage(socket: &Path, story: impl FnOnce()) {
         let calm = AtomicBool::new(false);
         thread::scope(|scope| {
-            for hand in 0..3 {
-                let (socket, calm) = (&socket, &calm);
+            for hand in 0..FAKES / 2 {
+                let calm = &calm;
                 scope.spawn(move || {
                     let targets = [name(2 * hand), name(2 * hand + 1)];
                     while !calm.load(Ordering::SeqCst) {
-                        for action in ["start", "stop"] {
-                            trigger(socket, action, &targets);
-                        }
+                        trigger(socket, "start", &targets);
+                        trigger(socket, "stop", &targets);
                     }
+                    trigger(socket, "start", &targets[..1]);
                 });
             }
-            trouble();
-            calm.store(true, Ordering::SeqCst);
+            let _calm = Calm(&calm);
+            story();
         });
     }
 
     /// Waits until the status agrees with the machine, and both are at rest.
-    fn wait_agreement(&self) {
-        let manager = self.manager.lock().unwrap();
+    fn wait_agreement(&self, manager: &TestManager) {
         manager.wait_state("agent@web-1", "active");
         for (n, fake) in self.fakes.iter().enumerate() {
             manager.wait_service(&name(n), "what /proc says", |service| {
@@ -331,35 +338,49 @@ fn name(n: usize) -> String {
     format!("fake-{n}@web-1")
 }
 
-/// Triggers; the manager may be away.
+/// Triggers; where the manager is away, as soon as it is back, or not at all.
 fn trigger(socket: &Path, action: &str, targets: &[String]) {
     let body = json!({"action": action, "targets": targets});
-    if http::request(socket, "POST", "/api/v1/trigger", Some(&body)).is_none() {
-        // There is nobody to ask: somebody else is let go on.
-        thread::yield_now();
-    }
+    let send = || http::request(socket, "POST", "/api/v1/trigger", Some(&body));
+    wait::within(Duration::from_secs(2), send);
+}
+
+/// Waits until a number of triggers has been carried out since an event.
+fn wait_load(manager: &TestManager, since: &str, count: usize) {
+    wait::until("load", PATIENCE, || {
+        let events = journal_after(manager, since);
+        let done = |event: &&Value| event["kind"] == "trigger" && event["data"]["outcome"] == "done";
+        (events.iter().filter(done).count() >= count).then_some(())
+    });
+}
+
+fn now(manager: &TestManager) -> String {
+    manager.status()["seq"].as_str().expect("an id").to_owned()
 }
 
 #[test]
 fn a_manager_that_is_killed_under_load_agrees_with_the_machine_afterwards() {
-    let storm = Storm::begin();
-    let seen = || storm.manager.lock().unwrap().status()["seq"].clone();
-    storm.rage(|| {
+    let mut manager = TestManager::start();
+    let storm = Storm::begin(&manager);
+    Storm::rage(&manager.socket(), || {
         for _ in 0..3 {
-            let calm = seen();
-            wait::until("some load", Duration::from_secs(30), || (seen() != calm).then_some(()));
-            let mut manager = storm.manager.lock().unwrap();
+            wait_load(&manager, &now(&manager), 6);
             manager.kill();
             manager.start_again();
             manager.wait_state("agent@web-1", "active");
         }
     });
-    storm.wait_agreement();
+    storm.wait_agreement(&manager);
+}
+
+/// The ids of events.
+fn ids<'a>(events: impl IntoIterator<Item = &'a Value>) -> Vec<String> {
+    events.into_iter().map(|event| event["id"].as_str().expect("an id, and no reset").to_owned()).collect()
 }
 
 /// The ids of what a watcher has seen.
-fn ids(watcher: &Watcher) -> Vec<String> {
-    watcher.seen().iter().map(|seen| seen.event["id"].as_str().expect("an id, and no reset").to_owned()).collect()
+fn seen_by(watcher: &Watcher) -> Vec<String> {
+    watcher.seen().iter().flat_map(|seen| ids([&seen.event])).collect()
 }
 
 /// The number within an id, `EPOCH-SEQ`.
@@ -367,53 +388,48 @@ fn number(id: &str) -> u64 {
     id.split_once('-').and_then(|(_, number)| number.parse().ok()).expect("an id")
 }
 
-/// The ids of every event in the journal from `since` on, however many pages that takes.
-fn journal_after(manager: &TestManager, since: &str) -> Vec<String> {
-    let mut ids = vec![since.to_owned()];
+/// Every event in the journal after one, however many pages that takes.
+fn journal_after(manager: &TestManager, since: &str) -> Vec<Value> {
+    const PAGE: usize = 1000;
+    let mut events: Vec<Value> = Vec::new();
     loop {
-        let path = format!("/journal?limit=1000&since={}", ids.last().unwrap());
-        let page = manager.api("GET", &path, None).unwrap().json();
+        let last = events.last().map_or(since, |event| event["id"].as_str().unwrap());
+        let page = manager.api("GET", &format!("/journal?limit={PAGE}&since={last}"), None).unwrap().json();
         let page = page.as_array().unwrap();
-        ids.extend(page.iter().map(|event| event["id"].as_str().unwrap().to_owned()));
-        if page.len() < 1000 {
-            ids.remove(0);
-            return ids;
+        events.extend(page.iter().cloned());
+        if page.len() < PAGE {
+            return events;
         }
     }
 }
 
 #[test]
 fn a_watcher_that_reconnects_misses_nothing() {
-    let storm = Storm::begin();
-    let watcher = storm.manager.lock().unwrap().watch();
-    let from = storm.manager.lock().unwrap().status()["seq"].as_str().unwrap().to_owned();
-    let (mut first, mut early, mut second) = (Vec::new(), None, None);
-    storm.rage(|| {
-        wait::until("events", Duration::from_secs(30), || (watcher.seen().len() >= 40).then_some(()));
-        let mut manager = storm.manager.lock().unwrap();
-        // In the middle of the load, from the beginning on.
-        early = Some(Watcher::open_after(&manager.socket(), Some(&from)));
-        wait::until("more events", Duration::from_secs(30), || (watcher.seen().len() >= 80).then_some(()));
+    let mut manager = TestManager::start();
+    let storm = Storm::begin(&manager);
+    let watcher = manager.watch();
+    let from = now(&manager);
+    let (mut first, mut middle, mut second) = (Vec::new(), None, None);
+    Storm::rage(&manager.socket(), || {
+        wait_load(&manager, &from, 10);
+        middle = Some(Watcher::open_after(&manager.socket(), Some(&from)));
+        wait_load(&manager, &now(&manager), 10);
         manager.kill();
         manager.start_again();
-        first = ids(&watcher);
-        second = Some(Watcher::open_after(&manager.socket(), Some(first.last().unwrap())));
-        let second = second.as_ref().unwrap();
-        wait::until("events again", Duration::from_secs(30), || (second.seen().len() >= 40).then_some(()));
+        first = seen_by(&watcher);
+        second = Some(Watcher::open_after(&manager.socket(), first.last().map(String::as_str)));
+        wait_load(&manager, &now(&manager), 10);
     });
-    storm.wait_agreement();
+    storm.wait_agreement(&manager);
 
-    let manager = storm.manager.lock().unwrap();
-    let (early, second) = (early.unwrap(), second.unwrap());
-    let whole = wait::until("the end of the stream", Duration::from_secs(30), || {
-        let whole = journal_after(&manager, &from);
-        (ids(&second).last() == whole.last()).then_some(whole)
+    let (middle, second) = (seen_by(&middle.unwrap()), second.unwrap());
+    let whole = wait::until("the end of the stream", PATIENCE, || {
+        let whole = ids(&journal_after(&manager, &from));
+        (seen_by(&second).last() == whole.last()).then_some(whole)
     });
     first.retain(|id| number(id) > number(&from));
-    let seen = [first, ids(&second)].concat();
     assert!(whole.is_sorted_by(|one, other| number(one) < number(other)), "{whole:?}");
-    assert_eq!(seen, whole);
-    // What came in the middle of the load is the beginning of the same, without a gap.
-    let early = ids(&early);
-    assert!(early.len() >= 40 && whole.starts_with(&early), "{early:?}\n{whole:?}");
+    assert_eq!([first, seen_by(&second)].concat(), whole);
+    // Who came in the middle of the load has seen the beginning of the same, without a gap.
+    assert!(middle.len() >= 10 && whole.starts_with(&middle), "{middle:?}\n{whole:?}");
 }

@@ -16,10 +16,10 @@ use crate::{
     os::{
         process::{self, ProcessKey, Watched},
         sockets::{self, Owned},
-        systemd,
+        sweep, systemd,
     },
     tomcat::{
-        command_line, probe,
+        command_line, installation, probe,
         server_xml::{self, ServerXml},
     },
 };
@@ -51,6 +51,29 @@ impl Task {
             self.take_up(remembered.key, None).await;
         } else {
             self.note_end(Evidence::default()).await;
+        }
+    }
+
+    /// Looks now, and not only with the next beat, whether a process of this base runs.
+    pub(super) async fn look_for_process(&mut self) {
+        if self.process.is_some() {
+            return;
+        }
+        let configured = self.setup.declared.as_ref().and_then(|declared| declared.user.clone());
+        let configured = configured.or_else(|| self.setup.defaults.user.clone());
+        let trusted = installation::trusted_users(&self.setup.base, configured.as_deref());
+        let mut found = None;
+        sweep::look_once(|pid, arguments| {
+            let recognised = command_line::recognise(arguments)
+                .filter(|found| std::fs::canonicalize(&found.base).is_ok_and(|base| base == self.setup.base));
+            if let (Some(command_line), Some(uid), Some(key)) = (recognised, process::uid(pid), ProcessKey::of(pid))
+                && trusted.contains(&uid)
+            {
+                found = Some(Found { key, uid, command_line });
+            }
+        });
+        if let Some(found) = found {
+            self.on_appeared(found).await;
         }
     }
 

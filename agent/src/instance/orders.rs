@@ -29,10 +29,16 @@ impl Task {
         if Instant::now() >= deadline {
             return Outcome::Expired {};
         }
-        if let Some(outcome) = self.needless(order.action).or_else(|| self.forbidden(order.action)) {
-            return outcome;
+        if order.action == Action::Start {
+            // One that was started by hand a moment ago may not have been seen yet.
+            self.look_for_process().await;
         }
         self.memory.begin_order(order.id, order.action);
+        if let Some(outcome) = self.needless(order.action).or_else(|| self.forbidden(order.action)) {
+            self.memory.end_order(order.id, &outcome);
+            self.store().await;
+            return outcome;
+        }
         if order.action != Action::Start
             && let Some(process) = &self.process
         {

@@ -25,7 +25,7 @@ use crate::{
     config::{Health, Permission},
     os::{
         clock::BootTime,
-        process::{ProcessKey, Watched},
+        process::{self, ProcessKey, Watched},
         sockets::Owned,
         users,
     },
@@ -382,8 +382,10 @@ impl Task {
         process.note = survey.note;
         process.owned = owned;
         let key = process.watched.key;
-        if let Some(remembered) = self.memory.of_process(key).filter(|remembered| listens && !remembered.has_listened) {
-            remembered.has_listened = true;
+        if let Some(remembered) = self.memory.of_process(key) {
+            remembered.has_listened |= listens;
+            // Long before its first answer: a start may be killed, too.
+            remembered.hsperf = remembered.hsperf.take().or_else(|| process::hsperf_file(key.pid));
         }
     }
 }

@@ -31,7 +31,7 @@ pub struct Backoff {
 
 impl Backoff {
     /// The next wait.
-    pub fn next(&mut self) -> Duration {
+    pub fn wait(&mut self) -> Duration {
         let wait = jitter(self.bound());
         self.attempt = self.attempt.saturating_add(1);
         self.waited += wait;
@@ -64,7 +64,7 @@ mod tests {
         assert_eq!(backoff.bound(), FIRST);
         for _ in 0..100 {
             let bound = backoff.bound();
-            assert!(backoff.next() <= bound && bound <= SOON);
+            assert!(backoff.wait() <= bound && bound <= SOON);
         }
         assert_eq!(backoff.bound(), SOON);
         backoff.waited = YOUNG;

@@ -2,7 +2,7 @@
 
 use std::{io, net::IpAddr, sync::Arc, time::Duration};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use http_body_util::Empty;
 use hyper::{
     Method, Request, Uri,

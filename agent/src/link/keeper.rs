@@ -178,7 +178,7 @@ fn wait_after(failure: &Failure, backoff: &mut Backoff) -> Duration {
     match failure {
         Failure::Refused(refusal) => wait_after_refusal(refusal),
         Failure::Other(error) => {
-            let wait = backoff.next();
+            let wait = backoff.wait();
             tracing::warn!("{error:#}; trying again in {:.1} s", wait.as_secs_f64());
             wait
         }
@@ -203,7 +203,7 @@ fn wait_after_end(end: End, backoff: &mut Backoff) -> Option<Duration> {
         End::Silent => "the manager went silent".to_owned(),
         End::Closed(why) => why,
     };
-    let wait = backoff.next();
+    let wait = backoff.wait();
     tracing::warn!("the link ended: {why}; dialling again in {:.1} s", wait.as_secs_f64());
     Some(wait)
 }

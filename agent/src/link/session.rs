@@ -225,7 +225,7 @@ impl Session<'_> {
                 tracing::info!("the certificate was renewed");
             }
             ToAgent::Refused(refusal) => return Ok(Some(End::Refused(refusal))),
-            ToAgent::Names { .. } | ToAgent::Welcome(_) => {}
+            ToAgent::Welcome(_) => {}
             ToAgent::Unsupported { message } => {
                 tracing::warn!("the manager does not know messages of type `{message}`")
             }

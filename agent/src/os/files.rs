@@ -4,12 +4,17 @@ use std::{
     ffi::OsStr,
     fs::File,
     io::{self, Read, Write},
-    os::{fd::OwnedFd, unix::fs::PermissionsExt},
+    os::{
+        fd::OwnedFd,
+        unix::fs::{MetadataExt, PermissionsExt},
+    },
     path::Path,
 };
 
 use anyhow::{Context, Result};
 use rustix::fs::{self as unix, AtFlags, Mode, OFlags};
+
+use super::users;
 
 /// Writes a file so that after a crash either the old or the new content is there, readable by the owner only.
 pub fn write_atomically(path: &Path, content: &[u8]) -> Result<()> {
@@ -31,6 +36,24 @@ pub fn write_atomically(path: &Path, content: &[u8]) -> Result<()> {
 pub fn read_bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let file = File::from(unix::open(path, flags, Mode::empty())?);
+    read_regular(file, limit)
+}
+
+/// Reads at most `limit` bytes of a regular file for a user: what that user could not read is refused, though the agent
+/// could. Whoever owns a base may have planted a link in it that leads to a file of others.
+pub fn read_for(user: u32, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let file = File::from(unix::open(path, flags, Mode::empty())?);
+    let data = file.metadata()?;
+    let groups = || users::by_uid(user).map(|account| users::groups(&account)).unwrap_or_default();
+    let readable = user == 0
+        || data.mode() & 0o004 != 0
+        || (data.uid() == user && data.mode() & 0o400 != 0)
+        || (data.mode() & 0o040 != 0 && groups().contains(&data.gid()));
+    if !readable {
+        let message = format!("`{}`, whose instance it is, may not read it", users::shown(user));
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
+    }
     read_regular(file, limit)
 }
 
@@ -97,6 +120,18 @@ mod tests {
         assert!(open.read(OsStr::new("claim"), 100).is_err());
         assert_eq!(std::fs::read_to_string(&victim).unwrap(), "kept");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "nothing unfinished is left");
+    }
+
+    #[test]
+    fn what_the_user_may_not_read_is_not_read_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        std::fs::write(&path, "content").unwrap();
+        let own = users::current();
+        for (mode, user, readable) in [(0o600, own, true), (0o600, own + 1, false), (0o604, own + 1, true)] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(read_for(user, &path, 100).is_ok(), readable, "{mode:o} {user}");
+        }
     }
 
     #[test]

@@ -73,6 +73,11 @@ impl Sweep {
     }
 }
 
+/// Looks through all processes once, and calls `examine` with the id and the arguments of each.
+pub fn look_once(examine: impl FnMut(u32, &[String])) {
+    Sweep::default().look(examine);
+}
+
 fn name(pid: u32) -> Option<[u8; 16]> {
     let mut name = [0; 16];
     let length = File::open(format!("/proc/{pid}/comm")).ok()?.read(&mut name).ok()?;

@@ -1,6 +1,8 @@
 //! Users and groups of the machine.
 
-use nix::unistd::{Uid, User};
+use std::ffi::CString;
+
+use nix::unistd::{Gid, Uid, User, getgrouplist};
 
 /// A user of the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +36,13 @@ pub fn by_name(name: &str) -> Option<Account> {
 /// The user of a number.
 pub fn by_uid(uid: u32) -> Option<Account> {
     User::from_uid(Uid::from_raw(uid)).ok().flatten().map(Account::from)
+}
+
+/// The groups that a user is in.
+pub fn groups(account: &Account) -> Vec<u32> {
+    let Ok(name) = CString::new(account.name.as_str()) else { return Vec::new() };
+    let groups = getgrouplist(&name, Gid::from_raw(account.gid)).unwrap_or_default();
+    groups.into_iter().map(Gid::as_raw).collect()
 }
 
 /// The name of a user's number; JVMs call a user without a name by nothing, so there is no fallback.

@@ -68,6 +68,13 @@ pub fn run_as(base: &Path, hints: &UserHints<'_>) -> Result<Account, String> {
     }
 }
 
+/// The user whom a base belongs to: the first who is not root and owns a part of it.
+pub fn owner(base: &Path) -> u32 {
+    let parts = ["", "webapps", "work"];
+    let owners = parts.iter().filter_map(|part| fs::metadata(base.join(part)).ok()).map(|data| data.uid());
+    owners.into_iter().find(|&uid| uid != 0).unwrap_or(0)
+}
+
 /// The users whose process at this base is believed to be the instance: anybody can write `-Dcatalina.base=`.
 pub fn trusted_users(base: &Path, configured: Option<&str>) -> Vec<u32> {
     let parts = ["", "conf", "webapps", "work", "logs"];

@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeMap, net::IpAddr, path::Path};
 
-use crate::os::files::read_bounded;
+use super::installation::owner;
+use crate::os::files::read_for;
 
 /// The largest configuration file that is read, in bytes.
 const MAX_FILE: u64 = 4 * 1024 * 1024;
@@ -41,9 +42,10 @@ pub struct ServerXml {
 /// Reads the configuration of a base, with the properties of its process, if one runs.
 pub fn read(base: &Path, properties: &BTreeMap<String, String>) -> ServerXml {
     let file = base.join("conf/server.xml");
-    match read_bounded(&file, MAX_FILE) {
+    let owner = owner(base);
+    match read_for(owner, &file, MAX_FILE) {
         Ok(content) => {
-            let mut all = read_properties(&base.join("conf/catalina.properties"));
+            let mut all = read_properties(owner, &base.join("conf/catalina.properties"));
             all.extend(properties.iter().map(|(name, value)| (name.clone(), value.clone())));
             parse(&String::from_utf8_lossy(&content), &all)
         }
@@ -53,8 +55,8 @@ pub fn read(base: &Path, properties: &BTreeMap<String, String>) -> ServerXml {
     }
 }
 
-fn read_properties(file: &Path) -> BTreeMap<String, String> {
-    let content = read_bounded(file, MAX_FILE).unwrap_or_default();
+fn read_properties(owner: u32, file: &Path) -> BTreeMap<String, String> {
+    let content = read_for(owner, file, MAX_FILE).unwrap_or_default();
     let content = String::from_utf8_lossy(&content).replace("\\\n", "");
     content
         .lines()
@@ -184,7 +186,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_with_its_place() {
         for (text, problem) in [
-            ("<Server>\n<Service", "conf/server.xml line 2: it does not parse"),
+            ("<Server>\n<Service name=></Service></Server>", "conf/server.xml line 2: it does not parse"),
             ("<Wrong/>", "conf/server.xml holds <Wrong>"),
             ("<Server><Service>\n<Connector port=\"http\"/></Service></Server>", "line 2: `http` is no port"),
             ("<Server><Service><Connector port=\"99999\"/></Service></Server>", "port 99999 is out of range"),

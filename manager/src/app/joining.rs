@@ -1,5 +1,7 @@
 //! How agents come into the grid and onto their link: joining, greeting, reporting, renewing.
 
+use std::sync::Arc;
+
 use protocol::{
     PROTOCOL, PROTOCOL_OLDEST,
     join::{JoinRequest, JoinResponse, Refusal, RefusalCode},
@@ -14,7 +16,7 @@ use rand::RngCore;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::{App, AppError};
+use super::{App, AppError, links::Mailbox};
 use crate::{
     grid::{
         event::{Draft, Kind},
@@ -125,11 +127,12 @@ impl App {
         Ok(registration)
     }
 
-    /// Answers an agent's hello, and puts up what it told.
+    /// Answers an agent's hello, and puts up what it told. Only who is welcome replaces an earlier connection of the
+    /// same agent: a copy that is turned away must not disturb the original.
     pub async fn greet(
         &self,
         agent: &Registration,
-        number: ConnectionNumber,
+        mailbox: &Arc<Mailbox>,
         hello: Hello,
     ) -> std::result::Result<Welcome, Turned> {
         if hello.grid != self.meta.grid {
@@ -167,15 +170,32 @@ impl App {
         let next = new_secret();
         let version = clip(&hello.agent_version);
         let greeted = self.store.greet(agent.id, shown, hash_of(next.as_bytes()), &version, &facts).await;
-        self.journal.noting(greeted)?;
-        self.change(|fleet, now| fleet.connected(&agent.machine, number, &version, facts, instances, now));
+        let link_secret = match (self.journal.noting(greeted), hello.link_secret) {
+            (Ok(()), _) => next,
+            // Without room for a new secret the old one stays good: what runs must be seen also when the disk is full.
+            (Err(StoreError::DiskFull), Some(shown)) => shown,
+            (Err(error), _) => return Err(error.into()),
+        };
+        let mut welcome = false;
+        self.change(|fleet, now| {
+            // Who was revoked or removed since the registration was read: whoever did it found no connection to close.
+            welcome = fleet.machine(&agent.machine).is_ok_and(|machine| machine.revoked_at.is_none());
+            if !welcome {
+                return Vec::new();
+            }
+            self.links.enter(agent.id, mailbox.clone());
+            fleet.connected(&agent.machine, mailbox.number, &version, facts, instances, now)
+        });
+        if !welcome {
+            return away(RefusalCode::AgentRevoked, format!("the agent of `{}` was just turned out", agent.machine));
+        }
         Ok(Welcome {
             protocol: hello.protocol.min(PROTOCOL),
             grid: self.meta.grid,
             grid_name: self.meta.grid_name.clone(),
             machine: agent.machine.clone(),
             statement: self.statement.clone(),
-            link_secret: next,
+            link_secret,
         })
     }
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use protocol::{report::InstanceReport, time::Timestamp};
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{Notify, broadcast, mpsc};
 
 use crate::{
     grid::event::{Draft, Event, EventId},
@@ -63,6 +63,7 @@ pub struct Journal {
     last: AtomicU64,
     floor: AtomicU64,
     disk_full: AtomicBool,
+    disk_filled: Notify,
     dropped: AtomicBool,
 }
 
@@ -101,9 +102,11 @@ impl Journal {
             last: AtomicU64::new(first - 1),
             floor: AtomicU64::new(floor),
             disk_full: AtomicBool::new(false),
+            disk_filled: Notify::new(),
             dropped: AtomicBool::new(false),
         });
         tokio::spawn(journal.clone().write_history(entries));
+        tokio::spawn(journal.clone().await_room());
         Ok(journal)
     }
 
@@ -211,6 +214,18 @@ impl Journal {
         }
     }
 
+    /// Tries a disk that was full again and again: that it has room must be known before somebody needs it.
+    async fn await_room(self: Arc<Self>) {
+        loop {
+            self.disk_filled.notified().await;
+            while self.is_disk_full() {
+                tokio::time::sleep(RETRY).await;
+                // A number that is never used: the smallest thing that is another each time, and so really written.
+                let _noted = self.noting(self.store.reserve_sequence(1).await);
+            }
+        }
+    }
+
     /// After events that are in memory only, nothing older than memory can be told without a gap.
     fn forget_beyond_memory(&self) {
         let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
@@ -239,6 +254,7 @@ impl Journal {
             Some(StoreError::DiskFull) => {
                 if !self.disk_full.swap(true, Ordering::AcqRel) {
                     tracing::error!("the disk is full: nothing can be recorded or changed, until there is room");
+                    self.disk_filled.notify_one();
                 }
             }
             Some(StoreError::Other(error)) => tracing::error!("the journal cannot be written: {error:#}"),

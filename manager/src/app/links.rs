@@ -124,14 +124,17 @@ impl Links {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens the mailbox of a new connection; an earlier one of the same agent is closed.
-    pub fn open(&self, agent: Uuid) -> Arc<Mailbox> {
+    /// Makes the mailbox of a new connection, which nobody finds before it is entered.
+    pub fn mailbox(&self) -> Arc<Mailbox> {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed) + 1;
-        let mailbox = Arc::new(Mailbox { number, state: Mutex::default(), wake: Notify::new() });
-        if let Some(replaced) = self.lock().mailboxes.insert(agent, mailbox.clone()) {
+        Arc::new(Mailbox { number, state: Mutex::default(), wake: Notify::new() })
+    }
+
+    /// Enters the mailbox of an agent's new connection; an earlier connection of the same agent is closed.
+    pub fn enter(&self, agent: Uuid, mailbox: Arc<Mailbox>) {
+        if let Some(replaced) = self.lock().mailboxes.insert(agent, mailbox) {
             replaced.close(Close::Replaced);
         }
-        mailbox
     }
 
     /// Removes the mailbox of a connection that has ended. Who waits for one of its orders is told that nobody knows.
@@ -205,6 +208,12 @@ mod tests {
 
     const AGENT: Uuid = Uuid::from_u128(1);
 
+    fn open(links: &Links) -> Arc<Mailbox> {
+        let mailbox = links.mailbox();
+        links.enter(AGENT, mailbox.clone());
+        mailbox
+    }
+
     fn order(id: u128) -> Order {
         Order { id: Uuid::from_u128(id), base: "/srv/a".to_owned(), action: Action::Stop, ttl_ms: 1 }
     }
@@ -216,7 +225,7 @@ mod tests {
     #[tokio::test]
     async fn an_order_is_answered_on_its_own_connection_only() {
         let links = Links::default();
-        let mailbox = links.open(AGENT);
+        let mailbox = open(&links);
         let outcome = links.order(AGENT, order(7)).unwrap();
         assert!(matches!(mailbox.next().await, Post::Messages(messages) if messages.len() == 1));
         links.outcome(mailbox.number + 1, Uuid::from_u128(7), Outcome::Expired {});
@@ -227,7 +236,7 @@ mod tests {
     #[tokio::test]
     async fn the_end_of_a_connection_ends_the_waiting() {
         let links = Links::default();
-        let mailbox = links.open(AGENT);
+        let mailbox = open(&links);
         let outcome = links.order(AGENT, order(7)).unwrap();
         links.remove(AGENT, mailbox.number);
         assert!(outcome.await.is_err());
@@ -237,8 +246,8 @@ mod tests {
     #[tokio::test]
     async fn a_later_connection_replaces_an_earlier_one() {
         let links = Links::default();
-        let first = links.open(AGENT);
-        let second = links.open(AGENT);
+        let first = open(&links);
+        let second = open(&links);
         assert_eq!(first.next().await, Post::Close(Close::Replaced));
         links.remove(AGENT, first.number);
         assert!(links.send(AGENT, ToAgent::Report {}));
@@ -248,7 +257,7 @@ mod tests {
     #[tokio::test]
     async fn an_agent_that_takes_nothing_is_disconnected() {
         let links = Links::default();
-        let mailbox = links.open(AGENT);
+        let mailbox = open(&links);
         for _ in 0..MAILBOX {
             assert!(links.send(AGENT, ToAgent::Report {}));
         }

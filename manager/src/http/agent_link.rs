@@ -23,7 +23,7 @@ use super::{
 use crate::{
     app::{
         App,
-        joining::Turned,
+        joining::{Turned, hash_of},
         links::{Close, Mailbox, Post},
     },
     pki::authority::key_hash,
@@ -74,6 +74,8 @@ struct Link {
     app: Arc<App>,
     agent: Box<Registration>,
     key: Hash,
+    /// The hash of the link secret that this connection's welcome handed out.
+    offered: Hash,
     socket: WebSocket,
     mailbox: Arc<Mailbox>,
 }
@@ -102,10 +104,16 @@ async fn greet(app: Arc<App>, agent: Registration, key: Hash, mut socket: WebSoc
         }
         Err(_) => return refuse(&mut socket, Refusal::new(RefusalCode::BadRequest, "no hello in time")).await,
     };
-    let mailbox = app.links.open(agent.id);
-    match app.greet(&agent, mailbox.number, hello).await {
-        Ok(welcome) => {
-            let mut link = Link { app, agent: Box::new(agent), key, socket, mailbox };
+    let mailbox = app.links.mailbox();
+    // The hello may come long after the upgrade, and who it is may have been revoked, removed or linked meanwhile.
+    let greeted = async {
+        let agent = app.admit(&key).await?;
+        Ok((app.greet(&agent, &mailbox, hello).await?, agent))
+    };
+    match greeted.await {
+        Ok((welcome, agent)) => {
+            let offered = hash_of(welcome.link_secret.as_bytes());
+            let mut link = Link { app, agent: Box::new(agent), key, offered, socket, mailbox };
             if link.send(&ToAgent::Welcome(Box::new(welcome))).await.is_err() {
                 link.clean_up(End::Closed).await;
                 return None;
@@ -114,7 +122,6 @@ async fn greet(app: Arc<App>, agent: Registration, key: Hash, mut socket: WebSoc
             Some(link)
         }
         Err(turned) => {
-            app.links.remove(agent.id, mailbox.number);
             let refusal = match turned {
                 Turned::Away(refusal) => refusal,
                 Turned::Unable(error) => Unable(error).into(),
@@ -168,8 +175,7 @@ fn close(code: u16, reason: &str) -> Message {
 
 /// Whether it is the connection that failed: an agent that was killed has no time for a farewell, and breaks no protocol.
 fn is_broken(error: &axum::Error) -> bool {
-    let causes = std::iter::successors(error.source(), |&cause| cause.source());
-    causes.into_iter().any(|cause| cause.is::<std::io::Error>())
+    std::iter::successors(error.source(), |&cause| cause.source()).any(|cause| cause.is::<std::io::Error>())
 }
 
 impl Link {
@@ -242,7 +248,7 @@ impl Link {
             FromAgent::Facts { facts } => self.app.facts(&self.agent, number, *facts),
             FromAgent::Outcome { order, outcome } => self.app.links.outcome(number, order, outcome),
             FromAgent::SecretKept {} => {
-                let kept = self.app.store.secret_kept(self.agent.id).await;
+                let kept = self.app.store.secret_kept(self.agent.id, &self.offered).await;
                 // The secret it showed before stays good until the next hello.
                 if let Err(error) = self.app.journal.noting(kept) {
                     tracing::error!(machine = %self.agent.machine, "cannot note the link secret: {error}");

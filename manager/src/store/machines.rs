@@ -221,13 +221,15 @@ impl Store {
         Ok(())
     }
 
-    /// Notes that the agent has the offered secret on disk: no older one is taken from now on.
-    pub async fn secret_kept(&self, id: Uuid) -> Result<()> {
+    /// Notes that the agent has an offered secret on disk: no older one is taken from now on. Only the one that was
+    /// offered last counts: the word for an earlier one may come late, from a connection that was replaced.
+    pub async fn secret_kept(&self, id: Uuid, offered: &Hash) -> Result<()> {
         sqlx::query(
             "update machine set secret_hash = next_secret_hash, next_secret_hash = null \
-             where id = ? and next_secret_hash is not null",
+             where id = ? and next_secret_hash = ?",
         )
         .bind(id.to_string())
+        .bind(&offered[..])
         .execute(&self.grid.write)
         .await?;
         Ok(())
