@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use protocol::name::ServiceName;
+use protocol::{name::ServiceName, secret::Secret};
 use serde::{Deserialize, Deserializer};
 
 use crate::tomcat::probe::Expected;
@@ -24,7 +24,7 @@ pub struct Flags {
     pub token_file: Option<PathBuf>,
     /// Join token; visible to every user of the host, so better --token-file or the environment
     #[arg(long, value_name = "TOKEN", hide_env_values = true)]
-    pub token: Option<String>,
+    pub token: Option<Secret>,
     /// Directory for the agent's key, certificate and memory
     #[arg(long, env = "TOMCAT_GRID_AGENT_STATE", value_name = "DIR")]
     pub state: Option<PathBuf>,
@@ -36,7 +36,7 @@ pub struct Flags {
     pub roots: Vec<PathBuf>,
     /// HTTP proxy to reach the manager through, `http://[user:password@]host:port`
     #[arg(long, env = "TOMCAT_GRID_AGENT_PROXY", value_name = "URL", hide_env_values = true)]
-    pub proxy: Option<String>,
+    pub proxy: Option<Secret>,
     /// Settings file (TOML)
     #[arg(long, env = "TOMCAT_GRID_AGENT_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -54,7 +54,7 @@ pub struct File {
     state: Option<PathBuf>,
     name: Option<String>,
     roots: Option<Vec<PathBuf>>,
-    proxy: Option<String>,
+    proxy: Option<Secret>,
     proxy_file: Option<PathBuf>,
     exclude: Vec<PathBuf>,
     discover_processes: Option<bool>,
@@ -146,7 +146,7 @@ pub struct Settings {
     /// Where instances are looked for.
     pub roots: Vec<PathBuf>,
     /// The proxy.
-    pub proxy: Option<String>,
+    pub proxy: Option<Secret>,
     /// Bases, or directories of bases, that are left alone.
     pub exclude: Vec<PathBuf>,
     /// Whether running Tomcats outside of the roots count.
@@ -162,24 +162,14 @@ pub struct Settings {
 }
 
 /// Where the join token comes from.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TokenSource {
     /// Nowhere: the agent has joined before, or cannot.
     None,
     /// A file, read when it is needed.
     File(PathBuf),
     /// A value.
-    Value(String),
-}
-
-impl std::fmt::Debug for TokenSource {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            TokenSource::None => "none",
-            TokenSource::File(_) => "file",
-            TokenSource::Value(_) => "value",
-        })
-    }
+    Value(Secret),
 }
 
 impl Settings {
@@ -198,7 +188,7 @@ impl Settings {
         let token_file = flags.token_file.or(file.token_file);
         let token = match (token_file, std::env::var(TOKEN_VARIABLE).ok(), flags.token) {
             (Some(path), _, _) => TokenSource::File(path),
-            (None, Some(value), _) if !value.is_empty() => TokenSource::Value(value),
+            (None, Some(value), _) if !value.is_empty() => TokenSource::Value(value.into()),
             (None, _, Some(value)) => {
                 tracing::warn!(
                     "--token shows the token to every user of this host: use --token-file or {TOKEN_VARIABLE}"
@@ -240,9 +230,9 @@ impl File {
 }
 
 /// Reads a file that holds one secret.
-pub fn read_secret(path: &Path) -> Result<String> {
+pub fn read_secret(path: &Path) -> Result<Secret> {
     let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
-    Ok(text.trim().to_owned())
+    Ok(text.trim().to_owned().into())
 }
 
 fn default_state() -> Result<PathBuf> {

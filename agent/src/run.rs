@@ -20,7 +20,7 @@ pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Resu
         return Ok(());
     };
     let links =
-        supervisor::spawn(settings, state.path().to_path_buf(), membership.grid, membership.grid_name.clone()).await;
+        supervisor::spawn(settings, state.path().to_path_buf(), membership.grid, membership.grid_name.clone()).await?;
     // Without systemd there is nobody to be told.
     let _nobody = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
     keeper::keep(&state, membership, &key, links, &mut routes, &mut shutdown).await;

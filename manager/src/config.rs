@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use protocol::secret::Secret;
 use serde::Deserialize;
 
 use crate::{grid::access::Role, pki::server_certificate::OwnFiles};
@@ -89,7 +90,7 @@ pub struct Settings {
     /// Who may do what through the socket.
     pub access: Access,
     /// The first password of the user `admin`, if it is given.
-    pub admin_password: Option<String>,
+    pub admin_password: Option<Secret>,
 }
 
 impl Settings {
@@ -128,14 +129,14 @@ impl Settings {
 }
 
 /// A secret from an environment variable, or from the file that `…_FILE` names.
-pub fn secret(variable: &str) -> Result<Option<String>> {
+pub fn secret(variable: &str) -> Result<Option<Secret>> {
     if let Some(path) = std::env::var_os(format!("{variable}_FILE")) {
         let path = Path::new(&path);
         let text =
             std::fs::read_to_string(path).with_context(|| format!("read {} ({variable}_FILE)", path.display()))?;
-        return Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()));
+        return Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned().into()));
     }
-    Ok(std::env::var(variable).ok().filter(|value| !value.is_empty()))
+    Ok(std::env::var(variable).ok().filter(|value| !value.is_empty()).map(Secret::from))
 }
 
 /// The data directory of a manager that is not told another.

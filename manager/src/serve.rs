@@ -77,13 +77,8 @@ impl Manager {
         self.renewal.abort();
         self.ending.send_replace(true);
         self.app.links.close_all();
-        let ended = async {
-            while self.app.links.count() > 0 {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
         // An agent that does not listen finds out by itself.
-        let _late = tokio::time::timeout(FAREWELL, ended).await;
+        let _late = tokio::time::timeout(FAREWELL, self.app.links.all_left()).await;
         self.app.store.close().await;
         // The socket's file goes with the manager; it may have been removed by hand.
         let _absent = std::fs::remove_file(&self.ready.socket);

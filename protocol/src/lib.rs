@@ -7,6 +7,7 @@ pub mod limits;
 pub mod link;
 pub mod name;
 pub mod report;
+pub mod secret;
 pub mod state;
 pub mod statement;
 pub mod time;

@@ -10,6 +10,7 @@ pub mod netns;
 pub mod processes;
 pub mod programs;
 pub mod raw_agent;
+pub mod squatter;
 pub mod strace;
 pub mod tomcat;
 pub mod users;

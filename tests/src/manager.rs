@@ -141,7 +141,8 @@ impl TestManager {
 
     /// The manager's socket.
     pub fn socket(&self) -> PathBuf {
-        self.data.join("manager.sock")
+        let elsewhere = self.environment.iter().find(|(name, _)| name == "TOMCAT_GRID_SOCKET");
+        elsewhere.map_or_else(|| self.data.join("manager.sock"), |(_, path)| PathBuf::from(path))
     }
 
     /// The address of the TLS port.

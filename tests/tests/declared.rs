@@ -189,7 +189,7 @@ fn what_is_wrong_in_a_server_xml_is_said_with_its_line() {
     change(&bases[2], &format!("port=\"{}\"", bases[2].port()), "port=\"99999\"");
     let _agent = TestAgent::start(&manager, "web-1", &roots);
     for (name, note) in [
-        ("broken@web-1", "conf/server.xml line 8: it does not parse"),
+        ("broken@web-1", "conf/server.xml line 9: it does not parse"),
         ("shop@web-1", "conf/server.xml line 4: `http` is no port"),
         ("far@web-1", "conf/server.xml line 4: port 99999 is out of range"),
     ] {

@@ -2,13 +2,8 @@
 
 use std::{
     fs,
-    io::{Read, Write},
-    net::{Ipv4Addr, TcpListener, TcpStream},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::{self, JoinHandle},
+    net::{Ipv4Addr, TcpStream},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -17,6 +12,7 @@ use tests::{
     agent::TestAgent,
     manager::{PATIENCE, TestManager},
     processes::{self, Signal},
+    squatter::Squatter,
     tomcat::{TomcatBase, TomcatBuilder},
     wait,
     watcher::Watcher,
@@ -94,42 +90,6 @@ fn best_of_three(mut measure: impl FnMut() -> Duration, limit: Duration) -> Dura
         best = best.min(measure());
     }
     best
-}
-
-/// A foreign process, as it were, on somebody's port: it answers every request with 200.
-struct Squatter {
-    ended: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-    port: u16,
-}
-
-impl Squatter {
-    fn take(port: u16) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).expect("the port is free");
-        let ended = Arc::new(AtomicBool::new(false));
-        let end = ended.clone();
-        let answer = move || {
-            for stream in listener.incoming() {
-                if end.load(Ordering::SeqCst) {
-                    return;
-                }
-                let Ok(mut stream) = stream else { continue };
-                // Whoever asks may have gone.
-                let _ = stream.read(&mut [0; 1024]);
-                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
-            }
-        };
-        Self { ended, thread: Some(thread::spawn(answer)), port }
-    }
-}
-
-impl Drop for Squatter {
-    fn drop(&mut self) {
-        self.ended.store(true, Ordering::SeqCst);
-        // Wakes the thread, which then gives up the port.
-        let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
-        let _ = self.thread.take().map(JoinHandle::join);
-    }
 }
 
 #[test]

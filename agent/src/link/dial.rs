@@ -10,6 +10,7 @@ use hyper::{
     header::{self, HeaderValue},
 };
 use hyper_util::{client::proxy::matcher::Matcher, rt::TokioIo};
+use protocol::secret::Secret;
 use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -50,7 +51,7 @@ struct Proxy {
 
 impl Route {
     /// Reads a manager's URL, and a proxy's.
-    pub fn parse(manager: &str, proxy: Option<&str>) -> Result<Self> {
+    pub fn parse(manager: &str, proxy: Option<&Secret>) -> Result<Self> {
         let example = "write it like https://manager.example.org:8443";
         let uri: Uri = manager.trim().parse().with_context(|| format!("`{manager}` is no URL: {example}"))?;
         if !matches!(uri.scheme_str(), Some("https" | "wss")) {
@@ -89,9 +90,10 @@ impl std::fmt::Display for Route {
 impl Proxy {
     /// The proxy to a manager: the one that is set, else the one that the environment names (`HTTPS_PROXY`, `ALL_PROXY`,
     /// `NO_PROXY`), as other programs understand it. The environment's is never used for this machine itself.
-    fn choose(manager: &Uri, host: &str, set: Option<&str>) -> Result<Option<Self>> {
+    fn choose(manager: &Uri, host: &str, set: Option<&Secret>) -> Result<Option<Self>> {
         let matcher = match set {
             Some(url) => {
+                let url = url.expose();
                 // The URL may hold a password, so no message repeats it.
                 let uri: Option<Uri> = url.trim().parse().ok();
                 if uri.as_ref().and_then(Uri::scheme_str) != Some("http") {
@@ -193,12 +195,13 @@ mod tests {
 
     #[test]
     fn a_proxy_s_password_is_sent_and_never_shown() {
-        let route = Route::parse("https://m:1", Some("http://me:s%40cret@proxy:3128")).unwrap();
+        let route = Route::parse("https://m:1", Some(&"http://me:s%40cret@proxy:3128".to_owned().into())).unwrap();
         assert_eq!(route.to_string(), "m:1 through the proxy proxy:3128");
         let proxy = route.proxy.unwrap();
         // "me:s@cret" in base64.
         assert_eq!(proxy.authorization.unwrap(), "Basic bWU6c0BjcmV0");
-        let error = Route::parse("https://m:1", Some("ftp://me:secret@proxy")).err().unwrap().to_string();
+        let error =
+            Route::parse("https://m:1", Some(&"ftp://me:secret@proxy".to_owned().into())).err().unwrap().to_string();
         assert!(!error.contains("secret"), "{error}");
     }
 }

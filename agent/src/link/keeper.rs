@@ -32,7 +32,7 @@ pub struct Routes {
 impl Routes {
     /// Reads the managers' addresses.
     pub fn of(settings: &Settings) -> Result<Self> {
-        let proxy = settings.proxy.as_deref();
+        let proxy = settings.proxy.as_ref();
         let routes = settings.managers.iter().map(|url| Route::parse(url, proxy)).collect::<Result<Vec<_>>>()?;
         Ok(Self { routes, next: 0 })
     }
@@ -116,7 +116,7 @@ fn read_token(source: &TokenSource, is_member: bool) -> Result<Option<JoinToken>
             Err(error) => return Err(error.context("the join token cannot be read")),
         },
     };
-    match text.parse::<JoinToken>() {
+    match text.expose().parse::<JoinToken>() {
         Ok(token) => Ok(Some(token)),
         Err(_) if is_member => Ok(None),
         Err(error) => Err(error.into()),

@@ -1,5 +1,6 @@
 //! What the agent asks of Linux: processes, sockets, users, systemd, files. No rules of the grid.
 
+pub mod beat;
 pub mod clock;
 pub mod files;
 pub mod process;

@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use anyhow::{Context, Result};
 use board::Board;
 use claims::Claimed;
 use protocol::{
@@ -20,7 +21,7 @@ use protocol::{
 };
 use tokio::{
     sync::{mpsc, oneshot, watch},
-    time::{Instant, MissedTickBehavior},
+    time::Instant,
 };
 use uuid::Uuid;
 
@@ -31,6 +32,7 @@ use crate::{
         task::{self, Found, Input, News, Setup},
     },
     os::{
+        beat::Beat,
         process::{self, ProcessKey},
         sweep::Sweep,
         users,
@@ -78,7 +80,8 @@ pub struct Links {
 }
 
 /// Starts the supervisor of a member of a grid; it ends when every sender of orders is dropped.
-pub async fn spawn(settings: Settings, state_dir: PathBuf, grid: Uuid, grid_name: String) -> Links {
+pub async fn spawn(settings: Settings, state_dir: PathBuf, grid: Uuid, grid_name: String) -> Result<Links> {
+    let timer = Beat::every(TICK).context("make a timer")?;
     let board = Arc::new(Board::default());
     let (orders, order_inputs) = mpsc::channel(ORDERS);
     let (news, news_inputs) = mpsc::channel(MAX_INSTANCES);
@@ -98,19 +101,18 @@ pub async fn spawn(settings: Settings, state_dir: PathBuf, grid: Uuid, grid_name
     };
     supervisor.discover().await;
     supervisor.sweep().await;
-    tokio::spawn(supervisor.run(order_inputs, news_inputs, beat_sender));
-    Links { orders, beat, board }
+    tokio::spawn(supervisor.run(timer, order_inputs, news_inputs, beat_sender));
+    Ok(Links { orders, beat, board })
 }
 
 impl Supervisor {
     async fn run(
         mut self,
+        timer: Beat,
         mut orders: mpsc::Receiver<Order>,
         mut news: mpsc::Receiver<News>,
         beat: watch::Sender<u64>,
     ) {
-        let mut interval = tokio::time::interval(TICK);
-        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut tick = 0;
         loop {
             tokio::select! {
@@ -120,7 +122,7 @@ impl Supervisor {
                     Some(order) => self.give(order),
                     None => return,
                 },
-                _ = interval.tick() => {
+                () = timer.next() => {
                     tick += 1;
                     self.beat(tick).await;
                     beat.send_replace(tick);

@@ -26,6 +26,7 @@ pub struct Links {
     // Held for moments only, never across an await.
     inner: Mutex<Inner>,
     numbers: AtomicU64,
+    left: Notify,
 }
 
 #[derive(Default)]
@@ -144,6 +145,8 @@ impl Links {
             inner.mailboxes.remove(&agent);
         }
         inner.orders.retain(|_, waiting| waiting.connection != number);
+        drop(inner);
+        self.left.notify_waiters();
     }
 
     /// Sends a message to an agent; `false` if it is not linked.
@@ -191,6 +194,17 @@ impl Links {
     pub fn close_all(&self) {
         for mailbox in self.lock().mailboxes.values() {
             mailbox.close(Close::Shutdown);
+        }
+    }
+
+    /// Waits until no agent is linked.
+    pub async fn all_left(&self) {
+        loop {
+            let left = self.left.notified();
+            if self.count() == 0 {
+                return;
+            }
+            left.await;
         }
     }
 

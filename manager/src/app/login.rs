@@ -8,7 +8,7 @@ use argon2::{
     password_hash::{SaltString, rand_core::OsRng},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use protocol::time::Timestamp;
+use protocol::{secret::Secret, time::Timestamp};
 use rand::RngCore;
 
 use super::{App, AppError, Result, joining::hash_of};
@@ -34,12 +34,12 @@ const PASSWORD_FILE: &str = "initial-admin-password";
 
 impl App {
     /// Makes the user `admin` on the first start. A password that is not given is generated and left in a file.
-    pub async fn make_admin(&self, given: Option<String>, dir: &DataDir) -> anyhow::Result<()> {
+    pub async fn make_admin(&self, given: Option<Secret>, dir: &DataDir) -> anyhow::Result<()> {
         if self.store.has_users().await? {
             return Ok(());
         }
         let password = match given {
-            Some(password) => password,
+            Some(password) => password.expose().to_owned(),
             None => {
                 let file = dir.path().join(PASSWORD_FILE);
                 let mut bytes = [0; 18];

@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use protocol::secret::Secret;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use rustls::{
     ClientConfig, RootCertStore,
@@ -23,7 +24,7 @@ pub struct Client {
     http: reqwest::Client,
     base: String,
     shown: String,
-    token: Option<String>,
+    token: Option<Secret>,
 }
 
 impl Client {
@@ -56,7 +57,7 @@ impl Client {
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}/api/v1{path}", self.base));
         match &self.token {
-            Some(token) => request.bearer_auth(token),
+            Some(token) => request.bearer_auth(token.expose()),
             None => request,
         }
     }

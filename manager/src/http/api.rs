@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json,
-    extract::{FromRequest, Path, Query, Request, State, rejection::JsonRejection},
-    http::StatusCode,
+    extract::{FromRequest, FromRequestParts, Path, Query, Request, State, rejection::JsonRejection},
+    http::{StatusCode, request::Parts},
 };
 use protocol::{name::MachineName, state::Action};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -40,6 +40,34 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
     }
 }
 
+/// The parameters of a query, whose mistakes are answered as problems.
+pub struct Params<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequestParts<Arc<App>> for Params<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        match Query::<T>::from_request_parts(parts, app).await {
+            Ok(Query(params)) => Ok(Self(params)),
+            Err(rejection) => Err(Problem::new(StatusCode::BAD_REQUEST, "invalid", rejection.body_text())),
+        }
+    }
+}
+
+/// The name or id in a path, whose mistakes are answered as problems.
+pub struct Subject(String);
+
+impl FromRequestParts<Arc<App>> for Subject {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        match Path::<String>::from_request_parts(parts, app).await {
+            Ok(Path(text)) => Ok(Self(text)),
+            Err(rejection) => Err(Problem::new(StatusCode::BAD_REQUEST, "invalid", rejection.body_text())),
+        }
+    }
+}
+
 fn targets(texts: &[String]) -> Result<Vec<Target>, Problem> {
     let parse = |text: &String| text.parse::<Target>().map_err(|error| AppError::Invalid(error.to_string()));
     Ok(texts.iter().map(parse).collect::<Result<_, _>>()?)
@@ -61,7 +89,7 @@ pub struct StatusQuery {
 pub async fn status(
     State(app): State<Arc<App>>,
     Authenticated(caller): Authenticated,
-    Query(query): Query<StatusQuery>,
+    Params(query): Params<StatusQuery>,
 ) -> Answer<Status> {
     let texts: Vec<String> = query.targets.split(',').filter(|text| !text.is_empty()).map(str::to_owned).collect();
     Ok(Json(app.status(&caller, &targets(&texts)?)?))
@@ -84,8 +112,8 @@ pub struct RemoveQuery {
 pub async fn remove_machine(
     State(app): State<Arc<App>>,
     Authenticated(caller): Authenticated,
-    Path(name): Path<String>,
-    Query(query): Query<RemoveQuery>,
+    Subject(name): Subject,
+    Params(query): Params<RemoveQuery>,
 ) -> Result<StatusCode, Problem> {
     app.remove_machine(&caller, &machine(&name)?, query.force).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -95,7 +123,7 @@ pub async fn remove_machine(
 pub async fn revoke_machine(
     State(app): State<Arc<App>>,
     Authenticated(caller): Authenticated,
-    Path(name): Path<String>,
+    Subject(name): Subject,
 ) -> Result<StatusCode, Problem> {
     app.revoke_machine(&caller, &machine(&name)?).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -193,7 +221,7 @@ pub async fn tokens(State(app): State<Arc<App>>, Authenticated(caller): Authenti
 pub async fn revoke_token(
     State(app): State<Arc<App>>,
     Authenticated(caller): Authenticated,
-    Path(id): Path<String>,
+    Subject(id): Subject,
 ) -> Result<StatusCode, Problem> {
     app.revoke_token(&caller, &id).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration}
 
 use axum::{
     body::{Body, Bytes},
-    extract::{Query, State},
+    extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -15,7 +15,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{auth::Authenticated, problem::Problem};
+use super::{api::Params, auth::Authenticated, problem::Problem};
 use crate::{
     app::{
         App, AppError,
@@ -55,7 +55,7 @@ pub struct EventsQuery {
 pub async fn stream(
     State(app): State<Arc<App>>,
     Authenticated(caller): Authenticated,
-    Query(query): Query<EventsQuery>,
+    Params(query): Params<EventsQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     caller.may(Permission::Read).map_err(AppError::from)?;
@@ -169,7 +169,7 @@ fn reset(app: &App, caller: &Caller) -> (u64, Bytes) {
 pub async fn journal(
     State(app): State<Arc<App>>,
     Authenticated(caller): Authenticated,
-    Query(query): Query<EventsQuery>,
+    Params(query): Params<EventsQuery>,
 ) -> Result<Response, Problem> {
     caller.may(Permission::Read).map_err(AppError::from)?;
     let limit = query.limit.unwrap_or(100).clamp(1, 1000);

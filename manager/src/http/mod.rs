@@ -72,12 +72,14 @@ pub fn people(app: Arc<App>) -> Router {
         .route("/events", get(events::stream))
         .route("/journal", get(events::journal))
         .route("/session", post(sessions::log_in).delete(sessions::log_out))
-        .fallback(problem::no_such_path);
+        .fallback(problem::no_such_path)
+        .method_not_allowed_fallback(problem::no_such_method);
     Router::new()
         .nest("/api/v1", api)
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .fallback(assets::serve)
+        .method_not_allowed_fallback(problem::no_such_method)
         .layer(middleware::from_fn(security_headers))
         .with_state(app)
 }
@@ -88,6 +90,7 @@ pub fn agents(app: Arc<App>) -> Router {
         .route("/agent/v1/join", post(agent_join::join))
         .route("/agent/v1/link", get(agent_link::open))
         .fallback(problem::no_such_path)
+        .method_not_allowed_fallback(problem::no_such_method)
         .with_state(app)
 }
 

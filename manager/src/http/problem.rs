@@ -101,6 +101,11 @@ impl From<Unable> for Refusal {
     }
 }
 
+/// The answer to a method that a path does not have.
+pub async fn no_such_method() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "no_such_method", "this path does not take this method")
+}
+
 /// The answer to a path that is none.
 pub async fn no_such_path() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "no_such_path", "there is nothing at this path")

@@ -1,0 +1,48 @@
+//! Somebody else on an instance's port: the test process itself, which answers every request with 200.
+
+use std::{
+    io::{Read, Write},
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+};
+
+/// A listener on somebody's port, as long as the value lives.
+pub struct Squatter {
+    ended: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+    port: u16,
+}
+
+impl Squatter {
+    /// Takes a port of the loopback.
+    pub fn take(port: u16) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).expect("the port is free");
+        let ended = Arc::new(AtomicBool::new(false));
+        let end = ended.clone();
+        let answer = move || {
+            for stream in listener.incoming() {
+                if end.load(Ordering::SeqCst) {
+                    return;
+                }
+                let Ok(mut stream) = stream else { continue };
+                // Whoever asks may have gone.
+                let _ = stream.read(&mut [0; 1024]);
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
+            }
+        };
+        Self { ended, thread: Some(thread::spawn(answer)), port }
+    }
+}
+
+impl Drop for Squatter {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::SeqCst);
+        // Wakes the thread, which then gives up the port.
+        let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
