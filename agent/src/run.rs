@@ -16,13 +16,14 @@ pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Resu
     let mut routes = Routes::of(&settings)?;
     let state = StateDir::open(&settings.state)?;
     let key = identity::load_or_make_key(&state)?;
+    // Said before the join, which may have to wait for network and manager: the machine's boot must not wait with it.
+    // Without systemd there is nobody to be told.
+    let _nobody = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
     let Some(membership) = keeper::join(&settings, &state, &key, &mut routes, &mut shutdown).await? else {
         return Ok(());
     };
     let links =
         supervisor::spawn(settings, state.path().to_path_buf(), membership.grid, membership.grid_name.clone()).await?;
-    // Without systemd there is nobody to be told.
-    let _nobody = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
     keeper::keep(&state, membership, &key, links, &mut routes, &mut shutdown).await;
     Ok(())
 }

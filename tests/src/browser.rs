@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Browser {
     client: Client,
     driver: Child,
-    _profile: TempDir,
+    profile: TempDir,
 }
 
 impl Browser {
@@ -57,7 +57,7 @@ impl Browser {
             .connect(&format!("http://127.0.0.1:{port}"))
             .await
             .expect("a browser");
-        Self { client, driver, _profile: profile }
+        Self { client, driver, profile }
     }
 
     /// Goes to an address.
@@ -119,7 +119,9 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // A test that fails leaves it open; its driver takes the browser along.
+        // A test that fails leaves it open, and a browser outlives its driver; both are known by their profile.
         let _closed_before = self.driver.kill();
+        let profile = self.profile.path().display().to_string();
+        Command::new("pkill").args(["-KILL", "-f", "--", &profile]).status().expect("pkill runs");
     }
 }

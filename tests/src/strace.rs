@@ -12,7 +12,7 @@ use crate::{
     wait,
 };
 
-/// What happens within this time of a wake-up belongs to it: a coarse timer comes in two steps, and answers follow.
+/// What happens within this time of a wake-up belongs to it: answers follow questions.
 const ONE: f64 = 0.25;
 
 /// A wait shorter than this is none: a runtime asks for events in passing.
@@ -23,16 +23,15 @@ const BLOCKED: f64 = 0.001;
 pub struct WakeUps {
     /// The time that was measured, in seconds.
     pub seconds: f64,
-    /// By its own timers.
-    pub by_timers: usize,
-    /// By its own timers, or by events from outside.
-    pub all: usize,
+    /// How many there were.
+    pub count: usize,
 }
 
 impl WakeUps {
     /// Watches a process for at least `time`. The log is kept in `dir` for whoever wonders.
     pub fn measure(pid: u32, time: Duration, dir: &Path) -> Self {
-        let log = dir.join(format!("strace-{pid}.log"));
+        let log = tempfile::Builder::new().prefix("strace-").tempfile_in(dir).expect("a log");
+        let log = log.into_temp_path().keep().expect("a log");
         let mut strace = Command::new("strace")
             .args(["-f", "-ttt", "-T", "-e", "trace=epoll_wait,epoll_pwait,epoll_pwait2", "-o"])
             .arg(&log)
@@ -40,48 +39,40 @@ impl WakeUps {
             .stderr(Stdio::null())
             .spawn()
             .expect("strace is installed");
-        // A process that sleeps longer than this is measured as well, by its first sign of life afterwards.
         let long_enough = || {
-            let returns = returns(&fs::read_to_string(&log).ok()?);
-            let seconds = returns.last()?.at - returns.first()?.at;
-            (seconds >= time.as_secs_f64()).then_some((returns, seconds))
+            let moments = moments(&fs::read_to_string(&log).ok()?);
+            let seconds = moments.last()? - moments.first()?;
+            (seconds >= time.as_secs_f64()).then(|| Self { seconds, count: count(&moments) })
         };
-        let (returns, seconds) = wait::until("strace to have seen enough", time * 3, long_enough);
+        let measured = wait::within(time * 3, long_enough);
         processes::send(strace.id(), Signal::INT);
         strace.wait().expect("strace has ended");
-        let by_timers = returns.iter().filter(|returned| returned.nothing).map(|returned| returned.at);
-        Self { seconds, by_timers: count(by_timers), all: count(returns.iter().map(|returned| returned.at)) }
+        measured
+            .unwrap_or_else(|| panic!("strace has not seen enough: {}", fs::read_to_string(&log).unwrap_or_default()))
     }
 }
 
-/// The return of a wait for events.
-struct Return {
-    at: f64,
-    /// It brought no event: the time was up.
-    nothing: bool,
-}
-
-/// Reads lines such as `4711 1700000000.123456 epoll_wait(3, [], 1024, 900) = 0 <0.900123>`.
-fn returns(log: &str) -> Vec<Return> {
+/// When waits for events ended, from lines such as `4711 1700000000.123456 epoll_wait(3, [], 1024, 900) = 0 <0.900123>`.
+fn moments(log: &str) -> Vec<f64> {
     let read = |line: &str| {
         let (call, took) = line.trim_end().strip_suffix('>')?.rsplit_once('<')?;
         let took: f64 = took.parse().ok()?;
-        let begun: f64 = call.split_ascii_whitespace().nth(1)?.parse().ok()?;
-        // A call that was interrupted in the log has the time of its end.
-        let at = if call.contains("resumed") { begun } else { begun + took };
-        (took >= BLOCKED).then(|| Return { at, nothing: call.trim_end().ends_with("= 0") })
+        let written: f64 = call.split_ascii_whitespace().nth(1)?.parse().ok()?;
+        // A call that was interrupted in the log is written at its end, others at their beginning.
+        let ended = if call.contains("resumed") { written } else { written + took };
+        (took >= BLOCKED).then_some(ended)
     };
     log.lines().filter_map(read).collect()
 }
 
-fn count(times: impl Iterator<Item = f64>) -> usize {
+fn count(moments: &[f64]) -> usize {
     let mut last = f64::NEG_INFINITY;
-    times
-        .filter(|&time| {
-            time - last >= ONE && {
-                last = time;
-                true
-            }
-        })
-        .count()
+    let mut count = 0;
+    for &moment in moments {
+        if moment - last >= ONE {
+            last = moment;
+            count += 1;
+        }
+    }
+    count
 }

@@ -1,8 +1,6 @@
 //! Agents and managers are killed and come back: Tomcats live on, and the answers are the same as before.
 
 use std::{
-    path::Path,
-    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -12,9 +10,9 @@ use serde_json::{Value, json};
 use tests::{
     agent::TestAgent,
     fake::FakeTomcat,
-    http,
     manager::{PATIENCE, TestManager},
     processes::{self, Signal},
+    storm::Storm,
     tomcat::TomcatBase,
     wait,
     watcher::Watcher,
@@ -86,10 +84,13 @@ impl Quartet {
     /// Waits until something is known again, and asserts that it is what was known before.
     fn wait_same_as(&self, before: &[Value; 4]) {
         for (name, before) in QUARTET.iter().zip(before) {
-            let known = |service: &Value| service["state"] != "not_available";
-            assert_same(&self.manager.wait_service(name, "known again", known), before);
+            assert_same(&self.manager.wait_service(name, "known again", is_known), before);
         }
     }
+}
+
+fn is_known(service: &Value) -> bool {
+    service["state"] != "not_available"
 }
 
 fn moment(value: &Value) -> Timestamp {
@@ -134,6 +135,8 @@ fn an_agent_that_was_killed_comes_back_to_the_same_answers() {
     quartet.manager.wait_state("agent@web-1", "active");
     // Nothing else was told meanwhile: no instance came and went, or was for a moment what it is not.
     for (name, before) in QUARTET.iter().zip(&before) {
+        watcher
+            .wait_for("the end of it", |event| event["service"] == *name && event["data"]["state"] == before["state"]);
         assert_eq!(watcher.states_of(name), ["not_available", before["state"].as_str().unwrap()], "{name}");
     }
     assert!(watcher.seen().iter().all(|seen| seen.event["kind"] != "service.gone"));
@@ -173,8 +176,7 @@ fn an_agent_that_is_killed_while_an_instance_stops_remembers_the_stop() {
         agent.kill();
         assert_eq!(manager.wait_state("shop@web-1", "not_available")["last_state"], "stopping");
         agent.run();
-        let known = |service: &Value| service["state"] != "not_available";
-        assert_same(&manager.wait_service("shop@web-1", "known again", known), &before);
+        assert_same(&manager.wait_service("shop@web-1", "known again", is_known), &before);
         assert!(!request.is_finished());
         assert_eq!(manager.trigger("stop", "shop@web-1")["outcome"], "ignored");
         assert_eq!(request.join().unwrap(), Some((200, "slept".to_owned())));
@@ -183,7 +185,65 @@ fn an_agent_that_is_killed_while_an_instance_stops_remembers_the_stop() {
     assert_eq!((&stopped["reason"], &stopped["last_exit"]["wanted"]), (&json!("stopped by the grid"), &json!(true)));
 }
 
-/// Has four Tomcats end while the agent is away, two of them started by the grid, and returns what it says of them.
+#[test]
+fn an_agent_that_is_killed_while_an_instance_starts_knows_since_when() {
+    let manager = TestManager::start();
+    let slow = Duration::from_secs(8);
+    let base = TomcatBase::builder(manager.dir(), "shop").owner(1, 1).slow_start(slow).build();
+    let mut agent = TestAgent::start(&manager, "web-1", manager.dir());
+    manager.wait_state("shop@web-1", "stopped");
+    manager.trigger("start", "shop@web-1");
+    let before = manager.wait_service("shop@web-1", "starting", |service| service["pid"].is_u64());
+    agent.kill();
+    assert_eq!(manager.wait_state("shop@web-1", "not_available")["last_state"], "starting");
+    agent.run();
+    let after = manager.wait_service("shop@web-1", "known again", is_known);
+    assert_eq!((&after["state"], &after["pid"]), (&json!("starting"), &before["pid"]));
+    assert_same_moment(&after["since"], &before["since"]);
+    manager.wait_state("shop@web-1", "active");
+    processes::send(base.pid().unwrap(), Signal::KILL);
+    assert_eq!(manager.wait_state("shop@web-1", "stopped")["last_exit"]["wanted"], false);
+}
+
+#[test]
+fn an_agent_that_hangs_is_not_available_until_it_goes_on() {
+    let manager = TestManager::start();
+    let base = TomcatBase::builder(manager.dir(), "shop").build();
+    let agent = TestAgent::start(&manager, "web-1", manager.dir());
+    base.start_by_hand();
+    let before = manager.wait_state("shop@web-1", "active");
+    processes::send(agent.pid(), Signal::STOP);
+    let unknown = manager.wait_state("shop@web-1", "not_available");
+    assert_eq!(unknown["last_state"], "active");
+    assert_eq!(unknown["reason"], "its agent is away: nothing was heard from it for 10 s");
+    processes::send(agent.pid(), Signal::CONT);
+    assert_same(&manager.wait_state("shop@web-1", "active"), &before);
+}
+
+#[test]
+fn an_agent_of_many_instances_forgets_none_when_it_comes_back() {
+    const MANY: usize = 40;
+    let manager = TestManager::start();
+    let fakes: Vec<_> = (0..MANY).map(|n| FakeTomcat::builder(manager.dir(), &format!("fake-{n}")).build()).collect();
+    let mut agent = TestAgent::start(&manager, "web-1", manager.dir());
+    for fake in &fakes {
+        fake.start_by_hand();
+    }
+    let names: Vec<String> = (0..MANY).map(|n| format!("fake-{n}@web-1")).collect();
+    let before: Vec<Value> = names.iter().map(|name| manager.wait_state(name, "active")).collect();
+    let watcher = manager.watch();
+    agent.kill();
+    manager.wait_state(&names[0], "not_available");
+    agent.run();
+    for (name, before) in names.iter().zip(&before) {
+        assert_same(&manager.wait_service(name, "known again", is_known), before);
+        watcher.wait_for("the end of it", |event| event["service"] == *name && event["data"]["state"] == "active");
+        assert_eq!(watcher.states_of(name), ["not_available", "active"], "{name}");
+    }
+    assert!(watcher.seen().iter().all(|seen| seen.event["kind"] != "service.gone"));
+}
+
+/// Has two Tomcats end while the agent is away, one of them started by the grid, and returns what it says of them.
 fn ended_while_the_agent_was_away(owner: (u32, u32), signal: Signal) -> Vec<Value> {
     let manager = TestManager::start();
     let bases = ["by-grid", "by-hand"].map(|n| TomcatBase::builder(manager.dir(), n).owner(owner.0, owner.1).build());
@@ -265,84 +325,6 @@ fn a_manager_that_comes_back_alone_shows_what_was_last_known() {
     quartet.manager.wait_state("agent@web-1", "not_available");
     quartet.agent.run();
     quartet.wait_same_as(&before);
-}
-
-/// Fakes that several hands start and stop without a pause, whether there is a manager or not.
-struct Storm {
-    fakes: Vec<FakeTomcat>,
-    _agent: TestAgent,
-}
-
-/// How many fakes there are, two for each hand.
-const FAKES: usize = 6;
-
-/// Ends the storm, also when its story panics.
-struct Calm<'a>(&'a AtomicBool);
-
-impl Drop for Calm<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-}
-
-impl Storm {
-    fn begin(manager: &TestManager) -> Self {
-        let fake = |n| {
-            let fake = FakeTomcat::builder(manager.dir(), &format!("fake-{n}")).owner(1, 1);
-            fake.set("start_delay_ms", 40).set("stop_delay_ms", 40).build()
-        };
-        let fakes: Vec<FakeTomcat> = (0..FAKES).map(fake).collect();
-        let config = format!("[tomcat]\nhome = \"{}\"", fakes[0].home().display());
-        let agent = TestAgent::builder(manager, "web-1", manager.dir()).config(&config).start(manager);
-        for n in 0..FAKES {
-            manager.wait_state(&name(n), "stopped");
-        }
-        Self { fakes, _agent: agent }
-    }
-
-    /// Starts and stops everything for as long as the `story` lasts, and leaves some of it running.
-    fn rage(socket: &Path, story: impl FnOnce()) {
-        let calm = AtomicBool::new(false);
-        thread::scope(|scope| {
-            for hand in 0..FAKES / 2 {
-                let calm = &calm;
-                scope.spawn(move || {
-                    let targets = [name(2 * hand), name(2 * hand + 1)];
-                    while !calm.load(Ordering::SeqCst) {
-                        trigger(socket, "start", &targets);
-                        trigger(socket, "stop", &targets);
-                    }
-                    trigger(socket, "start", &targets[..1]);
-                });
-            }
-            let _calm = Calm(&calm);
-            story();
-        });
-    }
-
-    /// Waits until the status agrees with the machine, and both are at rest.
-    fn wait_agreement(&self, manager: &TestManager) {
-        manager.wait_state("agent@web-1", "active");
-        for (n, fake) in self.fakes.iter().enumerate() {
-            manager.wait_service(&name(n), "what /proc says", |service| {
-                let pid = fake.pid();
-                let state = if pid.is_some() { "active" } else { "stopped" };
-                service["state"] == state && service["pid"] == json!(pid)
-            });
-            assert!(processes::tomcat_pids(fake.dir()).len() <= 1, "{n} runs twice");
-        }
-    }
-}
-
-fn name(n: usize) -> String {
-    format!("fake-{n}@web-1")
-}
-
-/// Triggers; where the manager is away, as soon as it is back, or not at all.
-fn trigger(socket: &Path, action: &str, targets: &[String]) {
-    let body = json!({"action": action, "targets": targets});
-    let send = || http::request(socket, "POST", "/api/v1/trigger", Some(&body));
-    wait::within(Duration::from_secs(2), send);
 }
 
 /// Waits until a number of triggers has been carried out since an event.

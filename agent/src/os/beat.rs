@@ -6,9 +6,7 @@ use std::{io, os::fd::OwnedFd, time::Duration};
 
 use rustix::{
     io::Errno,
-    time::{
-        Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
-    },
+    time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime},
 };
 use tokio::io::unix::AsyncFd;
 

@@ -21,14 +21,16 @@ pub fn unit_of(pid: u32) -> Option<String> {
     unit_in(&fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?)
 }
 
-/// Reads a unit out of `/proc/PID/cgroup`: the last part of the path that names a service, scopes left aside.
+/// Reads a unit out of `/proc/PID/cgroup`: the last part of a path that names a service, scopes left aside. Where both
+/// versions of cgroups are in use, only one of them may tell.
 fn unit_in(cgroup: &str) -> Option<String> {
-    let path = cgroup.lines().find_map(|line| {
-        line.strip_prefix("0::").or_else(|| line.split_once(":name=systemd:").map(|(_, path)| path))
-    })?;
-    let unit = path.split('/').rev().find(|part| part.ends_with(".service") || part.ends_with(".scope"))?;
+    let unit_of = |line: &str| {
+        let path = line.strip_prefix("0::").or_else(|| line.split_once(":name=systemd:").map(|(_, path)| path))?;
+        path.split('/').rev().find(|part| part.ends_with(".service") || part.ends_with(".scope")).map(str::to_owned)
+    };
+    let unit = cgroup.lines().find_map(unit_of)?;
     // The user's own manager is a service of the system that holds everything a login started.
-    (unit.ends_with(".service") && !unit.starts_with("user@")).then(|| unescape(unit))
+    (unit.ends_with(".service") && !unit.starts_with("user@")).then(|| unescape(&unit))
 }
 
 /// Undoes the `\xNN` that systemd writes for characters of unit names.
@@ -130,6 +132,7 @@ mod tests {
         for (cgroup, unit) in [
             ("0::/system.slice/tomcat10.service\n", Some("tomcat10.service")),
             ("12:pids:/x\n1:name=systemd:/system.slice/tomcat10.service\n", Some("tomcat10.service")),
+            ("1:name=systemd:/\n0::/system.slice/tomcat10.service\n", Some("tomcat10.service")),
             ("0::/system.slice/system-tomcat.slice/tomcat@a\\x2db.service\n", Some("tomcat@a-b.service")),
             ("0::/user.slice/user-0.slice/session-3.scope\n", None),
             ("0::/user.slice/user-1000.slice/user@1000.service/app.slice/x.scope\n", None),

@@ -49,6 +49,9 @@ const DISCOVERY_TICKS: u64 = 30;
 /// The longest that an order may be worth carrying out, in milliseconds.
 const MAX_TTL_MS: u64 = 600_000;
 
+/// How long the instances may take to tell their status for the first time.
+const FIRST_NEWS: Duration = Duration::from_secs(5);
+
 /// How many orders may wait.
 pub const ORDERS: usize = 64;
 
@@ -84,7 +87,7 @@ pub async fn spawn(settings: Settings, state_dir: PathBuf, grid: Uuid, grid_name
     let timer = Beat::every(TICK).context("make a timer")?;
     let board = Arc::new(Board::default());
     let (orders, order_inputs) = mpsc::channel(ORDERS);
-    let (news, news_inputs) = mpsc::channel(MAX_INSTANCES);
+    let (news, mut news_inputs) = mpsc::channel(MAX_INSTANCES);
     let (beat_sender, beat) = watch::channel(0);
     let mut supervisor = Supervisor {
         settings,
@@ -101,6 +104,7 @@ pub async fn spawn(settings: Settings, state_dir: PathBuf, grid: Uuid, grid_name
     };
     supervisor.discover().await;
     supervisor.sweep().await;
+    supervisor.hear_everybody(&mut news_inputs).await;
     tokio::spawn(supervisor.run(timer, order_inputs, news_inputs, beat_sender));
     Ok(Links { orders, beat, board })
 }
@@ -129,6 +133,22 @@ impl Supervisor {
                 }
             }
         }
+    }
+
+    /// Waits until every instance has told its status once: the manager would take one that is missing in the first
+    /// hello for gone.
+    async fn hear_everybody(&self, news: &mut mpsc::Receiver<News>) {
+        let mut silent: BTreeSet<String> = self.instances.keys().map(|base| base.display().to_string()).collect();
+        let everybody = async {
+            while !silent.is_empty()
+                && let Some(told) = news.recv().await
+            {
+                silent.remove(&told.report.base);
+                self.board.put(told);
+            }
+        };
+        // One that hangs must not keep the manager from hearing of the others.
+        let _late = tokio::time::timeout(FIRST_NEWS, everybody).await;
     }
 
     async fn beat(&mut self, tick: u64) {
