@@ -64,6 +64,14 @@ impl SystemdLab {
         self.units.push(name.to_owned());
     }
 
+    /// Lets the boot target want a unit, as `systemctl enable` does. Until then systemd forgets it when it has ended.
+    pub fn enable(&self, name: &str) {
+        let wants = self.root().join("run/systemd/system/multi-user.target.wants");
+        fs::create_dir_all(&wants).expect("a directory");
+        std::os::unix::fs::symlink(format!("../{name}"), wants.join(name)).expect("a link");
+        self.systemctl(&["daemon-reload"]);
+    }
+
     /// A property of a unit.
     pub fn property(&self, unit: &str, name: &str) -> String {
         self.systemctl(&["show", "--value", "--property", name, unit])

@@ -99,7 +99,8 @@ fn exits_2_for_a_call_that_is_wrong() {
         (&["machines", "remove", "../tokens"], "`../tokens` holds"),
         (&["status", "--addr", "http://127.0.0.1:1"], "is no address"),
         (&["status", "--addr", "127.0.0.1:8443"], "is no address"),
-        (&["status", "--addr", "https://"], "https://"),
+        (&["status", "--addr", "https://"], "is no address"),
+        (&["status", "--addr", "https://m:port"], "is no address"),
         (&["status", "--addr", "https://localhost:1", "--cacert", "/nowhere.pem"], "/nowhere.pem"),
     ] {
         let ran = manager.cli(arguments);
@@ -286,7 +287,6 @@ fn status_watch_writes_a_line_for_each_change() {
     let manager = TestManager::start();
     let mut link = machine(&manager, "web-1", State::Stopped);
     let watch = Staying::run(&manager, &["status", "--watch"]);
-    let names = Staying::run(&manager, &["status", "--watch", "-o", "name", "a@web-1"]);
     wait_watching(&mut link, &watch);
     for state in [State::Starting, State::Active, State::Stopping] {
         link.send(&status("/srv/a", state));
@@ -297,7 +297,28 @@ fn status_watch_writes_a_line_for_each_change() {
     let ours: Vec<String> = watch.lines().into_iter().filter(|line| line.contains(" a@web-1")).collect();
     assert_eq!(ours.len(), 4, "{ours:#?}");
     assert!(ours[0].contains("◐ starting") && ours[0].starts_with("20"), "{ours:#?}");
-    assert!(names.lines().iter().all(|name| name == "a@web-1"), "{:?}", names.lines());
+}
+
+#[test]
+fn status_watch_of_a_target_shows_nothing_else_and_outlives_it() {
+    let manager = TestManager::start();
+    let mut link = machine(&manager, "web-1", State::Stopped);
+    let watch = Staying::run(&manager, &["status", "--watch", "-o", "name", "a@web-1"]);
+    let mut states = [State::Starting, State::Active].into_iter().cycle();
+    let mut wait_more = |gone: bool| {
+        let before = watch.lines().len();
+        wait::until("another line", PATIENCE, || {
+            let state = states.next()?;
+            link.send(&status("/srv/b", state));
+            link.send(&if gone { FromAgent::Gone { base: "/srv/a".to_owned() } } else { status("/srv/a", state) });
+            link.settle();
+            (watch.lines().len() > before).then_some(())
+        });
+    };
+    wait_more(false);
+    wait_more(true);
+    wait_more(false);
+    assert!(watch.lines().iter().all(|name| name == "a@web-1"), "{:?}", watch.lines());
 }
 
 #[test]
@@ -324,7 +345,8 @@ fn events_are_shown_from_an_id_on_and_followed() {
     again.wait_line(&[since.split_whitespace().nth(1).unwrap()]);
 
     let all = manager.cli(&["events", "-o", "json", "--limit", "1000"]).out;
-    let ids: Vec<Value> = serde_json::from_str::<Vec<Value>>(&all).unwrap().into_iter().map(|event| event["id"].clone()).collect();
+    let ids: Vec<Value> =
+        serde_json::from_str::<Vec<Value>>(&all).unwrap().into_iter().map(|event| event["id"].clone()).collect();
     assert!(ids.len() > 5 && ids.is_sorted_by_key(|id| id.as_str().unwrap()[2..].parse::<u64>().unwrap()), "{ids:?}");
     assert_eq!(manager.cli(&["events", "-o", "name", "--limit", "2"]).out.lines().count(), 2);
 }
@@ -332,7 +354,8 @@ fn events_are_shown_from_an_id_on_and_followed() {
 #[test]
 fn token_create_prints_the_token_and_nothing_else() {
     let manager = TestManager::start();
-    for (options, prefix) in [(&["--ttl", "1h", "--uses", "3"][..], "tgj1."), (&["--api", "--role", "viewer"], "tga1.")] {
+    for (options, prefix) in [(&["--ttl", "1h", "--uses", "3"][..], "tgj1."), (&["--api", "--role", "viewer"], "tga1.")]
+    {
         let ran = manager.cli(&[&["token", "create"], options].concat());
         assert_eq!((ran.code, ran.err.as_str()), (0, ""));
         let token = ran.out.strip_suffix('\n').expect("a line");

@@ -61,6 +61,10 @@ fn an_agent_without_privileges_sees_the_instances_of_others_and_says_what_it_can
     let bases = open_dir(manager.dir(), "bases");
     let (daemon, tomcat) = (ids("daemon"), ids("tomcat"));
     let base = TomcatBase::builder(&bases, "shop").owner(tomcat.0, tomcat.1).build();
+    // Its sockets must not pass for those of the other, although nobody tells this agent whose they are.
+    let unseen = FakeTomcat::builder(manager.dir(), "unseen").owner(tomcat.0, tomcat.1).build();
+    unseen.start_by_hand();
+    unseen.wait_answering();
     let _agent = TestAgent::builder(&manager, "web-1", &bases).user(daemon.0, daemon.1).start(&manager);
 
     let stopped = manager.wait_state(SHOP, "stopped");
@@ -74,16 +78,39 @@ fn an_agent_without_privileges_sees_the_instances_of_others_and_says_what_it_can
     assert_eq!((active["pid"].as_u64(), &active["user"]), (Some(pid.into()), &Value::from("tomcat")));
     assert_eq!(active["ports"], serde_json::json!([base.port()]));
     assert!(notes(&active).contains("can neither stop nor kill this process of `tomcat`"), "{active:#}");
+    let watcher = manager.watch();
     for action in ["stop", "kill"] {
         failed(&manager.trigger(action, SHOP), "the agent runs as `daemon` and may not signal process");
         assert_eq!(manager.wait_state(SHOP, "active")["pid"], pid);
     }
     processes::send(pid, Signal::TERM);
     manager.wait_state(SHOP, "stopped");
+    // What could not be done was not begun: it was seen stopping at its end, if at all.
+    let told = watcher.states_of(SHOP);
+    assert!(told.iter().filter(|state| *state == "stopping").count() <= 1, "{told:?}");
     let pid = base.start_by_hand();
     manager.wait_state(SHOP, "active");
     processes::send(pid, Signal::KILL);
     assert_eq!(manager.wait_state(SHOP, "stopped")["last_exit"]["wanted"], false);
+}
+
+#[test]
+fn an_agent_that_comes_to_a_running_instance_never_calls_it_stopped() {
+    let manager = TestManager::start();
+    let base = FakeTomcat::builder(manager.dir(), "shop").build();
+    let pid = base.start_by_hand();
+    base.wait_answering();
+    let mut agent = TestAgent::start(&manager, "web-1", manager.dir());
+    assert_eq!(manager.wait_state(SHOP, "active")["pid"], pid);
+    agent.stop();
+    // Another process, started while no agent looked.
+    processes::send(pid, Signal::KILL);
+    base.wait_gone();
+    let pid = base.start_by_hand();
+    base.wait_answering();
+    agent.run();
+    manager.wait_service(SHOP, "the new process", |shop| shop["state"] == "active" && shop["pid"] == pid);
+    assert!(!agent.log().contains("state=stopped"), "{}", agent.log());
 }
 
 #[test]
@@ -230,7 +257,7 @@ fn an_idle_agent_wakes_up_once_a_second() {
     // On a busy machine answers come late, and are wake-ups of their own: one quiet measure of three is enough.
     let is_quiet = |_| {
         let idle = WakeUps::measure(agent.pid(), Duration::from_secs(10), manager.dir());
-        println!("{idle:?}");
+        eprintln!("{idle:?}");
         idle.count as f64 <= idle.seconds + 2.0
     };
     assert!((0..3).any(is_quiet), "it wakes up too often");

@@ -26,8 +26,9 @@ fn builder(namespace: &Namespace, manager: &TestManager) -> Builder {
 fn a_link_that_goes_silent_is_noticed_and_heals_by_itself() {
     let namespace = Namespace::new();
     let manager = TestManager::start_at(&namespace.outside());
-    let _shop = FakeTomcat::builder(manager.dir(), "shop").owner(1, 1).build();
-    let agent = builder(&namespace, &manager).start(&manager);
+    let shop = FakeTomcat::builder(manager.dir(), "shop").owner(1, 1).build();
+    let home = format!("[tomcat]\nhome = \"{}\"", shop.home().display());
+    let agent = builder(&namespace, &manager).config(&home).start(&manager);
     manager.trigger("start", "shop@web-1");
     let before = manager.wait_state("shop@web-1", "active");
 

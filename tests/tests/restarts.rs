@@ -18,11 +18,11 @@ use tests::{
     watcher::Watcher,
 };
 
-/// A user whose Tomcats no other test kills or starts: a JVM that starts tidies up behind the dead ones of its user,
-/// and so takes away what tells a crash from a stop.
-const GAMES: (u32, u32) = (5, 60);
+/// Who owns the bases that the grid starts: as root it would not start them.
+const DAEMON: (u32, u32) = (1, 1);
 
-/// As `GAMES`, for a second story.
+/// A user whose Tomcats no other test starts: a JVM that starts tidies up behind the dead ones of its user, and so
+/// takes away what tells a crash from a stop when nobody was there to see it.
 const NEWS: (u32, u32) = (9, 9);
 
 /// How far a moment may be off after a restart, in milliseconds.
@@ -39,9 +39,9 @@ struct Quartet {
 }
 
 impl Quartet {
-    fn begin(owner: (u32, u32)) -> Self {
+    fn begin() -> Self {
         let manager = TestManager::start();
-        let base = |name| TomcatBase::builder(manager.dir(), name).owner(owner.0, owner.1).build();
+        let base = |name| TomcatBase::builder(manager.dir(), name).owner(DAEMON.0, DAEMON.1).build();
         let bases = ["active", "crashed", "frozen", "stopped"].map(base);
         let agent = TestAgent::start(&manager, "web-1", manager.dir());
         for name in QUARTET {
@@ -121,7 +121,7 @@ fn assert_same(one: &Value, other: &Value) {
 
 #[test]
 fn an_agent_that_was_killed_comes_back_to_the_same_answers() {
-    let mut quartet = Quartet::begin(GAMES);
+    let mut quartet = Quartet::begin();
     let (before, pids) = (quartet.services(), quartet.pids());
     let watcher = quartet.manager.watch();
     quartet.agent.kill();
@@ -163,7 +163,8 @@ fn an_agent_that_ends_in_order_is_stopped_and_its_tomcats_live_on() {
 #[test]
 fn an_agent_that_is_killed_while_an_instance_stops_remembers_the_stop() {
     let manager = TestManager::start();
-    let base = TomcatBase::builder(manager.dir(), "shop").owner(1, 1).graceful(Duration::from_secs(60)).build();
+    let base =
+        TomcatBase::builder(manager.dir(), "shop").owner(DAEMON.0, DAEMON.1).graceful(Duration::from_secs(60)).build();
     let mut agent = TestAgent::start(&manager, "web-1", manager.dir());
     manager.wait_state("shop@web-1", "stopped");
     manager.trigger("start", "shop@web-1");
@@ -188,8 +189,8 @@ fn an_agent_that_is_killed_while_an_instance_stops_remembers_the_stop() {
 #[test]
 fn an_agent_that_is_killed_while_an_instance_starts_knows_since_when() {
     let manager = TestManager::start();
-    let slow = Duration::from_secs(8);
-    let base = TomcatBase::builder(manager.dir(), "shop").owner(1, 1).slow_start(slow).build();
+    let slow = Duration::from_secs(12);
+    let base = TomcatBase::builder(manager.dir(), "shop").owner(DAEMON.0, DAEMON.1).slow_start(slow).build();
     let mut agent = TestAgent::start(&manager, "web-1", manager.dir());
     manager.wait_state("shop@web-1", "stopped");
     manager.trigger("start", "shop@web-1");
@@ -274,7 +275,7 @@ fn a_crash_while_the_agent_was_away_is_seen_as_one() {
 
 #[test]
 fn a_stop_while_the_agent_was_away_is_seen_as_one() {
-    for stopped in ended_while_the_agent_was_away((1, 1), Signal::TERM) {
+    for stopped in ended_while_the_agent_was_away(DAEMON, Signal::TERM) {
         assert_eq!(stopped["last_exit"]["wanted"], true, "{stopped:#}");
         assert_eq!(stopped["reason"], "ended in order, not by the grid");
     }
@@ -301,7 +302,7 @@ fn a_start_while_the_agent_was_away_is_seen() {
 
 #[test]
 fn a_manager_that_was_killed_knows_the_same_by_itself() {
-    let mut quartet = Quartet::begin((7, 7));
+    let mut quartet = Quartet::begin();
     let (before, pids) = (quartet.services(), quartet.pids());
     quartet.manager.kill();
     quartet.manager.start_again();
@@ -316,7 +317,7 @@ fn a_manager_that_was_killed_knows_the_same_by_itself() {
 
 #[test]
 fn a_manager_that_comes_back_alone_shows_what_was_last_known() {
-    let mut quartet = Quartet::begin((6, 12));
+    let mut quartet = Quartet::begin();
     let before = quartet.services();
     quartet.manager.kill();
     quartet.agent.kill();

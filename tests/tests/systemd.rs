@@ -10,7 +10,7 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 use tests::{
-    fake::FakeTomcat,
+    fake::{self, FakeTomcat},
     manager::{PATIENCE, TestManager},
     processes, programs,
     systemd_lab::SystemdLab,
@@ -32,15 +32,17 @@ struct Machine {
 }
 
 impl Machine {
-    fn start() -> Self {
+    /// A machine whose agent does not run yet.
+    fn new() -> Self {
         let mut lab = SystemdLab::start();
         let manager = TestManager::start();
         let root = public_dir();
         let config = root.path().join("agent.toml");
         let settings = format!(
             "manager = [\"https://{}\"]\nname = \"web-1\"\nstate = \"{root}/state\"\nroots = [\"{root}\"]\n\
-             discover_processes = false\n",
+             discover_processes = false\n[tomcat]\nhome = \"{}\"\n",
             manager.address(),
+            fake::fake_home(root.path()).display(),
             root = root.path().display()
         );
         fs::write(&config, settings).expect("a file");
@@ -51,24 +53,39 @@ impl Machine {
             manager.token()
         );
         lab.add_unit(AGENT, &sample(AGENT), &own);
-        lab.systemctl(&["start", AGENT]);
-        manager.wait_state("agent@web-1", "active");
         Self { lab, manager, root }
     }
 
-    /// A Tomcat with the unit of Debian's package, whose paths are those of another base.
-    fn add_debians_tomcat(&mut self) -> TomcatBase {
-        let base = TomcatBase::builder(self.root.path(), "tomcat10").owner(tomcat_uid(), tomcat_uid()).build();
+    /// A machine with Debian's Tomcat: the unit of the package, enabled, with the paths of another base.
+    fn with_debians_tomcat() -> (Self, TomcatBase) {
+        let mut machine = Self::new();
+        let base = TomcatBase::builder(machine.root.path(), "tomcat10").owner(tomcat_uid(), tomcat_uid()).build();
         symlink("/etc/tomcat10/policy.d", base.dir().join("conf/policy.d")).expect("a link");
         let unit = fs::read_to_string("/lib/systemd/system/tomcat10.service").expect("Debian's unit");
         let dir = base.dir().display().to_string();
         let unit = unit
             .replace("/var/lib/tomcat10", &dir)
-            .replace("/etc/tomcat10", &format!("{dir}/conf"))
+            .replace("/etc/tomcat10/Catalina", &format!("{dir}/conf"))
             .replace("/var/log/tomcat10", &format!("{dir}/logs"));
         let own = format!("[Service]\nCacheDirectory=\nReadWritePaths={dir}/work\n");
-        self.lab.add_unit(TOMCAT, &unit, &own);
-        base
+        machine.lab.add_unit(TOMCAT, &unit, &own);
+        machine.lab.enable(TOMCAT);
+        machine.start_agent();
+        (machine, base)
+    }
+
+    /// A machine with a Tomcat that no unit is written for.
+    fn with_plain_tomcat() -> (Self, FakeTomcat) {
+        let machine = Self::new();
+        let shop = FakeTomcat::builder(machine.root.path(), "shop").owner(1, 1).build();
+        machine.start_agent();
+        machine.wait_state("shop@web-1", "stopped");
+        (machine, shop)
+    }
+
+    fn start_agent(&self) {
+        self.lab.systemctl(&["start", AGENT]);
+        self.manager.wait_state("agent@web-1", "active");
     }
 
     fn main_pid(&self, unit: &str) -> u64 {
@@ -82,8 +99,7 @@ impl Machine {
 
 #[test]
 fn debians_unit_is_recognised_and_stopped_through_systemctl() {
-    let mut machine = Machine::start();
-    let _base = machine.add_debians_tomcat();
+    let (machine, _base) = Machine::with_debians_tomcat();
     machine.lab.systemctl(&["start", TOMCAT]);
     let active = machine.wait_state(SERVICE, "active");
     assert_eq!(active["unit"], TOMCAT);
@@ -91,6 +107,7 @@ fn debians_unit_is_recognised_and_stopped_through_systemctl() {
 
     machine.lab.systemctl(&["stop", TOMCAT]);
     let stopped = machine.wait_state(SERVICE, "stopped");
+    assert_eq!(stopped["last_exit"]["code"], 143, "{stopped}");
     assert_eq!(stopped["last_exit"]["wanted"], true, "{stopped}");
 
     let answer = machine.manager.trigger("start", SERVICE);
@@ -107,8 +124,7 @@ fn debians_unit_is_recognised_and_stopped_through_systemctl() {
 
 #[test]
 fn a_kill_by_the_grid_stays_and_one_by_hand_is_answered_by_systemd() {
-    let mut machine = Machine::start();
-    let base = machine.add_debians_tomcat();
+    let (machine, base) = Machine::with_debians_tomcat();
     assert_eq!(machine.lab.property(TOMCAT, "Restart"), "on-abort");
     machine.lab.systemctl(&["start", TOMCAT]);
     machine.wait_state(SERVICE, "active");
@@ -124,16 +140,13 @@ fn a_kill_by_the_grid_stays_and_one_by_hand_is_answered_by_systemd() {
     // A unit that is about to be started again is `activating`; where it comes to rest, it stays.
     let rest = || matches!(&*machine.lab.property(TOMCAT, "SubState"), "dead" | "failed").then_some(());
     wait::until("the unit to come to rest", PATIENCE, rest);
-    assert_eq!(machine.lab.systemctl(&["list-jobs", "--no-legend"]), "No jobs running.");
+    assert_eq!(machine.lab.systemctl(&["list-jobs", "--no-legend"]), "");
     assert!(base.pid().is_none());
 }
 
 #[test]
 fn an_instance_without_a_unit_gets_one_and_outlives_the_agent() {
-    let machine = Machine::start();
-    let shop = FakeTomcat::builder(machine.root.path(), "shop").owner(1, 1).build();
-    machine.lab.systemctl(&["restart", AGENT]);
-    machine.wait_state("shop@web-1", "stopped");
+    let (machine, shop) = Machine::with_plain_tomcat();
     assert_eq!(machine.manager.trigger("start", "shop@web-1")["outcome"], "done");
     let active = machine.wait_state("shop@web-1", "active");
     let unit = active["unit"].as_str().unwrap();
@@ -159,16 +172,15 @@ fn an_instance_without_a_unit_gets_one_and_outlives_the_agent() {
 
 #[test]
 fn how_an_instance_ended_is_known_through_its_unit() {
-    let machine = Machine::start();
-    let mut shop = FakeTomcat::builder(machine.root.path(), "shop").owner(1, 1).build();
-    machine.lab.systemctl(&["restart", AGENT]);
-    machine.wait_state("shop@web-1", "stopped");
+    let (machine, mut shop) = Machine::with_plain_tomcat();
     machine.manager.trigger("start", "shop@web-1");
     let active = machine.wait_state("shop@web-1", "active");
     machine.lab.run(&["kill", "-KILL", &active["pid"].to_string()]);
     let killed = machine.wait_state("shop@web-1", "stopped");
     assert_eq!(killed["last_exit"]["signal"], 9, "{killed}");
     assert_eq!(killed["last_exit"]["wanted"], false, "{killed}");
+    let failed = || machine.lab.systemctl(&["--failed", "--no-legend"]);
+    wait::until("the failed unit to be forgotten", PATIENCE, || failed().is_empty().then_some(()));
 
     // The name of the unit is free again.
     shop.set("exit_code", 3);
@@ -178,6 +190,27 @@ fn how_an_instance_ended_is_known_through_its_unit() {
     let ended = machine.wait_state("shop@web-1", "stopped");
     assert_eq!(ended["last_exit"]["code"], 3, "{ended}");
     assert_eq!(ended["last_exit"]["wanted"], false, "{ended}");
+
+    // What ended in order is no failure to systemd, which forgets it at once.
+    shop.set("exit_code", 143);
+    machine.manager.trigger("start", "shop@web-1");
+    let active = machine.wait_state("shop@web-1", "active");
+    machine.lab.run(&["kill", "-TERM", &active["pid"].to_string()]);
+    let ended = machine.wait_state("shop@web-1", "stopped");
+    assert_eq!(ended["last_exit"]["wanted"], true, "{ended}");
+    wait::until("the units to be forgotten", PATIENCE, || failed().is_empty().then_some(()));
+}
+
+#[test]
+fn a_boot_does_not_wait_for_the_manager() {
+    let mut machine = Machine::new();
+    machine.manager.kill();
+    // Returns when the agent has said that it runs.
+    machine.lab.systemctl(&["start", AGENT]);
+    assert_eq!(machine.lab.property(AGENT, "ActiveState"), "active");
+    machine.manager.start_again();
+    machine.wait_state("agent@web-1", "active");
+    assert_eq!(machine.lab.property(AGENT, "NRestarts"), "0");
 }
 
 #[test]
@@ -213,7 +246,8 @@ fn the_manager_is_a_service_that_says_when_it_is_ready() {
     lab.systemctl(&["stop", "tomcat-grid.service"]);
     assert_eq!(lab.property("tomcat-grid.service", "Result"), "success");
     assert_eq!(lab.property("tomcat-grid.service", "ExecMainStatus"), "0");
-    assert!(lab.journal("tomcat-grid.service").contains("the manager has ended"));
+    let ended = || lab.journal("tomcat-grid.service").contains("the manager has ended").then_some(());
+    wait::until("the manager's last word in the journal", PATIENCE, ended);
     assert_eq!(status().code, 11);
 }
 

@@ -50,7 +50,8 @@ impl Task {
         if self.memory.same_boot() && remembered.key.is_alive() {
             self.take_up(remembered.key, None).await;
         } else {
-            self.note_end(Evidence::default()).await;
+            self.note_end(Evidence::default());
+            self.store().await;
         }
     }
 
@@ -305,19 +306,27 @@ impl Task {
             evidence.code = status.code();
             evidence.signal = status.signal();
         } else if let Some(unit) = &process.unit {
-            (evidence.code, evidence.signal) = unit_result(unit).await;
+            evidence = unit_result(unit).await;
+            if is_transient(unit) {
+                // systemd keeps a unit that has failed, to tell how its process ended: that is known now.
+                let unit = unit.clone();
+                tokio::spawn(async move { systemd::reset_failed(&unit).await });
+            }
         }
-        self.note_end(evidence).await;
+        self.note_end(evidence);
+        // Told before it is stored: the state is on its way while the disk takes its time.
+        self.publish().await;
+        self.store().await;
     }
 
-    /// Remembers how the process ended.
-    async fn note_end(&mut self, mut evidence: Evidence) {
+    /// Notes how the process ended.
+    fn note_end(&mut self, mut evidence: Evidence) {
         let same_boot = self.memory.same_boot();
         let Some(remembered) = self.memory.process.take() else { return };
         evidence.signalled = remembered.signalled.filter(|&action| !is_start(action));
         evidence.has_answered = remembered.has_answered;
         if same_boot {
-            evidence.orderly = remembered.hsperf.map(|file| !file.exists());
+            evidence.orderly = evidence.orderly.or(remembered.hsperf.map(|file| !file.exists()));
         }
         let ending = exit::describe(evidence);
         tracing::info!(base = %self.setup.base.display(), pid = remembered.key.pid, "the process has ended: {}", ending.how);
@@ -328,9 +337,6 @@ impl Task {
             wanted: ending.wanted,
             how: ending.how,
         });
-        // Told before it is stored: the state is on its way while the disk takes its time.
-        self.publish().await;
-        self.store().await;
     }
 }
 
@@ -353,14 +359,18 @@ async fn main_unit_of(pid: u32) -> Option<String> {
     (main.get("MainPID")?.parse() == Ok(pid)).then_some(unit)
 }
 
-/// The exit code and the signal of a unit's last main process.
-async fn unit_result(unit: &str) -> (Option<i32>, Option<i32>) {
+/// How a unit's last main process ended.
+async fn unit_result(unit: &str) -> Evidence {
     const EXITED: &str = "1";
-    let Ok(found) = systemd::show(unit, &["ExecMainCode", "ExecMainStatus"]).await else { return (None, None) };
-    let status = found.get("ExecMainStatus").and_then(|status| status.parse().ok());
-    match found.get("ExecMainCode").map(String::as_str) {
-        Some(EXITED) => (status, None),
-        Some("2" | "3") => (None, status),
-        _ => (None, None),
+    let Ok(found) = systemd::show(unit, &["ActiveState", "ExecMainCode", "ExecMainStatus"]).await else {
+        return Evidence::default();
+    };
+    let get = |name: &str| found.get(name).map_or("", String::as_str);
+    let status = get("ExecMainStatus").parse().ok();
+    match get("ExecMainCode") {
+        EXITED => Evidence { code: status, ..Default::default() },
+        "2" | "3" => Evidence { signal: status, ..Default::default() },
+        // A unit that nothing refers to is forgotten when it has ended, unless it has failed.
+        _ => Evidence { orderly: (get("ActiveState") == "inactive").then_some(true), ..Default::default() },
     }
 }

@@ -7,13 +7,19 @@ use protocol::{
     link::{Order, Outcome},
     state::{Action, State},
 };
-use rustix::process::Signal;
+use rustix::{
+    io::Errno,
+    process::{Pid, Signal},
+};
 use tokio::time::Instant;
 
-use super::{following::TRANSIENT_PREFIX, task::Task};
+use super::{
+    following::TRANSIENT_PREFIX,
+    task::{Process, Task},
+};
 use crate::{
     config::Permission,
-    os::systemd,
+    os::{systemd, users},
     tomcat::start::{self, Launch, Started},
 };
 
@@ -34,7 +40,10 @@ impl Task {
             self.look_for_process().await;
         }
         self.memory.begin_order(order.id, order.action);
-        if let Some(outcome) = self.needless(order.action).or_else(|| self.forbidden(order.action)) {
+        let needless = self.needless(order.action);
+        if let Some(outcome) =
+            needless.or_else(|| self.forbidden(order.action)).or_else(|| self.powerless(order.action))
+        {
             self.memory.end_order(order.id, &outcome);
             self.store().await;
             return outcome;
@@ -110,6 +119,14 @@ impl Task {
         (!self.setup.allow.contains(&permission)).then_some(Outcome::Refused { message })
     }
 
+    /// The answer to an order whose signal the kernel would not let through: it is not even begun.
+    fn powerless(&self, action: Action) -> Option<Outcome> {
+        let process = self.process.as_ref().filter(|process| action != Action::Start && process.unit.is_none())?;
+        let pid = i32::try_from(process.watched.key.pid).ok().and_then(Pid::from_raw)?;
+        let denied = rustix::process::test_kill_process(pid) == Err(Errno::PERM);
+        denied.then(|| Outcome::Failed { message: may_not_signal(process) })
+    }
+
     async fn start(&mut self) -> Result<String> {
         self.start_failure = None;
         self.launching = true;
@@ -136,7 +153,7 @@ impl Task {
             anyhow!("CATALINA_HOME is not known: no bin/catalina.sh in the base or the usual places; set `home` in the agent's configuration")
         })?;
         let launch = Launch::of(&base, &home, &user, &self.environment());
-        let Started { key, child } = if systemd::is_running() && crate::os::users::current() == 0 {
+        let Started { key, child } = if systemd::is_running() && users::current() == 0 {
             start::as_transient_unit(&launch, &self.transient_unit(), &self.setup.state_dir).await?
         } else {
             start::as_child(&launch).await?
@@ -199,11 +216,7 @@ impl Task {
         let process = self.process.as_ref().ok_or_else(|| anyhow!("there is no process"))?;
         let pid = process.watched.key.pid;
         process.watched.signal(signal).map_err(|error| match error.kind() {
-            std::io::ErrorKind::PermissionDenied => anyhow!(
-                "the agent runs as `{}` and may not signal process {pid} of `{}`",
-                crate::os::users::shown(crate::os::users::current()),
-                crate::os::users::shown(process.uid)
-            ),
+            std::io::ErrorKind::PermissionDenied => anyhow!(may_not_signal(process)),
             _ => anyhow!("cannot signal process {pid}: {error}"),
         })?;
         Ok(pid)
@@ -212,8 +225,8 @@ impl Task {
     /// Runs the instance's own stop program as its user, with its output in `logs/catalina.out`.
     async fn run_stop_program(&self, words: Vec<String>) -> Result<String> {
         let process = self.process.as_ref().ok_or_else(|| anyhow!("there is no process"))?;
-        let user = crate::os::users::by_uid(process.uid)
-            .ok_or_else(|| anyhow!("the user {} of the process has no name", process.uid))?;
+        let user =
+            users::by_uid(process.uid).ok_or_else(|| anyhow!("the user {} of the process has no name", process.uid))?;
         let home = self.home().unwrap_or_else(|| self.setup.base.clone());
         let mut launch = Launch::of(&self.setup.base, &home, &user, &self.environment());
         let [program, arguments @ ..] = words.as_slice() else { return Err(anyhow!("the stop program is empty")) };
@@ -227,4 +240,13 @@ impl Task {
         }
         Ok(format!("{program} was run"))
     }
+}
+
+fn may_not_signal(process: &Process) -> String {
+    format!(
+        "the agent runs as `{}` and may not signal process {} of `{}`",
+        users::shown(users::current()),
+        process.watched.key.pid,
+        users::shown(process.uid)
+    )
 }

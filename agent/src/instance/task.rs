@@ -174,7 +174,10 @@ impl Task {
 
     async fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
         self.find_remembered().await;
-        self.publish().await;
+        // A process that was seen already is taken up first: a running instance is never told to be stopped.
+        if inputs.is_empty() {
+            self.publish().await;
+        }
         loop {
             let ask_at = self.ask_at;
             tokio::select! {

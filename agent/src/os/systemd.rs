@@ -94,9 +94,11 @@ pub async fn reset_failed(unit: &str) {
 }
 
 /// Runs a program as a transient service of its own, outside of the agent's cgroup, and returns when it is started.
+///
+/// If it fails, systemd keeps it until [`reset_failed`], and tells how its process ended.
 pub async fn run_transient(unit: &str, program: &Path, arguments: &[String], input: &Path) -> Result<()> {
     let mut words: Vec<&OsStr> =
-        ["--quiet", "--collect", "--service-type=exec", "--property=KillMode=mixed"].iter().map(OsStr::new).collect();
+        ["--quiet", "--service-type=exec", "--property=KillMode=mixed"].iter().map(OsStr::new).collect();
     let unit_word = format!("--unit={unit}");
     let input_word = format!("--property=StandardInput=file:{}", input.display());
     words.extend([OsStr::new(&unit_word), OsStr::new("--property=SuccessExitStatus=143"), OsStr::new(&input_word)]);

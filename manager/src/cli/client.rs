@@ -41,7 +41,8 @@ impl Client {
             let http = builder.unix_socket(PathBuf::from(path)).build().map_err(broken)?;
             return Ok(Self { http, base: "http://localhost".to_owned(), shown, token: None });
         }
-        if !shown.starts_with("https://") {
+        let names_a_host = |text: &str| reqwest::Url::parse(text).is_ok_and(|url| url.has_host());
+        if !shown.starts_with("https://") || !names_a_host(&shown) {
             let message = format!("`{shown}` is no address: write unix:///path/manager.sock or https://host:8443");
             return Err(Failure::new(Exit::Usage, message));
         }

@@ -56,7 +56,7 @@ impl LogFile {
     pub fn write(&mut self, text: &str) {
         if let Some(file) = &mut self.file {
             // A full disk is no reason not to act.
-            let _full = writeln!(file, "{text}");
+            let _full = writeln!(file, "{}", masked(text));
         }
     }
 
@@ -103,8 +103,20 @@ fn create(dir: &Path, command: &str, arguments: &[String], now: Timestamp) -> an
 
 /// Secrets are not for the log, nor for a file name.
 fn mask(arguments: &[String]) -> Vec<String> {
-    let secret = |text: &str| text.starts_with("tgj1.") || text.starts_with("tga1.");
-    arguments.iter().map(|argument| if secret(argument) { "***".to_owned() } else { argument.clone() }).collect()
+    arguments.iter().map(|argument| masked(argument)).collect()
+}
+
+/// A text without the tokens in it, wherever they stand: in an option, or in a message that repeats what was given.
+fn masked(text: &str) -> String {
+    let mut rest = text;
+    let mut shown = String::new();
+    while let Some(at) = ["tgj1.", "tga1."].iter().filter_map(|prefix| rest.find(prefix)).min() {
+        shown.push_str(&rest[..at]);
+        shown.push_str("***");
+        let secret = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        rest = rest[at..].trim_start_matches(secret);
+    }
+    shown + rest
 }
 
 /// Removes the log files that are too old.
@@ -172,5 +184,6 @@ mod tests {
     #[test]
     fn secrets_are_masked() {
         assert_eq!(mask(&["x".to_owned(), "tgj1.abc".to_owned()]), ["x", "***"]);
+        assert_eq!(masked("`tga1.a-_b` is none, --token=tgj1.c"), "`***` is none, --token=***");
     }
 }

@@ -10,7 +10,10 @@ use crossterm::{
 };
 use eventsource_stream::Eventsource;
 use futures_util::{Stream, StreamExt};
-use protocol::{name::ServiceName, time::Timestamp};
+use protocol::{
+    name::{NameError, ServiceName},
+    time::Timestamp,
+};
 
 use super::{
     args::Format,
@@ -21,6 +24,7 @@ use super::{
 };
 use crate::grid::{
     event::{Event, Kind},
+    target::Target,
     view::{ServiceView, Status},
 };
 
@@ -44,6 +48,8 @@ pub enum Told {
 /// Watches until it is interrupted.
 pub async fn run(client: &Client, output: &mut Output, path: &str, targets: &[String]) -> Result<Exit, Failure> {
     let mut status: Status = client.get(path).await?;
+    let targets: Result<Vec<Target>, NameError> = targets.iter().map(|target| target.parse()).collect();
+    let targets = targets.map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
     let redraw = output.is_terminal() && output.format() == Format::Table;
     let _cursor = redraw.then(|| HiddenCursor::new(output));
     show_all(output, &status, redraw, None);
@@ -51,7 +57,7 @@ pub async fn run(client: &Client, output: &mut Output, path: &str, targets: &[St
     loop {
         let lost = tokio::select! {
             _ = &mut interrupted => return Ok(Exit::Done),
-            lost = follow(client, output, path, targets, &mut status, redraw) => lost?,
+            lost = follow(client, output, path, &targets, &mut status, redraw) => lost?,
         };
         show_all(output, &status, redraw, Some(&lost));
         if !redraw {
@@ -69,7 +75,7 @@ async fn follow(
     client: &Client,
     output: &mut Output,
     path: &str,
-    targets: &[String],
+    targets: &[Target],
     status: &mut Status,
     redraw: bool,
 ) -> Result<String, Failure> {
@@ -91,12 +97,7 @@ async fn follow(
                     show_all(output, status, redraw, None);
                 }
                 Some(Ok(Told::Event(event))) => {
-                    let new = !targets.is_empty() && concerns_membership(&event);
-                    let changed = apply(status, &event);
-                    if new {
-                        // Whether a new service is among the targets is the manager's to say.
-                        *status = client.get(path).await?;
-                    }
+                    let changed = apply(status, &event, targets);
                     if let (Some(service), false) = (changed, redraw) {
                         show_change(output, &event, service.as_ref());
                     }
@@ -137,12 +138,8 @@ pub fn events(response: reqwest::Response) -> impl Stream<Item = Result<Told, St
     })
 }
 
-fn concerns_membership(event: &Event) -> bool {
-    matches!(event.draft.kind, Kind::ServiceState | Kind::ServiceGone | Kind::MachineRemoved)
-}
-
-/// Applies an event to a snapshot; returns the service that it is about, if it is shown.
-fn apply(status: &mut Status, event: &Event) -> Option<Option<ServiceView>> {
+/// Applies an event to a snapshot of the targets; returns the service that it is about, if it is shown.
+fn apply(status: &mut Status, event: &Event, targets: &[Target]) -> Option<Option<ServiceView>> {
     status.seq.clone_from(&event.id);
     let name = event.draft.service.as_ref()?;
     match event.draft.kind {
@@ -150,6 +147,7 @@ fn apply(status: &mut Status, event: &Event) -> Option<Option<ServiceView>> {
             let view: ServiceView = serde_json::from_value(event.draft.data.clone()).ok()?;
             match status.services.iter_mut().find(|service| service.name == *name) {
                 Some(service) => *service = view.clone(),
+                None if !targets.is_empty() && !targets.iter().any(|target| target.covers(&view)) => return None,
                 None => {
                     status.services.push(view.clone());
                     status.services.sort_by(|a, b| {

@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 use protocol::name::{MachineName, NameError, ServiceName};
 
+use super::view::{ServiceType, ServiceView};
+
 /// One target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
@@ -17,6 +19,20 @@ pub enum Target {
     All,
     /// All agents.
     Agents,
+}
+
+impl Target {
+    /// Whether a service is among what the target names. Which services have a tag, a service does not tell.
+    pub fn covers(&self, service: &ServiceView) -> bool {
+        let is_instance = service.r#type == ServiceType::Instance;
+        match self {
+            Target::Service(name) => service.name == *name,
+            Target::Machine(name) => is_instance && service.machine == *name,
+            Target::Tag(_) => false,
+            Target::All => is_instance,
+            Target::Agents => !is_instance,
+        }
+    }
 }
 
 impl FromStr for Target {
@@ -86,6 +102,29 @@ mod tests {
         }
         for text in ["", "@", "#", "a b", "@a@b", "agent"] {
             assert!(text.parse::<Target>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_table_of_what_targets_cover() {
+        let service = |name: &str, r#type: &str| -> ServiceView {
+            let view = serde_json::json!({
+                "name": name, "machine": "web-1", "type": r#type, "state": "active", "last_state": null, "reason": null,
+                "last_exit": null, "since": "2026-01-01T00:00:00.000Z", "pid": null, "catalina_base": null
+            });
+            serde_json::from_value(view).unwrap()
+        };
+        let (instance, agent) = (service("a@web-1", "instance"), service("agent@web-1", "agent"));
+        for (target, covers_instance, covers_agent) in [
+            ("a@web-1", true, false),
+            ("agent@web-1", false, true),
+            ("@web-1", true, false),
+            ("@web-2", false, false),
+            ("all", true, false),
+            ("agents", false, true),
+        ] {
+            let target: Target = target.parse().unwrap();
+            assert_eq!((target.covers(&instance), target.covers(&agent)), (covers_instance, covers_agent), "{target}");
         }
     }
 
