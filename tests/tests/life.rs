@@ -397,8 +397,8 @@ fn health_is_what_the_agents_settings_say() {
     shop.start_by_hand();
     bank.start_by_hand();
     manager.wait_state(SHOP, "active");
-    let told = manager.wait_state("bank@web-1", "unresponsive");
-    assert!(reason(&told).contains("/health.txt answers with status 404, expected 200"), "{told:#}");
+    let words = "no good answer within 2 s of its start; /health.txt answers with status 404, expected 200";
+    manager.wait_service("bank@web-1", words, |bank| bank["state"] == "unresponsive" && reason(bank) == words);
     assert_eq!(bank.get("/p/"), Some((200, "ok".to_owned())));
 
     // A Tomcat remembers for some seconds what it has found, and what not.
