@@ -16,7 +16,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            cli::log_refused_call(&error);
+            error.exit()
+        }
+    };
     // Only fails when a provider is set already.
     let _set_already = rustls::crypto::aws_lc_rs::default_provider().install_default();
     match cli.command {

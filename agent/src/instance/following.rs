@@ -49,10 +49,15 @@ impl Task {
         let Some(remembered) = self.memory.process.clone() else { return };
         if self.memory.same_boot() && remembered.key.is_alive() {
             self.take_up(remembered.key, None).await;
-        } else {
-            self.note_end(Evidence::default());
-            self.store().await;
+            return;
         }
+        // A unit that has failed is kept by systemd, and tells how its process ended while nobody looked.
+        let evidence = match self.memory.same_boot() && systemd::is_running() {
+            true => unit_result(&self.memory.last_unit.clone().unwrap_or_else(|| self.transient_unit())).await,
+            false => Evidence::default(),
+        };
+        self.note_end(evidence);
+        self.store().await;
     }
 
     /// Looks now, and not only with the next beat, whether a process of this base runs.

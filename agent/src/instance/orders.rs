@@ -172,7 +172,7 @@ impl Task {
     }
 
     /// The name of the unit that systemd runs the instance in when the agent starts it.
-    fn transient_unit(&self) -> String {
+    pub(super) fn transient_unit(&self) -> String {
         let allowed = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' };
         let base = self.setup.base.display().to_string();
         let base: String = base.trim_start_matches('/').chars().map(allowed).collect();

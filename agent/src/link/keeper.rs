@@ -143,9 +143,16 @@ pub async fn keep(
 ) {
     let key_pem = key.serialize_pem();
     let mut backoff = Backoff::default();
+    let mut renewal_asked = None;
     loop {
         let route = routes.take();
-        let mut session = Session { state, membership: &mut membership, key_pem: &key_pem, links: &mut links };
+        let mut session = Session {
+            state,
+            membership: &mut membership,
+            key_pem: &key_pem,
+            links: &mut links,
+            renewal_asked: &mut renewal_asked,
+        };
         let opened = tokio::select! {
             biased;
             () = &mut *shutdown => return,

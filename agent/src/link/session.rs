@@ -9,6 +9,7 @@ use protocol::{
     join::{JoinResponse, Refusal, RefusalCode},
     limits::{HELLO_TIMEOUT, MAX_MESSAGE, PING_INTERVAL, SILENCE},
     link::{self, FromAgent, Hello, MessageError, ToAgent, Welcome},
+    time::Timestamp,
     tls_name,
 };
 use tokio::time::Instant;
@@ -34,6 +35,9 @@ const DIGEST_TICKS: u64 = 60;
 
 /// The agent's part of a ping interval, in ticks.
 const PING_TICKS: u64 = PING_INTERVAL.as_secs() / TICK.as_secs();
+
+/// How long to wait before a new certificate is asked for again.
+const RENEWAL_PAUSE: Duration = Duration::from_secs(3600);
 
 /// How long a message may take to leave.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
@@ -63,6 +67,8 @@ pub struct Session<'a> {
     pub key_pem: &'a str,
     /// The supervisor.
     pub links: &'a mut Links,
+    /// When a new certificate was asked for last.
+    pub renewal_asked: &'a mut Option<Instant>,
 }
 
 /// An open, welcomed connection.
@@ -138,13 +144,16 @@ impl Session<'_> {
         }
         self.state.store_link_secret(&welcome.link_secret)?;
         connection.send(&FromAgent::SecretKept {}).await?;
-        if identity::is_due_for_renewal(&self.membership.certificate, protocol::time::Timestamp::now())? {
-            self.ask_for_renewal(connection).await?;
-        }
-        Ok(())
+        Ok(self.renew_if_due(connection).await?)
     }
 
-    async fn ask_for_renewal(&self, connection: &mut Connection) -> Result<()> {
+    /// Asks for a new certificate in time. A clock that is far ahead finds every certificate old, so not too often.
+    async fn renew_if_due(&mut self, connection: &mut Connection) -> Result<()> {
+        let just_asked = self.renewal_asked.is_some_and(|asked| asked.elapsed() < RENEWAL_PAUSE);
+        if just_asked || !identity::is_due_for_renewal(&self.membership.certificate, Timestamp::now())? {
+            return Ok(());
+        }
+        *self.renewal_asked = Some(Instant::now());
         let key = rcgen::KeyPair::from_pem(self.key_pem)?;
         connection.send(&FromAgent::Renew { csr: identity::signing_request(&key)? }).await
     }
@@ -189,9 +198,7 @@ impl Session<'_> {
         }
         if tick.is_multiple_of(DIGEST_TICKS) {
             connection.send(&FromAgent::Digest { digest: self.links.board.digest() }).await?;
-            if identity::is_due_for_renewal(&self.membership.certificate, protocol::time::Timestamp::now())? {
-                self.ask_for_renewal(connection).await?;
-            }
+            self.renew_if_due(connection).await?;
         }
         Ok(None)
     }

@@ -16,7 +16,10 @@ use rand::RngCore;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::{App, AppError, links::Mailbox};
+use super::{
+    App, AppError,
+    links::{Close, Mailbox},
+};
 use crate::{
     grid::{
         event::{Draft, Kind},
@@ -84,6 +87,8 @@ impl App {
         let machine = match joined {
             Ok(machine) => {
                 tracing::info!(machine = %machine.name, "joined");
+                // Whoever is linked with the key that the machine had before is not that machine any more.
+                self.links.close(machine.id, Close::Replaced);
                 self.change(|fleet, now| fleet.joined(machine.clone(), now));
                 machine
             }

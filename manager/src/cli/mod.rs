@@ -26,6 +26,7 @@ use self::{
 /// Runs one command.
 pub async fn run(cli: Cli) -> ExitCode {
     if let Command::Completions(arguments) = &cli.command {
+        log_file::LogFile::open(cli.command.name()).finish(Exit::Done);
         return completions::run(arguments);
     }
     let mut output = Output::open(cli.global.output, cli.command.name());
@@ -50,6 +51,15 @@ pub async fn run(cli: Cli) -> ExitCode {
     output.finish(exit);
     let code = if exit == Exit::Ignored && !cli.global.detailed_exitcode { Exit::Done } else { exit };
     ExitCode::from(code.code())
+}
+
+/// Leaves the log file of a call that could not be understood; asking for help is none.
+pub fn log_refused_call(error: &clap::Error) {
+    if error.use_stderr() {
+        let mut log = log_file::LogFile::open("usage");
+        log.write(error.to_string().trim_end());
+        log.finish(Exit::Usage);
+    }
 }
 
 async fn dispatch(cli: &Cli, client: &Client, output: &mut Output) -> Result<Exit, exit::Failure> {

@@ -162,11 +162,6 @@ async fn refuse(socket: &mut WebSocket, refusal: Refusal) -> Option<Link> {
     None
 }
 
-/// Whether the connection broke, and not the peer its promises.
-fn is_broken_connection(error: &(dyn std::error::Error + 'static)) -> bool {
-    error.is::<std::io::Error>() || error.source().is_some_and(is_broken_connection)
-}
-
 fn close(code: u16, reason: &str) -> Message {
     // A control frame has room for 125 bytes.
     let reason: String = reason.chars().filter(char::is_ascii).take(120).collect();
@@ -197,7 +192,6 @@ impl Link {
                     heard = Instant::now();
                     match received {
                         Some(Ok(message)) => self.take(message).await,
-                        Some(Err(error)) if is_broken_connection(&error) => Err(End::Closed),
                         Some(Err(error)) if is_broken(&error) => Err(End::Closed),
                         Some(Err(error)) => Err(End::Protocol(error.to_string())),
                         None => Err(End::Closed),
