@@ -97,17 +97,22 @@ function drawCounts() {
   element("empty").hidden = services.size > 0;
 }
 
-/** @param {any} status */
-function onSnapshot(status) {
-  write(element("grid"), status.grid);
-  document.title = `${status.grid} · Tomcat Grid`;
+/** @param {any} manager */
+function drawProblems(manager) {
   element("problems").replaceChildren(
-    ...status.manager.problems.map((/** @type {string} */ problem) => {
+    ...manager.problems.map((/** @type {string} */ problem) => {
       const item = document.createElement("li");
       item.textContent = problem;
       return item;
     }),
   );
+}
+
+/** @param {any} status */
+function onSnapshot(status) {
+  write(element("grid"), status.grid);
+  document.title = `${status.grid} · Tomcat Grid`;
+  drawProblems(status.manager);
   const names = new Set(status.services.map((/** @type {any} */ service) => service.name));
   for (const name of [...services.keys()].filter((name) => !names.has(name))) remove(name);
   for (const service of status.services) {
@@ -134,6 +139,8 @@ function onEvent(event) {
   } else if (event.kind === "service.gone") {
     remove(event.service);
     drawCounts();
+  } else if (event.kind === "manager.state") {
+    drawProblems(event.data);
   }
 }
 
@@ -153,6 +160,7 @@ function askToLogIn() {
   stop();
   element("board").hidden = true;
   element("log-out").hidden = true;
+  write(element("log-out-error"), "");
   element("login").hidden = false;
   element("live").removeAttribute("data-live");
   write(element("live"), "");
@@ -179,8 +187,14 @@ element("login").addEventListener("submit", async (event) => {
 });
 
 element("log-out").addEventListener("click", async () => {
-  await call("DELETE", "/session").catch(() => {});
-  askToLogIn();
+  write(element("log-out-error"), "");
+  try {
+    await call("DELETE", "/session");
+    askToLogIn();
+  } catch (problem) {
+    // Who believes to have logged out walks away from a session that lives.
+    write(element("log-out-error"), `You are still logged in: ${/** @type {Error} */ (problem).message}`);
+  }
 });
 
 setInterval(() => {

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use protocol::{name::ServiceName, secret::Secret};
 use serde::{Deserialize, Deserializer};
@@ -34,8 +34,9 @@ pub struct Flags {
     /// Directory whose children may be a CATALINA_BASE; may be given more than once [default: /var/lib, /opt, /srv]
     #[arg(long = "root", env = "TOMCAT_GRID_AGENT_ROOTS", value_name = "DIR", value_delimiter = ',')]
     pub roots: Vec<PathBuf>,
-    /// HTTP proxy to reach the manager through, `http://[user:password@]host:port`
-    #[arg(long, env = "TOMCAT_GRID_AGENT_PROXY", value_name = "URL", hide_env_values = true)]
+    /// HTTP proxy to reach the manager through, `http://[user:password@]host:port`; visible to every user of the host, so
+    /// with a password better TOMCAT_GRID_AGENT_PROXY_FILE or TOMCAT_GRID_AGENT_PROXY
+    #[arg(long, value_name = "URL")]
     pub proxy: Option<Secret>,
     /// Settings file (TOML)
     #[arg(long, env = "TOMCAT_GRID_AGENT_CONFIG", value_name = "FILE")]
@@ -44,6 +45,12 @@ pub struct Flags {
 
 /// The environment variable of the join token; read by hand so that it never shows in an error of the parser.
 const TOKEN_VARIABLE: &str = "TOMCAT_GRID_AGENT_TOKEN";
+
+/// The environment variable of the proxy; read by hand for the same reason, and to tell it from the flag.
+const PROXY_VARIABLE: &str = "TOMCAT_GRID_AGENT_PROXY";
+
+/// The environment variable of a file that holds the proxy's URL.
+const PROXY_FILE_VARIABLE: &str = "TOMCAT_GRID_AGENT_PROXY_FILE";
 
 /// The settings file.
 #[derive(Debug, Default, Deserialize)]
@@ -108,6 +115,7 @@ pub struct Instance {
 #[serde(deny_unknown_fields)]
 pub struct Health {
     /// The path to get.
+    #[serde(deserialize_with = "url_path")]
     pub path: String,
     /// The status codes that are good.
     #[serde(default = "usual_codes")]
@@ -175,6 +183,11 @@ pub enum TokenSource {
 impl Settings {
     /// Puts the settings together.
     pub fn resolve(flags: Flags) -> Result<Self> {
+        Self::resolve_with(flags, |name| std::env::var(name).ok())
+    }
+
+    fn resolve_with(flags: Flags, environment: impl Fn(&str) -> Option<String>) -> Result<Self> {
+        let variable = |name: &str| environment(name).filter(|value| !value.is_empty());
         let file = match &flags.config {
             Some(path) => File::read(path)?,
             None => File::default(),
@@ -185,23 +198,27 @@ impl Settings {
                 "no manager is set: give --manager https://HOST:8443, or TOMCAT_GRID_AGENT_MANAGER, or `manager` in the file"
             );
         }
-        let token_file = flags.token_file.or(file.token_file);
-        let token = match (token_file, std::env::var(TOKEN_VARIABLE).ok(), flags.token) {
-            (Some(path), _, _) => TokenSource::File(path),
-            (None, Some(value), _) if !value.is_empty() => TokenSource::Value(value.into()),
-            (None, _, Some(value)) => {
+        let token = match (flags.token_file, variable(TOKEN_VARIABLE), flags.token, file.token_file) {
+            (Some(path), ..) => TokenSource::File(path),
+            (None, Some(value), ..) => TokenSource::Value(value.into()),
+            (None, None, Some(value), _) => {
                 tracing::warn!(
                     "--token shows the token to every user of this host: use --token-file or {TOKEN_VARIABLE}"
                 );
                 TokenSource::Value(value)
             }
-            (None, _, None) => TokenSource::None,
+            (None, None, None, Some(path)) => TokenSource::File(path),
+            (None, None, None, None) => TokenSource::None,
         };
         let roots = if flags.roots.is_empty() { file.roots } else { Some(flags.roots) };
         let usual_roots = || ["/var/lib", "/opt", "/srv"].map(PathBuf::from).to_vec();
-        let proxy = match (flags.proxy.or(file.proxy), file.proxy_file) {
-            (None, Some(path)) => Some(read_secret(&path)?),
-            (proxy, _) => proxy,
+        let proxy_file = variable(PROXY_FILE_VARIABLE).map(PathBuf::from);
+        let proxy = match (flags.proxy, proxy_file, variable(PROXY_VARIABLE), file.proxy_file) {
+            (Some(url), ..) => Some(url),
+            (None, Some(path), ..) => Some(read_secret(&path)?),
+            (None, None, Some(url), _) => Some(url.into()),
+            (None, None, None, Some(path)) => Some(read_secret(&path)?),
+            (None, None, None, None) => file.proxy,
         };
         let allow = file.allow.unwrap_or_else(|| vec![Permission::Start, Permission::Stop, Permission::Kill]);
         Ok(Self {
@@ -225,7 +242,17 @@ impl File {
     fn read(path: &Path) -> Result<Self> {
         let text =
             std::fs::read_to_string(path).with_context(|| format!("read the settings file {}", path.display()))?;
-        toml::from_str(&text).with_context(|| format!("in the settings file {}", path.display()))
+        Self::parse(&text).with_context(|| format!("in the settings file {}", path.display()))
+    }
+
+    fn parse(text: &str) -> Result<Self> {
+        toml::from_str(text).map_err(|error| {
+            // The parser would show the whole line, which may hold a password.
+            let before = &text[..error.span().map_or(0, |span| text.floor_char_boundary(span.start))];
+            let line = before.matches('\n').count() + 1;
+            let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
+            anyhow!("line {line}, column {column}: {}", error.message())
+        })
     }
 }
 
@@ -253,13 +280,17 @@ fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duratio
     Duration::try_from(span).map(Some).map_err(|_| serde::de::Error::custom(format!("`{text}` is a negative duration")))
 }
 
+fn url_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match text.parse::<hyper::Uri>() {
+        Ok(uri) if text.starts_with('/') && uri.authority().is_none() => Ok(text),
+        _ => Err(serde::de::Error::custom(format!("`{text}` is no path to ask for: write one like `/shop/health`"))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn parse(text: &str) -> Result<File, toml::de::Error> {
-        toml::from_str(text)
-    }
 
     #[test]
     fn mistakes_in_the_file_are_named() {
@@ -269,8 +300,10 @@ mod tests {
             ("allow = [\"everything\"]", "unknown variant `everything`"),
             ("[[instance]]\nbase = \"/a\"\nname = \"all\"", "`all` is taken"),
             ("[[instance]]\nbase = \"/a\"\nhealth = { path = \"/\", expect = \"fine\" }", "no range of status codes"),
+            ("[[instance]]\nbase = \"/a\"\nhealth = { path = \"health\" }", "line 3, column 19: `health` is no path"),
+            ("[[instance]]\nbase = \"/a\"\nhealth = { path = \"/a b\" }", "`/a b` is no path"),
         ] {
-            let error = parse(text).unwrap_err().to_string();
+            let error = File::parse(text).unwrap_err().to_string();
             assert!(error.contains(message), "{text}: {error}");
         }
     }
@@ -287,6 +320,49 @@ mod tests {
         assert_eq!(settings.managers, ["https://a:1"]);
         assert_eq!(settings.roots, [PathBuf::from("/x")]);
         assert_eq!(settings.start_timeout, Duration::from_secs(300));
+    }
+
+    #[test]
+    fn a_mistake_beside_a_secret_does_not_show_it() {
+        let error = File::parse("name = \"a\"\nproxy = \"http://me:hunter2@proxy\" x").unwrap_err().to_string();
+        assert!(error.starts_with("line 2, column ") && !error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn what_is_nearer_is_stronger_and_a_file_comes_before_a_value() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str, content: &str| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, content).unwrap();
+            path
+        };
+        let (proxy, file_proxy) = (file("proxy", "environment's file\n"), file("file-proxy", "file's file\n"));
+        let config = file(
+            "agent.toml",
+            &format!("manager = [\"https://a:1\"]\ntoken_file = \"/t\"\nproxy_file = {file_proxy:?}\nproxy = \"file\""),
+        );
+        let resolve = |token: Option<&str>, proxy: Option<&str>, environment: &[(&str, &str)]| {
+            let secret = |text: Option<&str>| text.map(|text| Secret::from(text.to_owned()));
+            let flags =
+                Flags { config: Some(config.clone()), token: secret(token), proxy: secret(proxy), ..Flags::default() };
+            let variable =
+                |name: &str| environment.iter().find(|(found, _)| *found == name).map(|(_, value)| (*value).to_owned());
+            let settings = Settings::resolve_with(flags, variable).unwrap();
+            let token = match settings.token {
+                TokenSource::Value(value) => value.expose().to_owned(),
+                TokenSource::File(path) => path.display().to_string(),
+                TokenSource::None => String::new(),
+            };
+            (token, settings.proxy.unwrap().expose().to_owned())
+        };
+        let own = |token: &str, proxy: &str| (token.to_owned(), proxy.to_owned());
+        let proxy = proxy.to_str().unwrap();
+        assert_eq!(resolve(None, None, &[]), own("/t", "file's file"));
+        assert_eq!(resolve(Some("flag"), Some("flag"), &[(PROXY_FILE_VARIABLE, proxy)]), own("flag", "flag"));
+        let both = [(TOKEN_VARIABLE, "env"), (PROXY_VARIABLE, "env"), (PROXY_FILE_VARIABLE, proxy)];
+        assert_eq!(resolve(Some("flag"), None, &both), own("env", "environment's file"));
+        assert_eq!(resolve(None, None, &both[..2]), own("env", "env"));
+        assert_eq!(resolve(None, None, &[(TOKEN_VARIABLE, "")]), own("/t", "file's file"));
     }
 
     #[test]

@@ -27,16 +27,27 @@ const MAX_ORDER: u64 = 1024 * 1024;
 
 /// Runs the launcher; returns only when it failed.
 pub fn run() -> ExitCode {
-    let Err(error) = become_instance();
-    // Nobody is left to be told when this fails.
+    // Opened with the agent's privileges, before they are given up; a successful `exec` closes it.
+    let mut complaint = None;
+    let Err(error) = read_order().and_then(|launch| {
+        if let Some(path) = &launch.complaint {
+            complaint = Some(File::options().write(true).open(path).context("open the file for complaints")?);
+        }
+        become_instance(&launch)
+    });
+    // Nobody is left to be told when these fail.
     let _unheard = writeln!(std::io::stderr(), "{error:#}");
+    let _unread = complaint.map(|mut file| writeln!(file, "{error:#}"));
     ExitCode::FAILURE
 }
 
-fn become_instance() -> Result<std::convert::Infallible> {
+fn read_order() -> Result<Launch> {
     let mut order = Vec::new();
     std::io::stdin().take(MAX_ORDER).read_to_end(&mut order)?;
-    let launch: Launch = serde_json::from_slice(&order).context("read the launcher's order")?;
+    serde_json::from_slice(&order).context("read the launcher's order")
+}
+
+fn become_instance(launch: &Launch) -> Result<std::convert::Infallible> {
     let user = users::by_name(&launch.user).with_context(|| format!("there is no user `{}`", launch.user))?;
     // Fails only for who leads a session already, as under systemd; that is as good.
     let _leads_already = rustix::process::setsid();

@@ -1,6 +1,6 @@
 //! `tomcat-grid-agent`: the agent of one machine.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use agent::{
     config::{Flags, Settings},
@@ -10,6 +10,9 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
+
+/// How long work that cannot be interrupted, such as writing a file, may go on when the agent ends.
+const LAST_WORK: Duration = Duration::from_secs(2);
 
 /// The agent of one machine of a Tomcat Grid.
 #[derive(Parser)]
@@ -57,7 +60,7 @@ fn start(flags: Flags) -> Result<()> {
     let settings = Settings::resolve(flags)?;
     // One thread is plenty: the agent mostly waits.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         run::run(settings, async move {
@@ -67,5 +70,8 @@ fn start(flags: Flags) -> Result<()> {
             }
         })
         .await
-    })
+    });
+    // A look at a storage that hangs must not keep the agent from ending.
+    runtime.shutdown_timeout(LAST_WORK);
+    ended
 }

@@ -24,6 +24,5 @@ pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Resu
     };
     let links =
         supervisor::spawn(settings, state.path().to_path_buf(), membership.grid, membership.grid_name.clone()).await?;
-    keeper::keep(&state, membership, &key, links, &mut routes, &mut shutdown).await;
-    Ok(())
+    keeper::keep(&state, membership, &key, links, &mut routes, &mut shutdown).await
 }

@@ -3,8 +3,9 @@
 use std::{
     fs::{self, DirBuilder, File},
     io,
-    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use anyhow::{Context, Result, bail};
@@ -12,30 +13,39 @@ use protocol::{join::JoinResponse, statement::Statement};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::os::files::{read_bounded, write_atomically};
+use crate::os::{
+    files::{read_bounded, write_atomically},
+    users,
+};
 
 /// The largest file of the state directory, in bytes.
 const MAX_FILE: u64 = 1024 * 1024;
 
-/// The state directory of this agent. Dropping it lets another agent use it.
-#[derive(Debug)]
+/// The state directory of this agent. Dropping its last copy lets another agent use it.
+#[derive(Debug, Clone)]
 pub struct StateDir {
     path: PathBuf,
-    _lock: File,
+    _lock: Arc<File>,
 }
 
 impl StateDir {
-    /// Creates the directory where it is missing, and locks it.
+    /// Creates the directory where it is missing, and locks it. One that is there stays as it is: it must be the
+    /// agent's own.
     pub fn open(path: &Path) -> Result<Self> {
-        for dir in [path.to_path_buf(), path.join("instances")] {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(&dir)
-                .with_context(|| format!("create the state directory {}", dir.display()))?;
+        make(path)?;
+        let data = fs::metadata(path).with_context(|| format!("look at the state directory {}", path.display()))?;
+        if data.uid() != users::current() {
+            bail!(
+                "the state directory {} belongs to `{}`, and the agent runs as `{}`: give it one of its own with --state",
+                path.display(),
+                users::shown(data.uid()),
+                users::shown(users::current())
+            );
         }
-        fs::set_permissions(path, fs::Permissions::from_mode(0o700))
-            .with_context(|| format!("protect the state directory {}", path.display()))?;
+        if data.mode() & 0o022 != 0 {
+            bail!("others can write the state directory {}: `chmod go-w` it, or give another", path.display());
+        }
+        make(&path.join("instances"))?;
         let lock = File::create(path.join("lock")).with_context(|| format!("write into {}", path.display()))?;
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
             bail!(
@@ -44,7 +54,7 @@ impl StateDir {
             );
         }
         let path = fs::canonicalize(path)?;
-        Ok(Self { path, _lock: lock })
+        Ok(Self { path, _lock: Arc::new(lock) })
     }
 
     /// Where it is.
@@ -115,9 +125,32 @@ impl StateDir {
     }
 }
 
+fn make(dir: &Path) -> Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .with_context(|| format!("create the state directory {}", dir.display()))
+}
+
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
+
+    #[test]
+    fn a_directory_of_others_is_refused_and_left_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(StateDir::open(dir.path()).unwrap_err().to_string().contains("others can write"));
+        assert_eq!(fs::metadata(dir.path()).unwrap().permissions().mode() & 0o777, 0o777);
+        if users::current() == 0 {
+            std::os::unix::fs::chown(dir.path(), Some(1), None).unwrap();
+            assert!(StateDir::open(dir.path()).unwrap_err().to_string().contains("belongs to"));
+        }
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
 
     #[test]
     fn only_one_agent_uses_a_directory() {

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use protocol::secret::Secret;
 use serde::Deserialize;
@@ -100,7 +100,7 @@ impl Settings {
             Some(path) => {
                 let text = std::fs::read_to_string(path)
                     .with_context(|| format!("read the settings file {}", path.display()))?;
-                toml::from_str::<File>(&text).with_context(|| format!("in the settings file {}", path.display()))?
+                parse(&text).with_context(|| format!("in the settings file {}", path.display()))?
             }
             None => File::default(),
         };
@@ -109,7 +109,7 @@ impl Settings {
             (None, None) => None,
             _ => bail!("a certificate of one's own needs both --tls-cert and --tls-key"),
         };
-        let data = flags.data.or(file.data).map_or_else(default_data, Ok)?;
+        let data = flags.data.or(file.data).or_else(state_of_service).map_or_else(default_data, Ok)?;
         let name = flags.name.or(file.name);
         if let Some(name) = &name {
             name.parse::<protocol::name::MachineName>().context("the grid's name is not valid")?;
@@ -128,6 +128,16 @@ impl Settings {
     }
 }
 
+/// Reads the settings file. A mistake is told with its place, and not with its line, which may hold what is nobody's.
+fn parse(text: &str) -> Result<File> {
+    toml::from_str(text).map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        anyhow!("line {line}, column {column}: {}", error.message())
+    })
+}
+
 /// A secret from an environment variable, or from the file that `…_FILE` names.
 pub fn secret(variable: &str) -> Result<Option<Secret>> {
     if let Some(path) = std::env::var_os(format!("{variable}_FILE")) {
@@ -137,6 +147,11 @@ pub fn secret(variable: &str) -> Result<Option<Secret>> {
         return Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned().into()));
     }
     Ok(std::env::var(variable).ok().filter(|value| !value.is_empty()).map(Secret::from))
+}
+
+/// The directory that systemd made for this service, if it did.
+fn state_of_service() -> Option<PathBuf> {
+    std::env::var_os("STATE_DIRECTORY").filter(|made| !made.is_empty()).map(PathBuf::from)
 }
 
 /// The data directory of a manager that is not told another.
@@ -178,7 +193,8 @@ mod tests {
     #[test]
     fn mistakes_are_named() {
         for (text, message) in [
-            ("lisen = \"x\"", "unknown field `lisen`"),
+            ("lisen = \"x\"", "line 1, column 1: unknown field `lisen`"),
+            ("no_web = true\n  name = \"hush", "line 2, column 15: "),
             ("listen = \"here\"", "invalid socket address"),
             ("name = \"a b\"", "the grid's name is not valid"),
             ("tls_cert = \"/c\"", "both --tls-cert and --tls-key"),
@@ -186,6 +202,7 @@ mod tests {
         ] {
             let error = format!("{:#}", resolve(text, Flags::default()).unwrap_err());
             assert!(error.contains(message), "{text}: {error}");
+            assert!(!error.contains("hush"), "the line is told: {error}");
         }
     }
 

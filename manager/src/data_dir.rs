@@ -11,6 +11,12 @@ use anyhow::{Context, Result, bail};
 use rustix::fs::{FlockOperation, flock};
 use serde::Serialize;
 
+/// What shows that a directory is a manager's.
+const OWN: [&str; 2] = ["lock", "grid.db"];
+
+/// What an empty file system may hold.
+const LOST_AND_FOUND: &str = "lost+found";
+
 /// The data directory of this manager. Dropping it lets another manager use it.
 #[derive(Debug)]
 pub struct DataDir {
@@ -32,17 +38,27 @@ pub struct Ready {
 }
 
 impl DataDir {
-    /// Makes the directory where it is missing, and locks it.
+    /// Makes the directory where it is missing, and locks it. One that is there must be empty, or a manager's own and
+    /// private: keys would lie open in any other, and what else is in it is not this program's to close.
     pub fn open(path: &Path) -> Result<Self> {
-        for dir in [path.to_path_buf(), path.join("pki")] {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(&dir)
-                .with_context(|| format!("create the data directory {}", dir.display()))?;
+        make_private(path).with_context(|| format!("create the data directory {}", path.display()))?;
+        let entries = fs::read_dir(path).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
+        let entries = entries.with_context(|| format!("read the data directory {}", path.display()))?;
+        let mode = fs::metadata(path)?.permissions().mode();
+        if entries.iter().all(|entry| entry.file_name() == LOST_AND_FOUND) {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o700))
+                .with_context(|| format!("protect the data directory {}", path.display()))?;
+        } else if !entries.iter().any(|entry| OWN.iter().any(|own| entry.file_name() == *own)) {
+            bail!(
+                "{} is no data directory of a manager, and not empty: give a directory of its own with --data",
+                path.display()
+            );
+        } else if mode & 0o077 != 0 {
+            bail!(
+                "the data directory {0} is open to other users, and keys are in it: `chmod 700 {0}` closes it",
+                path.display()
+            );
         }
-        fs::set_permissions(path, fs::Permissions::from_mode(0o700))
-            .with_context(|| format!("protect the data directory {}", path.display()))?;
         let lock = File::create(path.join("lock")).with_context(|| format!("write into {}", path.display()))?;
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
             bail!(
@@ -51,6 +67,7 @@ impl DataDir {
             );
         }
         let path = fs::canonicalize(path)?;
+        make_private(&path.join("pki")).context("create the directory of the keys")?;
         // A file of an earlier run would speak for this one.
         let _absent = fs::remove_file(path.join("ready.json"));
         Ok(Self { path, _lock: lock })
@@ -78,6 +95,11 @@ impl DataDir {
     }
 }
 
+/// Makes a directory, and those above it, where they are missing.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
 /// Writes a file for the owner's eyes only, so that after a crash either the old or the new content is there.
 pub fn write_private(path: &Path, content: &[u8]) -> Result<()> {
     let unfinished = path.with_extension("new");
@@ -102,6 +124,29 @@ mod tests {
         let error = DataDir::open(dir.path()).unwrap_err().to_string();
         assert!(error.contains("another manager holds"), "{error}");
         drop(first);
+        DataDir::open(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn a_directory_of_others_is_left_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let mode = || fs::metadata(dir.path()).unwrap().permissions().mode() & 0o777;
+        let set_mode = |mode| fs::set_permissions(dir.path(), fs::Permissions::from_mode(mode)).unwrap();
+        set_mode(0o755);
+        fs::write(dir.path().join("index.html"), "").unwrap();
+        let error = DataDir::open(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("and not empty"), "{error}");
+        assert_eq!(mode(), 0o755);
+
+        fs::remove_file(dir.path().join("index.html")).unwrap();
+        fs::create_dir(dir.path().join("lost+found")).unwrap();
+        DataDir::open(dir.path()).unwrap();
+        assert_eq!(mode(), 0o700);
+
+        set_mode(0o750);
+        let error = DataDir::open(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("is open to other users"), "{error}");
+        set_mode(0o700);
         DataDir::open(dir.path()).unwrap();
     }
 

@@ -33,6 +33,7 @@ pub struct Manager {
     dir: DataDir,
     ending: watch::Sender<bool>,
     renewal: tokio::task::JoinHandle<()>,
+    socket_file: http::unix::SocketFile,
 }
 
 impl Manager {
@@ -43,7 +44,14 @@ impl Manager {
         let address = listener.local_addr()?;
         let store = Store::open(dir.path()).await?;
         let meta = store.meta(settings.name.as_deref()).await?;
-        let authority = Authority::load_or_make(&dir.pki(), meta.grid)?;
+        let noted = store.authority().await?;
+        let authority = Authority::load_or_make(&dir.pki(), meta.grid, noted.as_deref())?;
+        if noted.is_none()
+            && let Err(error) = store.note_authority(&authority.fingerprint_text()).await
+        {
+            // A full disk must not keep the manager from starting; the next start notes it.
+            tracing::error!("cannot note the fingerprint of the authority: {error}");
+        }
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let names = names(&settings, &host);
         let certificates =
@@ -57,7 +65,7 @@ impl Manager {
 
         let (ending, watching) = watch::channel(false);
         let people = http::people(app.clone());
-        let socket = http::unix::bind(&settings.socket)?;
+        let (socket, socket_file) = http::unix::bind(&settings.socket).await?;
         tokio::spawn(http::unix::serve(socket, people.clone(), settings.access, watching.clone()));
         let port = Port { faces, agents: http::agents(app.clone()), people: settings.web.then_some(people) };
         tokio::spawn(http::listener::serve(listener, port, watching));
@@ -67,7 +75,7 @@ impl Manager {
         // Without systemd there is nobody to be told.
         let _nobody = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
         tracing::info!("the grid `{}` is served at {} and {}", ready.grid, ready.url, ready.socket.display());
-        Ok(Self { app, ready, dir, ending, renewal })
+        Ok(Self { app, ready, dir, ending, renewal, socket_file })
     }
 
     /// Ends it: says goodbye to the agents, and closes the databases.
@@ -79,9 +87,10 @@ impl Manager {
         self.app.links.close_all();
         // An agent that does not listen finds out by itself.
         let _late = tokio::time::timeout(FAREWELL, self.app.links.all_left()).await;
+        // What was told last is part of the history, too. A disk that takes nothing must not keep the manager.
+        let _unwritten = tokio::time::timeout(FAREWELL, self.app.journal.end()).await;
         self.app.store.close().await;
-        // The socket's file goes with the manager; it may have been removed by hand.
-        let _absent = std::fs::remove_file(&self.ready.socket);
+        self.socket_file.remove();
         tracing::info!("the manager has ended");
     }
 }

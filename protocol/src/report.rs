@@ -9,6 +9,18 @@ use crate::{
     state::State,
 };
 
+/// The longest name of a user, in bytes.
+const MAX_USER: usize = 64;
+
+/// The longest name of a unit, in bytes.
+const MAX_UNIT: usize = 256;
+
+/// The most ports of one instance.
+const MAX_PORTS: usize = 64;
+
+/// The most notes of one instance.
+const MAX_NOTES: usize = 16;
+
 /// The full status of one instance.
 ///
 /// Ages are durations and not times of day, because the clock of a host may be wrong.
@@ -81,19 +93,34 @@ impl InstanceReport {
         if long(&self.reason, text) {
             return Err("reason");
         }
-        if long(&self.user, 64) || long(&self.unit, 256) {
+        if long(&self.user, MAX_USER) || long(&self.unit, MAX_UNIT) {
             return Err("user or unit");
         }
-        if self.ports.len() > 64 {
+        if self.ports.len() > MAX_PORTS {
             return Err("ports");
         }
-        if self.notes.len() > 16 || self.notes.iter().any(|note| note.len() > text) {
+        if self.notes.len() > MAX_NOTES || self.notes.iter().any(|note| note.len() > text) {
             return Err("notes");
         }
         if self.last_exit.as_ref().is_some_and(|exit| exit.how.len() > text) {
             return Err("last_exit");
         }
         Ok(())
+    }
+
+    /// Cuts every text and list to the bounds that [`InstanceReport::check`] knows, as far as they can be cut.
+    pub fn clip(&mut self) {
+        let exit = self.last_exit.as_mut().map(|exit| &mut exit.how);
+        self.notes.truncate(MAX_NOTES);
+        for text in self.notes.iter_mut().chain(&mut self.reason).chain(exit) {
+            *text = crate::limits::clip(text);
+        }
+        for (text, most) in [(&mut self.home, MAX_PATH), (&mut self.user, MAX_USER), (&mut self.unit, MAX_UNIT)] {
+            if let Some(text) = text {
+                text.truncate(text.floor_char_boundary(most));
+            }
+        }
+        self.ports.truncate(MAX_PORTS);
     }
 
     /// Whether two reports say the same, ages aside.
@@ -213,5 +240,25 @@ mod tests {
         assert_eq!(long.check(), Err("reason"));
         let many = InstanceReport { ports: vec![1; 65], ..report("/srv/a") };
         assert_eq!(many.check(), Err("ports"));
+    }
+
+    #[test]
+    fn what_is_clipped_is_within_its_bounds() {
+        let long = || "ä".repeat(5000);
+        let mut odd = InstanceReport {
+            reason: Some(long()),
+            ports: vec![1; 100],
+            last_exit: Some(ExitReport { age_ms: 0, code: None, signal: None, wanted: true, how: long() }),
+            home: Some(long()),
+            user: Some(format!("x{}", long())),
+            unit: Some(long()),
+            notes: vec![long(); 20],
+            ..report("/srv/a")
+        };
+        odd.clip();
+        assert_eq!(odd.check(), Ok(()));
+        let mut plain = report("/srv/a");
+        plain.clip();
+        assert_eq!(plain, report("/srv/a"));
     }
 }

@@ -38,11 +38,6 @@ impl State {
             State::NotAvailable => "not_available",
         }
     }
-
-    /// Whether there is a process that is not serving.
-    pub fn is_zoetic(self) -> bool {
-        matches!(self, State::Starting | State::Stopping | State::Unresponsive)
-    }
 }
 
 impl fmt::Display for State {

@@ -5,7 +5,7 @@ use std::{
     net::{Ipv4Addr, TcpListener, TcpStream},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
 };
@@ -15,6 +15,7 @@ pub struct Squatter {
     ended: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
     port: u16,
+    questions: Arc<AtomicUsize>,
 }
 
 impl Squatter {
@@ -23,18 +24,27 @@ impl Squatter {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).expect("the port is free");
         let ended = Arc::new(AtomicBool::new(false));
         let end = ended.clone();
+        let questions = Arc::new(AtomicUsize::new(0));
+        let counted = questions.clone();
         let answer = move || {
             for stream in listener.incoming() {
                 if end.load(Ordering::SeqCst) {
                     return;
                 }
                 let Ok(mut stream) = stream else { continue };
+                let mut request = [0; 1024];
                 // Whoever asks may have gone.
-                let _ = stream.read(&mut [0; 1024]);
+                let read = stream.read(&mut request).unwrap_or(0);
+                counted.fetch_add(usize::from(request[..read].starts_with(b"OPTIONS")), Ordering::SeqCst);
                 let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
             }
         };
-        Self { ended, thread: Some(thread::spawn(answer)), port }
+        Self { ended, thread: Some(thread::spawn(answer)), port, questions }
+    }
+
+    /// How often it was asked for its health, as an agent asks.
+    pub fn questions(&self) -> usize {
+        self.questions.load(Ordering::SeqCst)
     }
 }
 

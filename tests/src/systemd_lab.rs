@@ -64,6 +64,13 @@ impl SystemdLab {
         self.units.push(name.to_owned());
     }
 
+    /// Overrides a unit further.
+    pub fn add_override(&self, name: &str, override_with: &str) {
+        let overrides = self.root().join(format!("run/systemd/system/{name}.d"));
+        fs::write(overrides.join("test-further.conf"), override_with).expect("a file");
+        self.systemctl(&["daemon-reload"]);
+    }
+
     /// Lets the boot target want a unit, as `systemctl enable` does. Until then systemd forgets it when it has ended.
     pub fn enable(&self, name: &str) {
         let wants = self.root().join("run/systemd/system/multi-user.target.wants");

@@ -282,7 +282,7 @@ fn wait_watching(link: &mut RawLink, staying: &Staying) {
 }
 
 #[test]
-fn status_watch_writes_a_line_for_each_change() {
+fn status_watch_writes_what_is_and_then_a_line_for_each_change() {
     let manager = TestManager::start();
     let mut link = machine(&manager, "web-1", State::Stopped);
     let watch = Staying::run(&manager, &["status", "--watch"]);
@@ -294,8 +294,9 @@ fn status_watch_writes_a_line_for_each_change() {
     link.send(&FromAgent::Gone { base: "/srv/a".to_owned() });
     watch.wait_line(&["gone", "a@web-1"]);
     let ours: Vec<String> = watch.lines().into_iter().filter(|line| line.contains(" a@web-1")).collect();
-    assert_eq!(ours.len(), 4, "{ours:#?}");
-    assert!(ours[0].contains("◐ starting") && ours[0].starts_with("20"), "{ours:#?}");
+    assert_eq!(ours.len(), 5, "{ours:#?}");
+    assert!(ours[0].contains("○ stopped"), "{ours:#?}");
+    assert!(ours[1].contains("◐ starting") && ours[1].starts_with("20"), "{ours:#?}");
 }
 
 #[test]
@@ -348,6 +349,25 @@ fn events_are_shown_from_an_id_on_and_followed() {
         serde_json::from_str::<Vec<Value>>(&all).unwrap().into_iter().map(|event| event["id"].clone()).collect();
     assert!(ids.len() > 5 && ids.is_sorted_by_key(|id| id.as_str().unwrap()[2..].parse::<u64>().unwrap()), "{ids:?}");
     assert_eq!(manager.cli(&["events", "-o", "name", "--limit", "2"]).out.lines().count(), 2);
+}
+
+#[test]
+fn events_that_are_followed_outlive_a_restart_of_the_manager() {
+    let mut manager = TestManager::start();
+    let follow = Staying::run(&manager, &["events", "--follow", "-o", "json"]);
+    manager.token();
+    follow.wait_line(&["token.created"]);
+    manager.stop();
+    manager.start_again();
+    follow.wait_line(&["manager.started"]);
+}
+
+#[test]
+fn output_that_cannot_be_written_fails_the_command() {
+    let manager = TestManager::start();
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("a device");
+    let status = manager.command(&["whoami"]).stdout(full).stderr(Stdio::null()).status().expect("the command runs");
+    assert_eq!(status.code(), Some(1));
 }
 
 #[test]

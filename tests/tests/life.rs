@@ -188,6 +188,7 @@ fn a_port_that_somebody_else_holds(bind_on_init: bool, start: impl Fn(&Story)) {
     story.watcher.wait_for("word of it", |event| event["data"]["state"] == "unresponsive");
     let states = story.watcher.states_of(SHOP);
     assert!(!states.contains(&"active".to_owned()), "{states:?}");
+    assert_eq!(squatter.questions(), 0, "who holds the port is bothered");
 
     drop(squatter);
     story.manager.trigger("stop", SHOP);
@@ -247,8 +248,15 @@ fn a_stop_with_a_request_in_flight_is_stopping_while_it_is_served() {
 #[test]
 fn a_stop_by_hand_with_a_request_in_flight_is_stopping_too() {
     let story = Story::begin(graceful);
+    // Its management port stays open until the end, and is no connector.
+    let setenv = story.base.dir().join("bin/setenv.sh");
+    let jmx = "-Dcom.sun.management.jmxremote.port=0 -Dcom.sun.management.jmxremote.authenticate=false";
+    let own = fs::read_to_string(&setenv).unwrap();
+    fs::write(&setenv, format!("{own}\nCATALINA_OPTS=\"$CATALINA_OPTS {jmx}\"\n")).unwrap();
     let pid = story.base.start_by_hand();
     story.up();
+    let up = |service: &Value| service["ports"].as_array().is_some_and(|ports| ports.len() > 1);
+    story.manager.wait_service(SHOP, "more ports than its connector's", up);
     let stopping = a_stop_with_a_request_in_flight(&story, &["start"], || processes::send(pid, Signal::TERM));
     assert!(reason(&stopping).contains("gave up its listening sockets"), "{stopping:#}");
     assert_eq!(reason(&story.down()), "ended in order, not by the grid");

@@ -105,6 +105,15 @@ fn what_an_agent_must_not_send_ends_its_link_and_nothing_else() {
                 && agent["reason"].as_str().is_some_and(|reason| reason.contains("it broke the protocol"))
         });
     }
+    // Nor may it have more instances by telling of them one by one.
+    let mut link = agent.link(&manager);
+    for number in 0..=MAX_INSTANCES {
+        link.send(&status(&format!("/srv/{number}"), State::Active));
+    }
+    assert_eq!(link.ended().code, Some(1002));
+    manager.wait_state("agent@web-1", "not_available");
+    let known = manager.status()["services"].as_array().unwrap().iter().filter(|one| one["machine"] == "web-1").count();
+    assert_eq!(known, MAX_INSTANCES + 1, "and the agent itself");
     assert_works(&manager, &mut agent.link(&manager), "web-1");
     assert_works(&manager, &mut beside, "db-1");
     assert_eq!(manager.service("a@db-1").unwrap()["state"], "active");
@@ -213,9 +222,12 @@ fn a_copy_of_an_agent_is_refused_by_name_and_the_original_stays() {
     let mut original = RawAgent::join(&manager, "web-1");
     drop(original.link(&manager));
     let copy = original.clone();
+    let (watcher, begun) = (manager.watch(), Instant::now());
     let mut link = original.link_with(&manager, vec![report(A, State::Active)]);
-    link.settle();
-    let watcher = manager.watch();
+    // Events come in order: with this one those of linking have come.
+    link.send(&status(A, State::Stopping));
+    watcher.wait_state("a@web-1", "stopping", begun);
+    let before = watcher.states_of("agent@web-1");
     for secret in [copy.secret.clone(), None, Some("guessed".to_owned())] {
         let hello = Hello { link_secret: secret, ..copy.hello(vec![]) };
         let (code, message) = turned_away(&manager, &copy, hello);
@@ -223,7 +235,7 @@ fn a_copy_of_an_agent_is_refused_by_name_and_the_original_stays() {
         assert!(message.contains("a copy of the agent of `web-1`"), "{message}");
     }
     assert_works(&manager, &mut link, "web-1");
-    assert_eq!(watcher.states_of("agent@web-1"), Vec::<String>::new(), "the original was disturbed");
+    assert_eq!(watcher.states_of("agent@web-1"), before, "the original was disturbed");
     assert_eq!(refusals(&manager).last(), Some(&("web-1".to_owned(), "agent_cloned".to_owned())));
 }
 
@@ -390,4 +402,22 @@ fn the_manager_proves_that_it_is_primary() {
     let welcome = link.welcome();
     identity::verify_statement(&welcome.statement, &agent.membership.authority).unwrap();
     assert_eq!((welcome.grid, welcome.statement.epoch), (agent.membership.grid, 1));
+}
+
+#[test]
+fn how_an_agent_left_and_what_it_has_no_more_outlive_the_manager() {
+    let mut manager = TestManager::start();
+    let mut agent = RawAgent::join(&manager, "web-1");
+    let mut link = agent.link_with(&manager, vec![report(A, State::Active), report("/srv/b", State::Stopped)]);
+    link.send(&FromAgent::Gone { base: "/srv/b".to_owned() });
+    link.send(&FromAgent::Goodbye { reason: "told to end".to_owned() });
+    let before = manager.wait_state("agent@web-1", "stopped");
+    manager.stop();
+    manager.start_again();
+    let after = manager.service("agent@web-1").unwrap();
+    assert_eq!((&after["state"], &after["since"]), (&"stopped".into(), &before["since"]), "{after:#}");
+    assert_eq!(after["reason"], "told to end");
+    let a = manager.service("a@web-1").unwrap();
+    assert_eq!((&a["state"], &a["last_state"]), (&"not_available".into(), &"active".into()), "{a:#}");
+    assert_eq!(manager.service("b@web-1"), None);
 }

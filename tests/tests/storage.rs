@@ -9,6 +9,7 @@ use std::{
     time::Instant,
 };
 
+use protocol::state::State;
 use serde_json::Value;
 use tests::{
     agent::TestAgent,
@@ -17,6 +18,7 @@ use tests::{
     manager::{PATIENCE, TestManager},
     processes::{self, Signal},
     programs::{self, Ran},
+    raw_agent::{RawAgent, report},
     wait,
     watcher::Watcher,
 };
@@ -34,9 +36,16 @@ fn a_manager_whose_disk_is_full_says_so_shows_live_states_and_recovers() {
     manager.wait_state("shop@web-1", "stopped");
     assert_eq!(ready(&manager).0, 200);
     let pid = manager.pid();
+    let mut other = RawAgent::join(&manager, "web-2");
+    drop(other.link_with(&manager, vec![report("/srv/old", State::Active)]));
+    manager.wait_state("old@web-2", "not_available");
+    let problems = manager.watch();
 
     disk.fill();
     let refused = wait_refused(&manager);
+    problems.wait_for("the problem", |event| {
+        event["kind"] == "manager.state" && event["data"]["problems"].to_string().contains(FULL)
+    });
     assert!(refused.err.contains(FULL), "{}", refused.err);
     let (status, why) = ready(&manager);
     assert!(status == 503 && why.contains(FULL), "{status} {why}");
@@ -48,10 +57,19 @@ fn a_manager_whose_disk_is_full_says_so_shows_live_states_and_recovers() {
     processes::send(tomcat, Signal::KILL);
     manager.wait_state("shop@web-1", "stopped");
     watcher.wait_state("shop@web-1", "stopped", began);
+    // One that comes back is welcome, with what is known and what is new.
+    let instances = vec![report("/srv/old", State::Active), report("/srv/new", State::Active)];
+    let mut back = other.link_with(&manager, instances);
+    manager.wait_state("old@web-2", "active");
+    manager.wait_state("new@web-2", "active");
+    back.settle();
 
     disk.make_room();
     wait::until("the manager to be ready again", PATIENCE, || (ready(&manager).0 == 200).then_some(()));
     assert_eq!(manager.status()["manager"]["problems"].as_array().map_or(0, Vec::len), 0);
+    problems.wait_for("that it is well", |event| {
+        event["kind"] == "manager.state" && event["data"]["problems"] == serde_json::json!([])
+    });
     manager.token();
     assert_eq!(manager.pid(), pid);
     manager.stop();

@@ -92,6 +92,12 @@ impl Machine {
         self.lab.property(unit, "MainPID").parse().expect("a process")
     }
 
+    /// Waits until it is stopped, and systemd has said how it ended.
+    fn wait_ended(&self, service: &str) -> Value {
+        let ended = |service: &Value| service["state"] == "stopped" && service["last_exit"].is_object();
+        self.manager.wait_service(service, "its end", ended)
+    }
+
     fn wait_state(&self, service: &str, state: &str) -> Value {
         self.manager.wait_state(service, state)
     }
@@ -106,7 +112,7 @@ fn debians_unit_is_recognised_and_stopped_through_systemctl() {
     assert_eq!(active["pid"], machine.main_pid(TOMCAT));
 
     machine.lab.systemctl(&["stop", TOMCAT]);
-    let stopped = machine.wait_state(SERVICE, "stopped");
+    let stopped = machine.wait_ended(SERVICE);
     assert_eq!(stopped["last_exit"]["code"], 143, "{stopped}");
     assert_eq!(stopped["last_exit"]["wanted"], true, "{stopped}");
 
@@ -171,12 +177,40 @@ fn an_instance_without_a_unit_gets_one_and_outlives_the_agent() {
 }
 
 #[test]
+fn a_unit_is_called_as_systemd_calls_it() {
+    const UNIT: &str = "tomcat@a\\x2db.service";
+    let (machine, shop) = Machine::with_plain_tomcat();
+    let home = fake::fake_home(machine.root.path());
+    machine.lab.run(&[
+        "systemd-run",
+        "--quiet",
+        "--uid=1",
+        &format!("--unit={UNIT}"),
+        &format!("--setenv=CATALINA_HOME={}", home.display()),
+        &format!("--setenv=CATALINA_BASE={}", shop.dir().display()),
+        &home.join("bin/catalina.sh").display().to_string(),
+        "run",
+    ]);
+    let active = machine.wait_state("shop@web-1", "active");
+    assert_eq!((&active["unit"], &active["pid"]), (&UNIT.into(), &machine.main_pid(UNIT).into()));
+    assert_eq!(machine.manager.trigger("stop", "shop@web-1")["outcome"], "done");
+    machine.wait_state("shop@web-1", "stopped");
+}
+
+#[test]
+fn agents_of_other_grids_may_read_whose_an_instance_is() {
+    let (machine, shop) = Machine::with_plain_tomcat();
+    assert_eq!(machine.lab.property(AGENT, "UMask"), "0027");
+    assert_eq!(fs::metadata(shop.dir().join(".tomcat-grid")).unwrap().permissions().mode() & 0o777, 0o644);
+}
+
+#[test]
 fn how_an_instance_ended_is_known_through_its_unit() {
     let (machine, mut shop) = Machine::with_plain_tomcat();
     machine.manager.trigger("start", "shop@web-1");
     let active = machine.wait_state("shop@web-1", "active");
     machine.lab.run(&["kill", "-KILL", &active["pid"].to_string()]);
-    let killed = machine.wait_state("shop@web-1", "stopped");
+    let killed = machine.wait_ended("shop@web-1");
     assert_eq!(killed["last_exit"]["signal"], 9, "{killed}");
     assert_eq!(killed["last_exit"]["wanted"], false, "{killed}");
     let failed = || machine.lab.systemctl(&["--failed", "--no-legend"]);
@@ -187,7 +221,7 @@ fn how_an_instance_ended_is_known_through_its_unit() {
     assert_eq!(machine.manager.trigger("start", "shop@web-1")["outcome"], "done");
     let active = machine.wait_state("shop@web-1", "active");
     machine.lab.run(&["kill", "-TERM", &active["pid"].to_string()]);
-    let ended = machine.wait_state("shop@web-1", "stopped");
+    let ended = machine.wait_ended("shop@web-1");
     assert_eq!(ended["last_exit"]["code"], 3, "{ended}");
     assert_eq!(ended["last_exit"]["wanted"], false, "{ended}");
 
@@ -196,9 +230,39 @@ fn how_an_instance_ended_is_known_through_its_unit() {
     machine.manager.trigger("start", "shop@web-1");
     let active = machine.wait_state("shop@web-1", "active");
     machine.lab.run(&["kill", "-TERM", &active["pid"].to_string()]);
-    let ended = machine.wait_state("shop@web-1", "stopped");
+    let ended = machine.wait_ended("shop@web-1");
     assert_eq!(ended["last_exit"]["wanted"], true, "{ended}");
     wait::until("the units to be forgotten", PATIENCE, || failed().is_empty().then_some(()));
+}
+
+#[test]
+fn what_keeps_an_instance_from_starting_is_said() {
+    let (machine, shop) = Machine::with_plain_tomcat();
+    let output = shop.dir().join("logs/catalina.out");
+    symlink("/etc/passwd", &output).unwrap();
+    let answer = machine.manager.trigger("start", "shop@web-1");
+    assert_eq!(answer["outcome"], "failed", "{answer}");
+    assert!(answer["message"].as_str().unwrap().contains("is a symbolic link, which is not followed"), "{answer}");
+    let stopped = machine.wait_state("shop@web-1", "stopped");
+    assert!(stopped["reason"].as_str().unwrap().contains("the start failed: "), "{stopped}");
+    fs::remove_file(output).unwrap();
+    assert_eq!(machine.manager.trigger("start", "shop@web-1")["outcome"], "done");
+    machine.wait_state("shop@web-1", "active");
+}
+
+#[test]
+fn a_unit_that_cannot_start_is_starting_until_systemd_says_so() {
+    let (machine, _base) = Machine::with_debians_tomcat();
+    let unit = "[Service]\nExecStartPre=\nExecStartPre=/bin/sh -c 'sleep 3; exit 1'\nRestart=no\n";
+    machine.lab.add_override(TOMCAT, unit);
+    let watcher = machine.manager.watch();
+    assert_eq!(machine.manager.trigger("start", SERVICE)["outcome"], "done");
+    let failed = machine.manager.wait_service(SERVICE, "its failure", |service| {
+        service["state"] == "stopped"
+            && service["reason"].as_str().is_some_and(|why| why.contains("has ended (exit-code)"))
+    });
+    watcher.wait_for("it", |event| event["service"] == SERVICE && event["data"]["state"] == "stopped");
+    assert_eq!(watcher.states_of(SERVICE), ["starting", "stopped"], "{failed}");
 }
 
 #[test]

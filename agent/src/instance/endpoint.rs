@@ -24,9 +24,9 @@ pub struct Survey {
 
 /// What has been seen of a process before.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct History {
-    /// It had listening sockets.
-    pub has_listened: bool,
+pub struct History<'a> {
+    /// The ports of its connectors that it has held. Other sockets, such as that of a debugger, come and go.
+    pub held: &'a [u16],
     /// It has had the time, or given the answer, that ends a start.
     pub is_up: bool,
     /// It has had sockets of its connectors, and not the first, for longer than their opening takes.
@@ -40,7 +40,7 @@ pub fn survey(
     server: &ServerXml,
     all: &[Listener],
     owned: &[Owned],
-    history: History,
+    history: History<'_>,
     holder: impl FnOnce(u64) -> String,
 ) -> Survey {
     let is_owned = |connector: &Connector| owned.iter().find(|own| own.listener.address.port() == connector.port);
@@ -48,7 +48,10 @@ pub fn survey(
     let first = asked.iter().find_map(|kind| server.connectors.iter().find(|connector| connector.kind == *kind));
     let only = |sockets| Survey { sockets, target: None, note: None };
 
-    if owned.is_empty() && history.has_listened {
+    // A file that was changed since its start names other ports than the process holds.
+    let is_connector =
+        |port: u16| history.held.contains(&port) || server.connectors.iter().any(|connector| connector.port == port);
+    if !history.held.is_empty() && !owned.iter().any(|own| is_connector(own.listener.address.port())) {
         return Survey { target: first.and_then(|connector| target(connector, None)), ..only(Sockets::GivenUp) };
     }
     let Some(first) = first else {
@@ -75,7 +78,7 @@ pub fn survey(
     match (others, history) {
         (true, History { is_late: true, .. }) => Survey { sockets: Sockets::Missing { port: first.port }, ..waiting },
         // It came up with other ports than the file names now, so the file was changed since.
-        (false, History { is_up: true, .. }) if !owned.is_empty() => {
+        (false, History { is_up: true, held, .. }) if !owned.is_empty() && !held.contains(&first.port) => {
             let note = format!(
                 "conf/server.xml names port {}, where it does not listen: changed since its start?",
                 first.port
@@ -122,7 +125,7 @@ mod tests {
         Listener { address: SocketAddr::from(([127, 0, 0, 1], port)), uid: 0, inode: u64::from(port) }
     }
 
-    fn look(connectors: &[(u16, Kind)], owned: &[u16], others: &[u16], history: History) -> Survey {
+    fn look(connectors: &[(u16, Kind)], owned: &[u16], others: &[u16], history: History<'_>) -> Survey {
         let connectors = connectors.iter().map(|&(port, kind)| connector(port, kind)).collect();
         let server = ServerXml { connectors, problems: vec![] };
         let owned: Vec<Owned> = owned.iter().map(|&port| Owned::assumed(listener(port))).collect();
@@ -135,7 +138,9 @@ mod tests {
         let http = [(80, Kind::Http)];
         let two = [(80, Kind::Http), (81, Kind::Http)];
         let fresh = History::default();
-        let up = History { has_listened: true, is_up: true, is_late: true };
+        let up = History { held: &[80], is_up: true, is_late: true };
+        let elsewhere = History { held: &[81], ..up };
+        let unseen = History { held: &[], ..up };
         let held = Sockets::Held { port: 80, by: "holder of 80".to_owned() };
         for (connectors, owned, others, history, sockets) in [
             (&http[..], &[][..], &[][..], fresh, Sockets::NotYet),
@@ -147,7 +152,14 @@ mod tests {
             (&two, &[81], &[80], up, held),
             // A port that no connector names, such as that of a debugger, says nothing while it starts.
             (&http, &[9999], &[], fresh, Sockets::NotYet),
-            (&http, &[9999], &[], up, Sockets::Open),
+            (&http, &[9999], &[], unseen, Sockets::Open),
+            // Nor does it keep the instance alive when the connectors are closed, or end it when it is closed itself.
+            (&http, &[9999], &[], up, Sockets::GivenUp),
+            (&two, &[9999], &[], elsewhere, Sockets::GivenUp),
+            (&http, &[], &[], unseen, Sockets::NotYet),
+            // The file was changed since the start.
+            (&http, &[81], &[], elsewhere, Sockets::Open),
+            (&http, &[9999], &[], elsewhere, Sockets::GivenUp),
             (&[], &[], &[], fresh, Sockets::Open),
             (&[], &[8009], &[], fresh, Sockets::Open),
         ] {
@@ -158,7 +170,7 @@ mod tests {
 
     #[test]
     fn the_first_http_connector_is_asked() {
-        let up = History { has_listened: true, is_up: true, is_late: true };
+        let up = History { held: &[80, 8009], is_up: true, is_late: true };
         let survey = look(&[(8009, Kind::Other), (8443, Kind::Https), (80, Kind::Http)], &[80, 8009], &[], up);
         let target = survey.target.unwrap();
         assert_eq!((target.address.port(), target.secure), (80, false));

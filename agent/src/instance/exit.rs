@@ -1,5 +1,7 @@
 //! How a process ended, put together from what evidence there is.
 
+use std::{os::unix::process::ExitStatusExt, process::ExitStatus};
+
 use protocol::state::Action;
 
 /// What is known of the end of a process.
@@ -13,8 +15,19 @@ pub struct Evidence {
     pub signalled: Option<Action>,
     /// Whether the JVM tidied up behind itself.
     pub orderly: Option<bool>,
+    /// Whether nobody was there to see it.
+    pub away: bool,
+    /// Whether the machine has booted since.
+    pub rebooted: bool,
     /// Whether it had come up.
     pub has_answered: bool,
+}
+
+impl Evidence {
+    /// What the parent of a process learns.
+    pub fn of_status(status: ExitStatus) -> Self {
+        Self { code: status.code(), signal: status.signal(), ..Default::default() }
+    }
 }
 
 /// Whether somebody wanted it to end, and how it ended, in words.
@@ -49,6 +62,10 @@ pub fn describe(evidence: Evidence) -> Ending {
         (_, _, _, Some(true)) if evidence.has_answered => wanted("ended in order, not by the grid"),
         (_, _, _, Some(true)) => unwanted("ended while starting: see its log".to_owned()),
         (_, _, _, Some(false)) => unwanted("killed or crashed: it ended without tidying up".to_owned()),
+        _ if evidence.rebooted => wanted("ended with the machine's restart"),
+        (_, None, None, None) if evidence.away => {
+            unwanted("ended while the agent was away; how could not be known".to_owned())
+        }
         (_, None, None, None) => unwanted("ended; how could not be known".to_owned()),
     }
 }
@@ -90,7 +107,10 @@ mod tests {
             (Evidence { orderly: Some(true), ..up }, true, "in order"),
             (Evidence { orderly: Some(true), ..Default::default() }, false, "while starting"),
             (Evidence { orderly: Some(false), ..up }, false, "crashed"),
-            (up, false, "could not be known"),
+            (up, false, "ended; how could not be known"),
+            (Evidence { away: true, ..up }, false, "while the agent was away"),
+            (Evidence { away: true, rebooted: true, ..up }, true, "with the machine's restart"),
+            (Evidence { signalled: Some(Action::Stop), rebooted: true, ..up }, true, "stopped by the grid"),
         ] {
             let ending = describe(evidence);
             assert_eq!(ending.wanted, wanted, "{evidence:?}");

@@ -1,62 +1,49 @@
-//! Following a process: taking it up, asking for its health, noticing what becomes of its sockets and of itself.
-
-use std::time::Duration;
+//! Following a process: taking it up, and noticing its end.
 
 use protocol::state::State;
-use tokio::{task::JoinSet, time::Instant};
+use tokio::{process::Child, task::JoinSet};
 
 use super::{
-    endpoint::{self, History, Survey},
     exit::{self, Evidence},
     memory::{ExitMemory, Moment, ProcessMemory},
     rules::{Answer, Sockets},
+    starting::is_transient,
     task::{Found, Process, Task},
 };
 use crate::{
     os::{
         process::{self, ProcessKey, Watched},
-        sockets::{self, Owned},
-        sweep, systemd,
+        sockets, sweep, systemd,
     },
-    tomcat::{
-        command_line, installation, probe,
-        server_xml::{self, ServerXml},
-    },
+    tomcat::{command_line, installation, server_xml::ServerXml},
 };
 
-/// How often an instance that has not come up is asked.
-const IMPATIENT: Duration = Duration::from_millis(50);
-
-/// How often, in ticks, a healthy instance is asked.
-const STEADY_TICKS: u64 = 5;
-
-/// How often, in ticks, the sockets of a healthy instance are looked at again.
-const SURVEY_TICKS: u64 = 60;
-
-/// How long a healthy instance may take to answer. Two answers in a row must fail before it counts.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// How long one answer is awaited while an instance starts: a connector that is bound early accepts at once, and
-/// answers when the applications are deployed.
-const STARTING_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long the connectors of one instance may take to open one after the other.
-const CONNECTORS_OPEN_WITHIN: Duration = Duration::from_secs(3);
+/// A process that cannot be followed.
+pub(super) enum Lost {
+    /// It has ended already.
+    Ended(Option<Child>),
+    /// It cannot be watched.
+    Unwatchable(std::io::Error),
+}
 
 impl Task {
     /// Takes up the process that was followed before the agent's own restart, or notes that it ended meanwhile.
     pub(super) async fn find_remembered(&mut self) {
         let Some(remembered) = self.memory.process.clone() else { return };
-        if self.memory.same_boot() && remembered.key.is_alive() {
-            self.take_up(remembered.key, None).await;
+        let same_boot = self.memory.same_boot();
+        // It may end between the look and the taking up, and then its end is noted like any other.
+        if same_boot
+            && remembered.key.is_alive()
+            && !matches!(self.take_up(remembered.key, None).await, Err(Lost::Ended(_)))
+        {
             return;
         }
         // A unit that has failed is kept by systemd, and tells how its process ended while nobody looked.
-        let evidence = match self.memory.same_boot() && systemd::is_running() {
-            true => unit_result(&self.memory.last_unit.clone().unwrap_or_else(|| self.transient_unit())).await,
-            false => Evidence::default(),
+        let evidence = match &remembered.unit {
+            Some(unit) if same_boot && systemd::is_running() => unit_result(unit).await,
+            _ => Evidence::default(),
         };
-        self.note_end(evidence);
+        self.note_end(Evidence { away: true, rebooted: !same_boot, ..evidence });
         self.store().await;
     }
 
@@ -74,6 +61,7 @@ impl Task {
                 .filter(|found| std::fs::canonicalize(&found.base).is_ok_and(|base| base == self.setup.base));
             if let (Some(command_line), Some(uid), Some(key)) = (recognised, process::uid(pid), ProcessKey::of(pid))
                 && trusted.contains(&uid)
+                && process::same_root(pid)
             {
                 found = Some(Found { key, uid, command_line });
             }
@@ -98,29 +86,38 @@ impl Task {
             return;
         }
         self.memory.last_home = found.command_line.home.as_ref().map(Into::into).or(self.memory.last_home.take());
-        self.take_up(found.key, None).await;
+        // One that has gone already was never seen to live.
+        let _gone = self.take_up(found.key, None).await;
     }
 
     /// Begins to follow a process.
-    pub(super) async fn take_up(&mut self, key: ProcessKey, child: Option<tokio::process::Child>) {
+    pub(super) async fn take_up(&mut self, key: ProcessKey, child: Option<Child>) -> Result<(), Lost> {
         let watched = match Watched::open(key) {
             Ok(Some(watched)) => watched,
-            Ok(None) => return,
+            Ok(None) => return Err(Lost::Ended(child)),
             Err(error) => {
                 tracing::error!(pid = key.pid, "cannot watch the process: {error}");
-                return;
+                return Err(Lost::Unwatchable(error));
             }
         };
         let uid = process::uid(key.pid).unwrap_or(0);
-        let unit = main_unit_of(key.pid).await;
+        // Who hangs does so across the agent's own restart, until an answer proves otherwise.
+        let hung = self.memory.of_process(key).is_some_and(|known| known.has_answered)
+            && matches!(self.memory.state, Some((State::Unresponsive, _)));
+        let answer = match &self.memory.reason {
+            Some(why) if hung => Answer::Bad(why.clone()),
+            _ => Answer::None,
+        };
         if self.memory.of_process(key).is_none() {
-            let fresh = ProcessMemory { key, signalled: None, has_answered: false, has_listened: false, hsperf: None };
-            self.memory.process = Some(fresh);
+            self.memory.process = Some(ProcessMemory::new(key));
             self.memory.boot_id = crate::os::clock::boot_id();
         }
         self.memory.last_user = Some(uid).filter(|&uid| uid != 0).or(self.memory.last_user);
-        self.memory.last_unit = unit.clone().filter(|unit| !is_transient(unit));
         self.start_failure = None;
+        self.launching = None;
+        // What the cgroup says is believed of a unit that is known, until systemd has confirmed it.
+        let likely = systemd::unit_of(key.pid)
+            .filter(|unit| is_transient(unit) || self.memory.last_unit.as_deref() == Some(unit));
         self.process = Some(Process {
             watched,
             child,
@@ -129,173 +126,30 @@ impl Task {
             is_jvm: false,
             sockets: Sockets::NotYet,
             owned: Vec::new(),
+            holder: None,
             target: None,
             same_network: sockets::same_network(key.pid),
             frozen: process::stat(key.pid).is_some_and(|stat| stat.is_frozen()),
-            answer: Answer::None,
+            answer,
             failing: false,
             listening_since: None,
-            unit,
+            unit: likely,
             note: None,
+            order_note: None,
         });
         self.survey();
-        self.store().await;
         self.ask();
-    }
-
-    /// Looks at the sockets of the process and compares them with its configuration.
-    pub(super) fn survey(&mut self) {
-        self.read_configuration();
-        let Some((survey, owned)) = self.look_at_sockets() else { return };
-        self.apply(survey, owned);
-    }
-
-    /// Reads `server.xml` with the system properties of the process. They are known when it has become the JVM: until
-    /// then it is the launcher, or a shell.
-    fn read_configuration(&mut self) {
-        let Some(process) = self.process.as_mut().filter(|process| !process.is_jvm) else { return };
-        let arguments = process::command_line(process.watched.key.pid).unwrap_or_default();
-        let found = command_line::recognise(&arguments);
-        process.is_jvm = found.is_some();
-        let properties = found.map(|found| found.properties).unwrap_or_default();
-        process.server = server_xml::read(&self.setup.base, &properties);
-    }
-
-    fn look_at_sockets(&self) -> Option<(Survey, Vec<Owned>)> {
-        let process = self.process.as_ref()?;
-        let pid = process.watched.key.pid;
-        let all = sockets::listening((!process.same_network).then_some(pid)).ok()?;
-        let connectors = &process.server.connectors;
-        let mut owned = sockets::owned_by(pid, &all);
-        // Other programs of the same user listen too: where it cannot be known whose a socket is, only the ports that
-        // it should have count.
-        owned.retain(|own| {
-            let port = own.listener.address.port();
-            !own.is_assumed() || connectors.is_empty() || connectors.iter().any(|connector| connector.port == port)
-        });
-        let remembered = self.remembered();
-        let age = crate::os::clock::BootTime::from_ticks(process.watched.key.start_ticks).age();
-        let history = History {
-            has_listened: remembered.is_some_and(|process| process.has_listened),
-            is_up: remembered.is_some_and(|process| process.has_answered) || age >= self.setup.start_timeout,
-            is_late: process.listening_since.is_some_and(|since| since.elapsed() >= CONNECTORS_OPEN_WITHIN),
-        };
-        let others: Vec<_> = all
-            .iter()
-            .filter(|listener| owned.iter().all(|own| own.listener.inode != listener.inode))
-            .cloned()
-            .collect();
-        let survey =
-            endpoint::survey(&process.server, &others, &owned, history, |inode| match sockets::holder(inode) {
-                Some((pid, name)) => format!("another process ({pid}, {name})"),
-                None => "another process".to_owned(),
-            });
-        Some((survey, owned))
-    }
-
-    /// Asks the process for its health, unless an answer is already awaited.
-    pub(super) fn ask(&mut self) {
-        self.ask_at = None;
-        let question = self.setup.question();
-        let impatient = self.is_impatient();
-        let Some(process) = &mut self.process else { return };
-        if !self.asking.is_empty() {
-            return;
-        }
-        let Some(target) = process.target else {
-            process.answer = Answer::NotAskable;
-            return;
-        };
-        let limit = if impatient { STARTING_TIMEOUT } else { ANSWER_TIMEOUT };
-        self.asking.spawn(async move { tokio::time::timeout(limit, probe::ask(target, &question)).await.ok() });
-    }
-
-    /// Whether the process is coming up, so that its first answer is awaited.
-    fn is_impatient(&self) -> bool {
-        self.remembered().is_some_and(|process| !process.has_answered && process.signalled.is_none_or(is_start))
-            && self.process.as_ref().is_some_and(|process| !process.frozen)
-    }
-
-    pub(super) async fn on_answer(&mut self, answer: Option<probe::Answer>) {
-        let impatient = self.is_impatient();
-        let good = answer == Some(probe::Answer::Good);
-        // Anybody may answer on that port: the first good answer counts only if the process listens there itself.
-        if good && self.process.as_ref().is_some_and(|process| process.sockets != Sockets::Open) {
-            self.survey();
-        }
-        let Some(process) = &mut self.process else { return };
-        if good && process.sockets == Sockets::Open {
-            process.answer = Answer::Good;
-            process.failing = false;
-            process.frozen = false;
-            self.note_first_answer().await;
-            return;
-        }
-        let first_failure = !std::mem::replace(&mut process.failing, true);
-        let answer = match answer {
-            Some(probe::Answer::Bad(why)) => Answer::Bad(why),
-            Some(probe::Answer::Refused) => Answer::Refused,
-            Some(probe::Answer::Good) => Answer::None,
-            None => Answer::Silent(ANSWER_TIMEOUT),
-        };
-        if impatient {
-            process.answer = answer;
-            self.ask_at = Some(Instant::now() + IMPATIENT);
-            return;
-        }
-        if first_failure {
-            // Once is no proof: ask again at once, and judge by that.
-            self.survey();
-            self.ask();
-            return;
-        }
-        if answer == Answer::Refused {
-            self.survey();
+        self.publish().await;
+        let unit = main_unit_of(key.pid).await;
+        self.memory.last_unit = unit.clone().filter(|unit| !is_transient(unit));
+        if let Some(remembered) = self.memory.of_process(key) {
+            remembered.unit.clone_from(&unit);
         }
         if let Some(process) = &mut self.process {
-            process.answer = answer;
+            process.unit = unit;
         }
-    }
-
-    async fn note_first_answer(&mut self) {
-        let Some(process) = &self.process else { return };
-        let key = process.watched.key;
-        let first = self.memory.of_process(key).is_some_and(|remembered| !remembered.has_answered);
-        if first && let Some(remembered) = self.memory.of_process(key) {
-            remembered.has_answered = true;
-            remembered.hsperf = process::hsperf_file(key.pid);
-            // Told before it is stored: this is what everybody is waiting for.
-            self.publish().await;
-            self.store().await;
-        }
-    }
-
-    pub(super) async fn on_tick(&mut self, tick: u64) {
-        self.tick = tick;
-        let Some(process) = &mut self.process else { return };
-        let pid = process.watched.key.pid;
-        let frozen = process::stat(pid).is_some_and(|stat| stat.is_frozen());
-        let thawed = process.frozen && !frozen;
-        // A process that was let go on counts as frozen until it has answered.
-        process.frozen = frozen || (process.frozen && process.target.is_some());
-        if frozen {
-            return;
-        }
-        let lost = process.owned.iter().any(|own| !own.is_held_by(pid));
-        let settled = process.sockets == Sockets::Open && process.answer == Answer::Good;
-        let phase = self.setup.base.as_os_str().len() as u64;
-        if lost || !settled || (tick + phase).is_multiple_of(SURVEY_TICKS) {
-            self.survey();
-        }
-        let state = self.judge().state;
-        let due = match state {
-            State::Active => (tick + phase).is_multiple_of(STEADY_TICKS),
-            State::Stopping | State::Stopped => false,
-            State::Starting | State::Unresponsive | State::NotAvailable => true,
-        };
-        if due || thawed {
-            self.ask();
-        }
+        self.store().await;
+        Ok(())
     }
 
     /// The process has ended.
@@ -307,10 +161,11 @@ impl Task {
         if let Some(child) = &mut process.child
             && let Ok(status) = child.wait().await
         {
-            use std::os::unix::process::ExitStatusExt;
-            evidence.code = status.code();
-            evidence.signal = status.signal();
+            evidence = Evidence::of_status(status);
         } else if let Some(unit) = &process.unit {
+            // Told at once: that it has ended is known, and systemd may take its time to say how.
+            self.memory.last_exit = self.ending_by_the_grid();
+            self.publish().await;
             evidence = unit_result(unit).await;
             if is_transient(unit) {
                 // systemd keeps a unit that has failed, to tell how its process ended: that is known now.
@@ -324,14 +179,24 @@ impl Task {
         self.store().await;
     }
 
+    /// The end of a process that was told to end, which needs no evidence.
+    fn ending_by_the_grid(&self) -> Option<ExitMemory> {
+        let remembered = self.memory.process.as_ref()?;
+        let signalled = remembered.signalled.filter(|&action| !is_start(action))?;
+        let ending = exit::describe(Evidence { signalled: Some(signalled), ..Default::default() });
+        Some(ExitMemory { at: Moment::now(), code: None, signal: None, wanted: ending.wanted, how: ending.how })
+    }
+
     /// Notes how the process ended.
-    fn note_end(&mut self, mut evidence: Evidence) {
+    pub(super) fn note_end(&mut self, mut evidence: Evidence) {
         let same_boot = self.memory.same_boot();
         let Some(remembered) = self.memory.process.take() else { return };
         evidence.signalled = remembered.signalled.filter(|&action| !is_start(action));
         evidence.has_answered = remembered.has_answered;
         if same_boot {
-            evidence.orderly = evidence.orderly.or(remembered.hsperf.map(|file| !file.exists()));
+            let tidied = remembered.hsperf.map(|file| !file.exists());
+            // Another JVM of that user may have tidied up instead, while nobody looked.
+            evidence.orderly = evidence.orderly.or(tidied.filter(|&tidied| !(tidied && evidence.away)));
         }
         let ending = exit::describe(evidence);
         tracing::info!(base = %self.setup.base.display(), pid = remembered.key.pid, "the process has ended: {}", ending.how);
@@ -349,13 +214,6 @@ fn is_start(action: protocol::state::Action) -> bool {
     action == protocol::state::Action::Start
 }
 
-/// The prefix of the units that the agent makes for instances it starts.
-pub(super) const TRANSIENT_PREFIX: &str = "tomcat-grid-instance-";
-
-fn is_transient(unit: &str) -> bool {
-    unit.starts_with(TRANSIENT_PREFIX)
-}
-
 /// The unit whose main process this is. A process that merely lives in a unit's cgroup is not driven through it: the
 /// unit may be the agent's own, or that of a login.
 async fn main_unit_of(pid: u32) -> Option<String> {
@@ -365,7 +223,7 @@ async fn main_unit_of(pid: u32) -> Option<String> {
 }
 
 /// How a unit's last main process ended.
-async fn unit_result(unit: &str) -> Evidence {
+pub(super) async fn unit_result(unit: &str) -> Evidence {
     const EXITED: &str = "1";
     let Ok(found) = systemd::show(unit, &["ActiveState", "ExecMainCode", "ExecMainStatus"]).await else {
         return Evidence::default();

@@ -4,6 +4,7 @@ use std::{
     collections::VecDeque,
     io,
     path::{Path, PathBuf},
+    sync::LazyLock,
     time::Duration,
 };
 
@@ -35,16 +36,26 @@ const MAX_FILE: u64 = 1024 * 1024;
 pub struct Moment {
     boot: BootTime,
     clock: Timestamp,
+    /// In which boot of the machine it was, where that is known.
+    #[serde(default)]
+    boot_id: Option<Uuid>,
+}
+
+/// Which boot of the machine this is; a process sees only one.
+fn this_boot() -> Option<Uuid> {
+    static THIS: LazyLock<Option<Uuid>> = LazyLock::new(|| clock::boot_id().parse().ok());
+    *THIS
 }
 
 impl Moment {
     /// The present.
     pub fn now() -> Self {
-        Self { boot: BootTime::now(), clock: Timestamp::now() }
+        Self { boot: BootTime::now(), clock: Timestamp::now(), boot_id: this_boot() }
     }
 
     /// How long ago it was.
-    pub fn age(&self, same_boot: bool) -> Duration {
+    pub fn age(&self) -> Duration {
+        let same_boot = self.boot_id.is_some() && self.boot_id == this_boot();
         if same_boot { self.boot.age() } else { Timestamp::now().since(self.clock) }
     }
 }
@@ -54,12 +65,15 @@ impl Moment {
 pub struct Memory {
     /// The real path of its base.
     pub base: PathBuf,
-    /// In which boot of the machine the moments below were.
+    /// In which boot of the machine the process below was.
     pub boot_id: String,
     /// Its process.
     pub process: Option<ProcessMemory>,
     /// Its state and since when it has been so.
     pub state: Option<(State, Moment)>,
+    /// Why it came to be so, in words.
+    #[serde(default)]
+    pub reason: Option<String>,
     /// How its last process ended.
     pub last_exit: Option<ExitMemory>,
     /// The user of the last process seen.
@@ -79,12 +93,39 @@ pub struct ProcessMemory {
     pub key: ProcessKey,
     /// What was signalled to it last.
     pub signalled: Option<Action>,
+    /// Whether that is noted, and not known to be sent: so it is between the two, and when the agent ended there.
+    #[serde(default)]
+    pub is_doubtful: bool,
     /// Whether it has ever given a good answer.
     pub has_answered: bool,
-    /// Whether it has ever had a listening socket.
-    pub has_listened: bool,
+    /// The ports of its connectors that it has ever held.
+    #[serde(default)]
+    pub held: Vec<u16>,
     /// The file that its JVM removes when it ends in order.
     pub hsperf: Option<PathBuf>,
+    /// The systemd unit whose main process it is.
+    #[serde(default)]
+    pub unit: Option<String>,
+}
+
+impl ProcessMemory {
+    /// The memory of a process that nothing is known of.
+    pub fn new(key: ProcessKey) -> Self {
+        Self {
+            key,
+            signalled: None,
+            is_doubtful: false,
+            has_answered: false,
+            held: Vec::new(),
+            hsperf: None,
+            unit: None,
+        }
+    }
+
+    /// Whether it was told to end, and that is known to be sent.
+    pub fn is_told_to_end(&self) -> bool {
+        matches!(self.signalled, Some(Action::Stop | Action::Kill)) && !self.is_doubtful
+    }
 }
 
 /// How a process ended.
@@ -121,6 +162,7 @@ impl Memory {
             boot_id: clock::boot_id(),
             process: None,
             state: None,
+            reason: None,
             last_exit: None,
             last_user: None,
             last_home: None,
@@ -159,7 +201,7 @@ impl Memory {
         let _absent = std::fs::remove_file(file(state_dir, base));
     }
 
-    /// Whether the moments were in this boot of the machine.
+    /// Whether its process was in this boot of the machine.
     pub fn same_boot(&self) -> bool {
         !self.boot_id.is_empty() && self.boot_id == clock::boot_id()
     }
@@ -196,7 +238,7 @@ impl Memory {
     /// The last exit as it is reported.
     pub fn exit_report(&self) -> Option<ExitReport> {
         let exit = self.last_exit.as_ref()?;
-        let age = exit.at.age(self.same_boot());
+        let age = exit.at.age();
         Some(ExitReport {
             age_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
             code: exit.code,
@@ -263,10 +305,22 @@ mod tests {
     #[test]
     fn a_process_of_an_earlier_boot_is_not_mistaken() {
         let key = ProcessKey { pid: 1, start_ticks: 2 };
-        let process = ProcessMemory { key, signalled: None, has_answered: true, has_listened: true, hsperf: None };
-        let mut memory = Memory { process: Some(process), ..Memory::new(Path::new("/srv/a")) };
+        let mut memory = Memory { process: Some(ProcessMemory::new(key)), ..Memory::new(Path::new("/srv/a")) };
         assert!(memory.of_process(key).is_some());
         memory.boot_id = "another".to_owned();
         assert!(memory.of_process(key).is_none());
+    }
+
+    #[test]
+    fn a_moment_of_another_boot_is_aged_by_the_clock() {
+        let now = Moment::now();
+        assert!(now.age() < Duration::from_secs(60));
+        let hour = Duration::from_secs(3600);
+        let json = serde_json::json!({ "boot": BootTime::now(), "clock": Timestamp::now().before(hour) });
+        let of_an_older_version: Moment = serde_json::from_value(json).unwrap();
+        assert!(of_an_older_version.age() >= hour);
+        let earlier = Moment { boot_id: Some(Uuid::from_u128(1)), ..of_an_older_version };
+        assert!(earlier.age() >= hour);
+        assert!(Moment { boot_id: this_boot(), ..earlier }.age() < hour);
     }
 }

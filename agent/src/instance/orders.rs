@@ -1,6 +1,6 @@
 //! Carrying out orders: start, stop and kill, each at most once by its id.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{path::Path, process::ExitStatus, time::Duration};
 
 use anyhow::{Result, anyhow};
 use protocol::{
@@ -14,17 +14,27 @@ use rustix::{
 use tokio::time::Instant;
 
 use super::{
-    following::TRANSIENT_PREFIX,
+    starting::is_transient,
     task::{Process, Task},
 };
 use crate::{
     config::Permission,
-    os::{systemd, users},
+    os::{process::ProcessKey, systemd, users},
     tomcat::start::{self, Launch, Started},
 };
 
 /// How long a configured stop program is waited for before its output is left to itself.
 const STOP_PROGRAM_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What became of an instance's own stop program.
+pub(super) struct Stopped {
+    /// The process that it was to stop.
+    key: ProcessKey,
+    /// Its name.
+    program: String,
+    /// How it ended, if it did in time.
+    status: Option<ExitStatus>,
+}
 
 impl Task {
     /// Carries out an order, or answers with what became of it if it was received before.
@@ -35,10 +45,8 @@ impl Task {
         if Instant::now() >= deadline {
             return Outcome::Expired {};
         }
-        if order.action == Action::Start {
-            // One that was started by hand a moment ago may not have been seen yet.
-            self.look_for_process().await;
-        }
+        // One that was started by hand a moment ago may not have been seen yet.
+        self.look_for_process().await;
         self.memory.begin_order(order.id, order.action);
         let needless = self.needless(order.action);
         if let Some(outcome) =
@@ -48,23 +56,16 @@ impl Task {
             self.store().await;
             return outcome;
         }
-        if order.action != Action::Start
-            && let Some(process) = &self.process
-        {
-            let key = process.watched.key;
-            if let Some(remembered) = self.memory.of_process(key) {
-                remembered.signalled = Some(order.action);
-            }
-        }
         // What was signalled must be known after a crash, so it is on disk before the signal is sent.
+        let before = self.note_signal(order.action);
         if let Err(error) = self.memory.store(&self.setup.state_dir).await {
-            self.forget_signal();
-            return Outcome::Failed {
-                message: format!("nothing was done, because it could not be remembered: {error:#}"),
-            };
+            self.restore_signal(before);
+            let message = format!("nothing was done, because it could not be remembered: {error:#}");
+            let outcome = Outcome::Failed { message };
+            self.memory.end_order(order.id, &outcome);
+            return outcome;
         }
         fail::fail_point!("order_noted", |_| std::process::abort());
-        self.publish().await;
         let result = match order.action {
             Action::Start => self.start().await,
             Action::Stop => self.stop().await,
@@ -72,9 +73,12 @@ impl Task {
         };
         fail::fail_point!("order_signalled", |_| std::process::abort());
         let outcome = match result {
-            Ok(message) => Outcome::Done { message },
+            Ok(message) => {
+                self.confirm_signal(order.action);
+                Outcome::Done { message }
+            }
             Err(error) => {
-                self.forget_signal();
+                self.restore_signal(before);
                 Outcome::Failed { message: protocol::limits::clip(&format!("{error:#}")) }
             }
         };
@@ -85,10 +89,37 @@ impl Task {
         outcome
     }
 
-    fn forget_signal(&mut self) {
-        let Some(key) = self.process.as_ref().map(|process| process.watched.key) else { return };
+    /// Notes what is about to be signalled, and returns what was before.
+    fn note_signal(&mut self, action: Action) -> Option<(Option<Action>, bool)> {
+        let process = self.process.as_mut().filter(|_| action != Action::Start)?;
+        process.order_note = None;
+        let remembered = self.memory.of_process(process.watched.key)?;
+        let before = (remembered.signalled, remembered.is_doubtful);
+        (remembered.signalled, remembered.is_doubtful) = (Some(action), true);
+        Some(before)
+    }
+
+    /// Nothing was signalled: what was before is so still.
+    fn restore_signal(&mut self, before: Option<(Option<Action>, bool)>) {
+        let Some((key, before)) = self.process.as_ref().map(|process| process.watched.key).zip(before) else { return };
         if let Some(remembered) = self.memory.of_process(key) {
-            remembered.signalled = None;
+            (remembered.signalled, remembered.is_doubtful) = before;
+        }
+    }
+
+    /// It was signalled.
+    fn confirm_signal(&mut self, action: Action) {
+        if action == Action::Start {
+            return;
+        }
+        let Some(process) = &self.process else {
+            // What was to be started was stopped before its process came.
+            self.launching = None;
+            return;
+        };
+        let key = process.watched.key;
+        if let Some(remembered) = self.memory.of_process(key) {
+            remembered.is_doubtful = false;
         }
     }
 
@@ -97,10 +128,11 @@ impl Task {
         let state = self.judge().state;
         let message = match (action, state) {
             (Action::Start, State::Stopped) => return None,
+            (Action::Start, _) if self.process.is_none() => format!("it is {state}: a start was triggered before"),
             (Action::Start, _) => format!("it is {state}: a process exists"),
             (Action::Stop | Action::Kill, State::Stopped) => "it is stopped: there is no process".to_owned(),
             (Action::Stop, _) => {
-                self.remembered().and_then(|process| process.signalled).filter(|&action| action != Action::Start)?;
+                self.remembered().filter(|process| process.is_told_to_end())?;
                 "it is stopping: it was signalled before".to_owned()
             }
             (Action::Kill, _) => return None,
@@ -127,64 +159,11 @@ impl Task {
         denied.then(|| Outcome::Failed { message: may_not_signal(process) })
     }
 
-    async fn start(&mut self) -> Result<String> {
-        self.start_failure = None;
-        self.launching = true;
-        self.publish().await;
-        let started = self.launch().await;
-        self.launching = false;
-        match started {
-            Ok(message) => Ok(message),
-            Err(error) => {
-                self.start_failure = Some(format!("the start failed: {error:#}"));
-                Err(error)
-            }
-        }
-    }
-
-    async fn launch(&mut self) -> Result<String> {
-        if let Some(unit) = self.unit_to_drive().await {
-            systemd::start(&unit).await?;
-            return Ok(format!("start queued for the unit {unit}"));
-        }
-        let base = self.setup.base.clone();
-        let user = self.run_as(None).map_err(|why| anyhow!("{why}"))?;
-        let home = self.home().ok_or_else(|| {
-            anyhow!("CATALINA_HOME is not known: no bin/catalina.sh in the base or the usual places; set `home` in the agent's configuration")
-        })?;
-        let launch = Launch::of(&base, &home, &user, &self.environment());
-        let Started { key, child } = if systemd::is_running() && users::current() == 0 {
-            start::as_transient_unit(&launch, &self.transient_unit(), &self.setup.state_dir).await?
-        } else {
-            start::as_child(&launch).await?
-        };
-        self.take_up(key, child).await;
-        if let Some(remembered) = self.memory.of_process(key) {
-            remembered.signalled = Some(Action::Start);
-        }
-        Ok(format!("started as process {} of `{}`", key.pid, user.name))
-    }
-
-    fn environment(&self) -> BTreeMap<String, String> {
-        let mut environment = self.setup.defaults.environment.clone();
-        environment.extend(self.setup.declared.iter().flat_map(|declared| declared.environment.clone()));
-        environment
-    }
-
-    /// The name of the unit that systemd runs the instance in when the agent starts it.
-    pub(super) fn transient_unit(&self) -> String {
-        let allowed = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' };
-        let base = self.setup.base.display().to_string();
-        let base: String = base.trim_start_matches('/').chars().map(allowed).collect();
-        let grid = self.setup.grid.simple().to_string();
-        format!("{TRANSIENT_PREFIX}{}-{}.service", &grid[..8], base.chars().take(150).collect::<String>())
-    }
-
     /// The unit through which the instance is started, stopped and killed: that of its process, the declared one,
     /// that of the last process, or one that names the base.
-    async fn unit_to_drive(&self) -> Option<String> {
+    pub(super) async fn unit_to_drive(&self) -> Option<String> {
         if let Some(process) = &self.process {
-            return process.unit.clone().filter(|unit| !unit.starts_with(TRANSIENT_PREFIX));
+            return process.unit.clone().filter(|unit| !is_transient(unit));
         }
         match self.known_unit() {
             Some(unit) if systemd::is_running() => Some(unit),
@@ -223,8 +202,9 @@ impl Task {
     }
 
     /// Runs the instance's own stop program as its user, with its output in `logs/catalina.out`.
-    async fn run_stop_program(&self, words: Vec<String>) -> Result<String> {
+    async fn run_stop_program(&mut self, words: Vec<String>) -> Result<String> {
         let process = self.process.as_ref().ok_or_else(|| anyhow!("there is no process"))?;
+        let key = process.watched.key;
         let user =
             users::by_uid(process.uid).ok_or_else(|| anyhow!("the user {} of the process has no name", process.uid))?;
         let home = self.home().unwrap_or_else(|| self.setup.base.clone());
@@ -232,13 +212,33 @@ impl Task {
         let [program, arguments @ ..] = words.as_slice() else { return Err(anyhow!("the stop program is empty")) };
         launch.program = self.setup.base.join(Path::new(program));
         launch.arguments = arguments.to_vec();
-        launch.environment.insert("TOMCAT_GRID_PID".to_owned(), process.watched.key.pid.to_string());
+        launch.environment.insert("TOMCAT_GRID_PID".to_owned(), key.pid.to_string());
         let Started { child, .. } = start::as_child(&launch).await?;
         if let Some(mut child) = child {
-            // It is reaped in the background: whether the instance ends is seen by its process alone.
-            tokio::spawn(async move { tokio::time::timeout(STOP_PROGRAM_TIMEOUT, child.wait()).await });
+            let program = program.clone();
+            self.stopping.spawn(async move {
+                let ended = tokio::time::timeout(STOP_PROGRAM_TIMEOUT, child.wait()).await;
+                Stopped { key, program, status: ended.ok().and_then(Result::ok) }
+            });
         }
         Ok(format!("{program} was run"))
+    }
+
+    /// A stop program has ended. Whether the instance ends is seen by its process alone; but one that failed has not
+    /// told it to.
+    pub(super) async fn on_stop_program(&mut self, stopped: Option<Stopped>) {
+        let Some(Stopped { key, program, status: Some(status) }) = stopped else { return };
+        let Some(process) = self.process.as_mut().filter(|process| process.watched.key == key) else { return };
+        let Some(remembered) = self.memory.of_process(key) else { return };
+        if status.success() || remembered.signalled != Some(Action::Stop) {
+            return;
+        }
+        remembered.signalled = None;
+        let note = format!("the stop program {program} failed ({status}): see logs/catalina.out");
+        tracing::warn!(base = %self.setup.base.display(), "{note}");
+        process.order_note = Some(note);
+        self.publish().await;
+        self.store().await;
     }
 }
 

@@ -27,6 +27,8 @@ pub struct ProcessFacts {
     pub frozen: bool,
     /// What the grid signalled to this process last.
     pub signalled: Option<Action>,
+    /// Whether that was really sent is not known: the agent ended while it was about to.
+    pub is_doubtful: bool,
     /// Its listening sockets.
     pub sockets: Sockets,
     /// Whether this process has ever given a good answer.
@@ -42,7 +44,7 @@ pub enum Sockets {
     NotYet,
     /// It has those that it should have.
     Open,
-    /// It had some, and gave them up.
+    /// It had its connectors, and gave all of them up.
     GivenUp,
     /// Another process holds the one that it should have.
     Held {
@@ -106,6 +108,15 @@ pub fn judge(facts: &Facts, start_timeout: Duration) -> Verdict {
 fn judge_process(process: &ProcessFacts, start_timeout: Duration) -> Verdict {
     const FROZEN: &str = "the process is frozen by a signal (SIGSTOP) or a debugger; SIGCONT lets it go on";
     match process.signalled {
+        Some(action @ (Action::Stop | Action::Kill)) if process.is_doubtful => {
+            // What was never sent must not be said, and what was sent shows: it does not serve any more.
+            let closed = process.sockets == Sockets::GivenUp;
+            let mute = matches!(process.answer, Answer::Bad(_) | Answer::Refused | Answer::Silent(_));
+            if closed || (mute && process.has_answered && !process.frozen) {
+                let why = format!("the agent ended while it sent the {action}, and the process serves no more");
+                return Verdict::because(State::Stopping, why);
+            }
+        }
         Some(Action::Stop) if process.frozen => {
             return Verdict::because(State::Stopping, format!("{FROZEN}, and only then it can stop"));
         }
@@ -167,6 +178,7 @@ mod tests {
             age: Duration::from_secs(5),
             frozen: false,
             signalled: None,
+            is_doubtful: false,
             sockets: Sockets::Open,
             has_answered: true,
             answer: Answer::Good,
@@ -214,6 +226,24 @@ mod tests {
             (ProcessFacts { answer: silent(), signalled: stop, ..process() }, State::Stopping, ""),
             (ProcessFacts { sockets: Sockets::GivenUp, ..process() }, State::Stopping, "not by the grid"),
             (ProcessFacts { sockets: held(), signalled: stop, ..fresh() }, State::Stopping, ""),
+            // The agent ended while it was about to send the stop.
+            (ProcessFacts { is_doubtful: true, signalled: stop, ..process() }, State::Active, ""),
+            (ProcessFacts { is_doubtful: true, signalled: stop, answer: Answer::None, ..process() }, State::Active, ""),
+            (
+                ProcessFacts { is_doubtful: true, signalled: stop, answer: silent(), ..process() },
+                State::Stopping,
+                "serves no more",
+            ),
+            (
+                ProcessFacts { is_doubtful: true, signalled: stop, sockets: Sockets::GivenUp, ..process() },
+                State::Stopping,
+                "serves no more",
+            ),
+            (
+                ProcessFacts { is_doubtful: true, signalled: stop, answer: Answer::Refused, ..fresh() },
+                State::Starting,
+                "",
+            ),
             // It cannot be asked.
             (ProcessFacts { answer: Answer::NotAskable, sockets: Sockets::NotYet, ..fresh() }, State::Starting, ""),
             (ProcessFacts { answer: Answer::NotAskable, sockets: Sockets::Open, ..fresh() }, State::Active, ""),

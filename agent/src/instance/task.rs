@@ -12,14 +12,16 @@ use protocol::{
 use tokio::{
     process::Child,
     sync::{mpsc, oneshot},
-    task::JoinSet,
+    task::{AbortHandle, JoinSet},
     time::Instant,
 };
 
 use super::{
     endpoint::Survey,
     memory::{Memory, Moment, ProcessMemory},
+    orders::Stopped,
     rules::{self, Answer, Facts, ProcessFacts, Sockets},
+    starting::{Launched, Launching},
 };
 use crate::{
     config::{Health, Permission},
@@ -29,7 +31,11 @@ use crate::{
         sockets::Owned,
         users,
     },
-    tomcat::{command_line::CommandLine, installation, probe, server_xml::ServerXml},
+    tomcat::{
+        command_line::CommandLine,
+        installation, probe,
+        server_xml::{self, ServerXml},
+    },
 };
 
 /// How many inputs may wait for an instance's task.
@@ -67,12 +73,10 @@ pub struct Found {
 /// What an instance's task tells.
 #[derive(Debug, Clone)]
 pub struct News {
-    /// Its full status; the ages in it are those of the moments below.
+    /// Its full status; its own age is that of the moment below.
     pub report: InstanceReport,
     /// Since when it has been in its state.
     pub since: Moment,
-    /// Whether the moments were in this boot of the machine.
-    pub same_boot: bool,
 }
 
 /// What is set for an instance.
@@ -109,11 +113,11 @@ impl Setup {
 }
 
 /// Starts the task of an instance; it ends when the sender of its inputs is dropped.
-pub fn spawn(setup: Setup, news: mpsc::Sender<News>) -> mpsc::Sender<Input> {
+pub fn spawn(setup: Setup, news: mpsc::Sender<News>, tasks: &mut JoinSet<()>) -> (mpsc::Sender<Input>, AbortHandle) {
     let (sender, inputs) = mpsc::channel(INPUTS);
     let memory = Memory::load(&setup.state_dir, &setup.base);
-    tokio::spawn(Task::new(setup, memory, news).run(inputs));
-    sender
+    let task = tasks.spawn(Task::new(setup, memory, news).run(inputs));
+    (sender, task)
 }
 
 /// The process in hand.
@@ -127,6 +131,8 @@ pub(super) struct Process {
     pub(super) is_jvm: bool,
     pub(super) sockets: Sockets,
     pub(super) owned: Vec<Owned>,
+    /// Who holds its port instead, by the inode of the socket: it takes a look into every process to know.
+    pub(super) holder: Option<(u64, String)>,
     pub(super) target: Option<probe::Target>,
     pub(super) same_network: bool,
     pub(super) frozen: bool,
@@ -138,13 +144,20 @@ pub(super) struct Process {
     /// The systemd unit whose main process it is.
     pub(super) unit: Option<String>,
     pub(super) note: Option<String>,
+    /// What went wrong with the latest order.
+    pub(super) order_note: Option<String>,
 }
 
 pub(super) struct Task {
     pub(super) setup: Setup,
     pub(super) memory: Memory,
     pub(super) process: Option<Process>,
-    pub(super) launching: bool,
+    /// The start that was triggered, as long as there is no process of it.
+    pub(super) launching: Option<Launching>,
+    /// What is asked of systemd about it.
+    pub(super) checking: JoinSet<Option<Launched>>,
+    /// The instance's own stop program, while it runs.
+    pub(super) stopping: JoinSet<Stopped>,
     /// Why the latest start failed, if it did.
     pub(super) start_failure: Option<String>,
     /// The answer that is awaited; none outlives its process.
@@ -152,6 +165,8 @@ pub(super) struct Task {
     /// When to ask next, while an answer is waited for impatiently.
     pub(super) ask_at: Option<Instant>,
     pub(super) tick: u64,
+    /// What is configured, while no process tells more.
+    configuration: server_xml::Cache,
     news: mpsc::Sender<News>,
     told: Option<InstanceReport>,
 }
@@ -162,11 +177,14 @@ impl Task {
             setup,
             memory,
             process: None,
-            launching: false,
+            launching: None,
+            checking: JoinSet::new(),
+            stopping: JoinSet::new(),
             start_failure: None,
             asking: JoinSet::new(),
             ask_at: None,
             tick: 0,
+            configuration: server_xml::Cache::default(),
             news,
             told: None,
         }
@@ -184,6 +202,8 @@ impl Task {
                 biased;
                 () = ended(self.process.as_ref()) => self.on_ended().await,
                 answer = asked(&mut self.asking) => self.on_answer(answer).await,
+                Some(stopped) = self.stopping.join_next() => self.on_stop_program(stopped.ok()).await,
+                Some(launched) = self.checking.join_next() => self.on_launch_checked(launched.ok().flatten()),
                 () = at(ask_at) => self.ask(),
                 input = inputs.recv() => match input {
                     Some(Input::Appeared(found)) => self.on_appeared(found).await,
@@ -203,7 +223,7 @@ impl Task {
     /// The facts, for the rules.
     fn facts(&self) -> Facts {
         let Some(process) = &self.process else {
-            if self.launching {
+            if self.launching.is_some() {
                 return Facts::Launching;
             }
             let ended =
@@ -215,6 +235,7 @@ impl Task {
             age: BootTime::from_ticks(process.watched.key.start_ticks).age(),
             frozen: process.frozen,
             signalled: remembered.and_then(|process| process.signalled),
+            is_doubtful: remembered.is_some_and(|process| process.is_doubtful),
             sockets: process.sockets.clone(),
             has_answered: remembered.is_some_and(|process| process.has_answered),
             answer: process.answer.clone(),
@@ -232,6 +253,9 @@ impl Task {
 
     /// Tells the status if it has changed, and remembers a change of state.
     pub(super) async fn publish(&mut self) {
+        if self.process.is_none() {
+            self.configuration.read(&self.setup.base, &Default::default());
+        }
         let verdict = self.judge();
         if self.memory.state.is_none_or(|(state, _)| state != verdict.state) {
             tracing::info!(
@@ -241,6 +265,7 @@ impl Task {
                 "state changed"
             );
             self.memory.state = Some((verdict.state, Moment::now()));
+            self.memory.reason.clone_from(&verdict.reason);
             let report = self.report(verdict);
             // Told first: the disk may take its time, and nothing was promised.
             self.tell(report).await;
@@ -257,7 +282,7 @@ impl Task {
         }
         self.told = Some(report.clone());
         let since = self.memory.state.map_or_else(Moment::now, |(_, since)| since);
-        let news = News { report, since, same_boot: self.memory.same_boot() };
+        let news = News { report, since };
         // The supervisor ends only with the agent.
         let _ending = self.news.send(news).await;
     }
@@ -273,7 +298,7 @@ impl Task {
         let process = self.process.as_ref();
         let user = match process {
             Some(process) => Some(users::shown(process.uid)),
-            None => self.run_as(None).ok().map(|account| account.name),
+            None => self.run_as().ok().map(|account| account.name),
         };
         InstanceReport {
             base: self.setup.base.display().to_string(),
@@ -298,9 +323,7 @@ impl Task {
         let owned = self.process.as_ref().map(|process| &process.owned[..]).unwrap_or_default();
         let mut ports: Vec<u16> = owned.iter().map(|own| own.listener.address.port()).collect();
         if ports.is_empty() {
-            let server = self.process.as_ref().map(|process| &process.server);
-            let read = || crate::tomcat::server_xml::read(&self.setup.base, &Default::default());
-            let configured = server.map_or_else(read, Clone::clone);
+            let configured = self.process.as_ref().map_or(self.configuration.last(), |process| &process.server);
             ports.extend(configured.connectors.iter().map(|connector| connector.port));
         }
         ports.sort_unstable();
@@ -315,6 +338,7 @@ impl Task {
             Some(process) => {
                 notes.extend(process.server.problems.iter().cloned());
                 notes.extend(process.note.clone());
+                notes.extend(process.order_note.clone());
                 if users::current() != 0 && users::current() != process.uid && process.unit.is_none() {
                     notes.push(format!(
                         "the agent runs as `{}` and can neither stop nor kill this process of `{}`",
@@ -324,9 +348,9 @@ impl Task {
                 }
             }
             None if state == State::Stopped => {
-                notes.extend(crate::tomcat::server_xml::read(&self.setup.base, &Default::default()).problems);
+                notes.extend(self.configuration.last().problems.iter().cloned());
                 if self.known_unit().is_none() {
-                    match self.run_as(None) {
+                    match self.run_as() {
                         Err(why) => notes.push(format!("cannot be started: {why}")),
                         Ok(account) if users::current() != 0 && users::current() != account.uid => notes.push(format!(
                             "the agent runs as `{}` and cannot start this instance as `{}`",
@@ -355,10 +379,9 @@ impl Task {
         installation::find_home(&self.setup.base, known)
     }
 
-    pub(super) fn run_as(&self, unit_user: Option<&str>) -> Result<users::Account, String> {
+    pub(super) fn run_as(&self) -> Result<users::Account, String> {
         let declared = self.setup.declared.as_ref().and_then(|declared| declared.user.as_deref());
         let hints = installation::UserHints {
-            unit: unit_user,
             configured: declared.or(self.setup.defaults.user.as_deref()),
             last_seen: self.memory.last_user,
         };
@@ -373,12 +396,15 @@ impl Task {
 
     pub(super) fn apply(&mut self, survey: Survey, owned: Vec<Owned>) {
         let Some(process) = &mut self.process else { return };
-        let listens = !owned.is_empty();
-        if listens && process.listening_since.is_none() {
+        let ports = owned.iter().map(|own| own.listener.address.port());
+        let connectors: Vec<u16> =
+            ports.filter(|port| process.server.connectors.iter().any(|connector| connector.port == *port)).collect();
+        if !connectors.is_empty() && process.listening_since.is_none() {
             process.listening_since = Some(Instant::now());
         }
         process.sockets = survey.sockets;
-        process.target = survey.target;
+        // What answers at that address here is another process.
+        process.target = survey.target.filter(|_| process.same_network);
         if process.target.is_some() && process.answer == Answer::NotAskable {
             process.answer = Answer::None;
         }
@@ -386,7 +412,11 @@ impl Task {
         process.owned = owned;
         let key = process.watched.key;
         if let Some(remembered) = self.memory.of_process(key) {
-            remembered.has_listened |= listens;
+            for port in connectors {
+                if !remembered.held.contains(&port) {
+                    remembered.held.push(port);
+                }
+            }
             // Long before its first answer: a start may be killed, too.
             remembered.hsperf = remembered.hsperf.take().or_else(|| process::hsperf_file(key.pid));
         }

@@ -23,6 +23,9 @@ use crate::{
     supervisor::{Links, facts},
 };
 
+/// Why an agent ends that could go on dialling.
+const UNSUPERVISED: &str = "the supervisor of the instances has failed: the agent ends, and must be started again";
+
 /// The routes to the managers, tried in turn.
 pub struct Routes {
     routes: Vec<Route>,
@@ -132,7 +135,7 @@ fn machine_name(settings: &Settings) -> Result<MachineName> {
         .with_context(|| format!("no machine name can be made of the host name `{host}`: give one with --name"))
 }
 
-/// Keeps the agent linked until it is told to end.
+/// Keeps the agent linked until it is told to end. An error means that nobody looks after the instances any more.
 pub async fn keep(
     state: &StateDir,
     mut membership: JoinResponse,
@@ -140,11 +143,14 @@ pub async fn keep(
     mut links: Links,
     routes: &mut Routes,
     shutdown: &mut (impl Future<Output = ()> + Unpin),
-) {
+) -> Result<()> {
     let key_pem = key.serialize_pem();
     let mut backoff = Backoff::default();
     let mut renewal_asked = None;
     loop {
+        if links.beat.has_changed().is_err() {
+            bail!(UNSUPERVISED);
+        }
         let route = routes.take();
         let mut session = Session {
             state,
@@ -155,7 +161,7 @@ pub async fn keep(
         };
         let opened = tokio::select! {
             biased;
-            () = &mut *shutdown => return,
+            () = &mut *shutdown => return Ok(()),
             opened = session.open(&route) => opened,
         };
         let wait = match opened {
@@ -168,14 +174,17 @@ pub async fn keep(
                 if since.elapsed() >= backoff::HEALTHY {
                     backoff = Backoff::default();
                 }
-                match wait_after_end(end, &mut backoff) {
-                    Some(wait) => wait,
-                    None => return,
+                match end {
+                    End::Shutdown => return Ok(()),
+                    End::Unsupervised => bail!(UNSUPERVISED),
+                    End::Refused(refusal) => wait_after_refusal(&refusal),
+                    End::Silent => wait_after_end("the manager went silent", &mut backoff),
+                    End::Closed(why) => wait_after_end(&why, &mut backoff),
                 }
             }
         };
         tokio::select! {
-            () = &mut *shutdown => return,
+            () = &mut *shutdown => return Ok(()),
             () = tokio::time::sleep(wait) => {}
         }
     }
@@ -203,14 +212,8 @@ fn wait_after_refusal(refusal: &Refusal) -> Duration {
     wait
 }
 
-fn wait_after_end(end: End, backoff: &mut Backoff) -> Option<Duration> {
-    let why = match end {
-        End::Shutdown => return None,
-        End::Refused(refusal) => return Some(wait_after_refusal(&refusal)),
-        End::Silent => "the manager went silent".to_owned(),
-        End::Closed(why) => why,
-    };
+fn wait_after_end(why: &str, backoff: &mut Backoff) -> Duration {
     let wait = backoff.wait();
     tracing::warn!("the link ended: {why}; dialling again in {:.1} s", wait.as_secs_f64());
-    Some(wait)
+    wait
 }

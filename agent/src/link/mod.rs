@@ -1,6 +1,7 @@
 //! The way to the manager: dialling, joining, and the one connection over which everything else goes.
 
 pub mod backoff;
+pub mod budget;
 pub mod dial;
 pub mod join;
 pub mod keeper;

@@ -20,6 +20,7 @@ use tokio_tungstenite::{
 };
 
 use super::{
+    budget,
     dial::{Route, Stream},
     join::{Failure, explain, refusal},
     tls,
@@ -49,6 +50,8 @@ type Socket = WebSocketStream<TlsStream<Box<dyn Stream>>>;
 pub enum End {
     /// The agent ends.
     Shutdown,
+    /// The supervisor has ended, without which the agent is of no use.
+    Unsupervised,
     /// The manager said nothing for too long.
     Silent,
     /// The connection was closed or broke.
@@ -103,7 +106,9 @@ impl Session<'_> {
     }
 
     async fn greet(&mut self, connection: &mut Connection) -> Result<Welcome, Failure> {
-        let (facts, instances) = self.links.board.whole();
+        let (mut facts, mut instances) = self.links.board.whole();
+        let cut = budget::fit(&mut facts, &mut instances);
+        self.links.board.tell_again(cut);
         let hello = FromAgent::Hello(Box::new(Hello {
             protocol: PROTOCOL,
             protocol_oldest: PROTOCOL_OLDEST,
@@ -139,12 +144,22 @@ impl Session<'_> {
         identity::verify_statement(statement, &self.membership.authority)?;
         let highest = self.state.highest()?;
         statement.obeyed_after(highest.as_ref()).map_err(|why| anyhow!("{why}"))?;
-        if highest.as_ref() != Some(statement) {
-            self.state.store_highest(statement)?;
-        }
-        self.state.store_link_secret(&welcome.link_secret)?;
+        let (statement, is_new) = (statement.clone(), highest.as_ref() != Some(statement));
+        self.store(move |state| {
+            if is_new {
+                state.store_highest(&statement)?;
+            }
+            state.store_link_secret(&welcome.link_secret)
+        })
+        .await?;
         connection.send(&FromAgent::SecretKept {}).await?;
         Ok(self.renew_if_due(connection).await?)
+    }
+
+    /// Writes into the state directory, off the runtime: the disk may take its time.
+    async fn store(&self, write: impl FnOnce(&StateDir) -> Result<()> + Send + 'static) -> Result<()> {
+        let state = self.state.clone();
+        tokio::task::spawn_blocking(move || write(&state)).await.context("write into the state directory")?
     }
 
     /// Asks for a new certificate in time. A clock that is far ahead finds every certificate old, so not too often.
@@ -177,7 +192,7 @@ impl Session<'_> {
                 messages = board.next() => connection.send_all(&messages).await.map(|()| None),
                 changed = self.links.beat.changed() => match changed {
                     Ok(()) => self.on_beat(&mut connection).await,
-                    Err(_) => return End::Shutdown,
+                    Err(_) => return End::Unsupervised,
                 },
             };
             match step {
@@ -219,7 +234,9 @@ impl Session<'_> {
                 }
             }
             ToAgent::Report {} => {
-                let (_, instances) = self.links.board.whole();
+                let (mut facts, mut instances) = self.links.board.whole();
+                let cut = budget::fit(&mut facts, &mut instances);
+                self.links.board.tell_again(cut);
                 connection.send(&FromAgent::Instances { instances }).await?;
             }
             ToAgent::Certificate { certificate } => {
@@ -227,7 +244,8 @@ impl Session<'_> {
                 // A certificate that does not fit the key must not replace one that does.
                 tls::member(&membership.authority, &membership.certificate, self.key_pem)
                     .context("the manager sent a certificate that does not fit")?;
-                self.state.store_membership(&membership)?;
+                let stored = membership.clone();
+                self.store(move |state| state.store_membership(&stored)).await?;
                 *self.membership = membership;
                 tracing::info!("the certificate was renewed");
             }

@@ -1,14 +1,15 @@
 //! Files that belong to somebody else, and files that must survive a crash.
 
 use std::{
+    cell::LazyCell,
     ffi::OsStr,
-    fs::File,
+    fs::{File, Metadata},
     io::{self, Read, Write},
     os::{
-        fd::OwnedFd,
+        fd::{AsRawFd, OwnedFd},
         unix::fs::{MetadataExt, PermissionsExt},
     },
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result};
@@ -32,7 +33,7 @@ pub fn write_atomically(path: &Path, content: &[u8]) -> Result<()> {
     write().with_context(|| format!("write {}", path.display()))
 }
 
-/// Reads at most `limit` bytes of a regular file; never follows a link in its last part, never waits on a FIFO.
+/// Reads at most `limit` bytes of a regular file, also through a link; never waits on a FIFO.
 pub fn read_bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let file = File::from(unix::open(path, flags, Mode::empty())?);
@@ -42,20 +43,37 @@ pub fn read_bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 /// Reads at most `limit` bytes of a regular file for a user: what that user could not read is refused, though the agent
 /// could. Whoever owns a base may have planted a link in it that leads to a file of others.
 pub fn read_for(user: u32, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let file = File::from(unix::open(path, flags, Mode::empty())?);
-    let data = file.metadata()?;
-    let groups = || users::by_uid(user).map(|account| users::groups(&account)).unwrap_or_default();
-    let readable = user == 0
-        || data.mode() & 0o004 != 0
-        || (data.uid() == user && data.mode() & 0o400 != 0)
-        || (data.mode() & 0o040 != 0 && groups().contains(&data.gid()));
-    if !readable {
+    // Found without being opened: to open a device may already do something.
+    let found = File::from(unix::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?);
+    let data = found.metadata()?;
+    if !data.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    let handle = PathBuf::from(format!("/proc/self/fd/{}", found.as_raw_fd()));
+    let real = std::fs::read_link(&handle)?;
+    let groups = LazyCell::new(|| users::by_uid(user).map(|account| users::groups(&account)).unwrap_or_default());
+    let may = |data: &Metadata, bit: u32| {
+        let shift = match () {
+            () if data.uid() == user => 6,
+            () if groups.contains(&data.gid()) => 3,
+            () => 0,
+        };
+        data.mode() & (bit << shift) != 0
+    };
+    let is_reachable =
+        || real.ancestors().skip(1).all(|dir| std::fs::metadata(dir).is_ok_and(|data| may(&data, SEARCH)));
+    if user != 0 && !(may(&data, READ) && is_reachable()) {
         let message = format!("`{}`, whose instance it is, may not read it", users::shown(user));
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
     }
-    read_regular(file, limit)
+    read_regular(File::open(handle)?, limit)
 }
+
+/// The permission to read a file, as others have it.
+const READ: u32 = 0o004;
+
+/// The permission to go through a directory, as others have it.
+const SEARCH: u32 = 0o001;
 
 fn read_regular(file: File, limit: u64) -> io::Result<Vec<u8>> {
     let metadata = file.metadata()?;
@@ -86,13 +104,15 @@ impl Dir {
         read_regular(File::from(unix::openat(&self.0, name, flags, Mode::empty())?), limit)
     }
 
-    /// Creates a file with its content in one step; fails with `AlreadyExists` where the name is taken, even by a link.
+    /// Creates a file that everybody may read, with its content, in one step; fails with `AlreadyExists` where the name is taken, even by a link.
     pub fn create_whole(&self, name: &str, content: &[u8]) -> io::Result<()> {
         let unfinished = format!(".{}-{}", name.trim_start_matches('.'), uuid::Uuid::new_v4().simple());
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mut file = File::from(unix::openat(&self.0, unfinished.as_str(), flags, Mode::from_raw_mode(0o644))?);
+        // Set by hand: the process may be told by its mask to keep what it makes to itself.
         let written = file
-            .write_all(content)
+            .set_permissions(std::fs::Permissions::from_mode(0o644))
+            .and_then(|()| file.write_all(content))
             .and_then(|()| file.sync_all())
             .and_then(|()| Ok(unix::linkat(&self.0, unfinished.as_str(), &self.0, name, AtFlags::empty())?));
         let removed = unix::unlinkat(&self.0, unfinished.as_str(), AtFlags::empty());
@@ -128,10 +148,17 @@ mod tests {
         let path = dir.path().join("file");
         std::fs::write(&path, "content").unwrap();
         let own = users::current();
-        for (mode, user, readable) in [(0o600, own, true), (0o600, own + 1, false), (0o604, own + 1, true)] {
+        for (dir_mode, mode, user, readable) in [
+            (0o700, 0o600, own, true),
+            (0o711, 0o600, own + 1, false),
+            (0o711, 0o604, own + 1, true),
+            (0o700, 0o604, own + 1, false),
+        ] {
+            std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(dir_mode)).unwrap();
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
-            assert_eq!(read_for(user, &path, 100).is_ok(), readable, "{mode:o} {user}");
+            assert_eq!(read_for(user, &path, 100).is_ok(), readable, "{dir_mode:o} {mode:o} {user}");
         }
+        assert!(read_for(own, Path::new("/dev/null"), 100).is_err());
     }
 
     #[test]

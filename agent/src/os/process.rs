@@ -70,6 +70,16 @@ pub fn uid(pid: u32) -> Option<u32> {
     line.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
+/// Whether a process sees the same files as the agent, as one in a container does not; assumed where it may not be asked.
+pub fn same_root(pid: u32) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let of = |who: &str| fs::metadata(format!("/proc/{who}/root")).map(|data| (data.dev(), data.ino())).ok();
+    match (of(&pid.to_string()), of("self")) {
+        (Some(its), Some(own)) => its == own,
+        _ => true,
+    }
+}
+
 /// The arguments of a process; empty for a kernel thread.
 pub fn command_line(pid: u32) -> Option<Vec<String>> {
     let bytes = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
@@ -187,6 +197,25 @@ mod tests {
         let key = ProcessKey::of(std::process::id()).unwrap();
         assert!(key.is_alive());
         assert!(!ProcessKey { start_ticks: key.start_ticks + 1, ..key }.is_alive());
+    }
+
+    #[test]
+    fn a_process_with_a_root_of_its_own_is_told_from_others() {
+        assert!(same_root(std::process::id()));
+        // Only root may have another.
+        if rustix::process::geteuid().is_root() {
+            let dir = tempfile::tempdir().unwrap();
+            let mut child = std::process::Command::new("perl")
+                .args(["-e", "chroot shift or die; $| = 1; print qq(there\n); sleep 60"])
+                .arg(dir.path())
+                .stdout(std::process::Stdio::piped())
+                .spawn()
+                .unwrap();
+            std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut [0; 6]).unwrap();
+            assert!(!same_root(child.id()));
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
     }
 
     #[tokio::test]

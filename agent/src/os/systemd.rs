@@ -25,28 +25,14 @@ pub fn unit_of(pid: u32) -> Option<String> {
 /// versions of cgroups are in use, only one of them may tell.
 fn unit_in(cgroup: &str) -> Option<String> {
     let unit_of = |line: &str| {
+        // Names that the kernel could take for its own are written with this in front.
+        let plain = |part: &str| part.strip_prefix('_').unwrap_or(part).to_owned();
         let path = line.strip_prefix("0::").or_else(|| line.split_once(":name=systemd:").map(|(_, path)| path))?;
-        path.split('/').rev().find(|part| part.ends_with(".service") || part.ends_with(".scope")).map(str::to_owned)
+        path.split('/').rev().find(|part| part.ends_with(".service") || part.ends_with(".scope")).map(plain)
     };
     let unit = cgroup.lines().find_map(unit_of)?;
     // The user's own manager is a service of the system that holds everything a login started.
-    (unit.ends_with(".service") && !unit.starts_with("user@")).then(|| unescape(&unit))
-}
-
-/// Undoes the `\xNN` that systemd writes for characters of unit names.
-fn unescape(unit: &str) -> String {
-    let mut text = String::with_capacity(unit.len());
-    let mut rest = unit;
-    while let Some(at) = rest.find("\\x") {
-        let code = rest.get(at + 2..at + 4).and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        text.push_str(&rest[..at]);
-        match code {
-            Some(code) if code.is_ascii() => text.push(char::from(code)),
-            _ => text.push_str(rest.get(at..at + 4).unwrap_or("")),
-        }
-        rest = rest.get(at + 4..).unwrap_or("");
-    }
-    text + rest
+    (unit.ends_with(".service") && !unit.starts_with("user@")).then_some(unit)
 }
 
 /// The unit that a base would be started through, if there is one that names the base in its environment.
@@ -135,7 +121,8 @@ mod tests {
             ("0::/system.slice/tomcat10.service\n", Some("tomcat10.service")),
             ("12:pids:/x\n1:name=systemd:/system.slice/tomcat10.service\n", Some("tomcat10.service")),
             ("1:name=systemd:/\n0::/system.slice/tomcat10.service\n", Some("tomcat10.service")),
-            ("0::/system.slice/system-tomcat.slice/tomcat@a\\x2db.service\n", Some("tomcat@a-b.service")),
+            ("0::/system.slice/system-tomcat.slice/tomcat@a\\x2db.service\n", Some("tomcat@a\\x2db.service")),
+            ("0::/system.slice/_cpu.service\n", Some("cpu.service")),
             ("0::/user.slice/user-0.slice/session-3.scope\n", None),
             ("0::/user.slice/user-1000.slice/user@1000.service/app.slice/x.scope\n", None),
             ("0::/\n", None),

@@ -43,7 +43,9 @@ impl Board {
     }
 
     /// Puts up the status of an instance.
-    pub fn put(&self, news: News) {
+    pub fn put(&self, mut news: News) {
+        // In the one place that every report comes by: one that is odd would turn the whole machine away.
+        news.report.clip();
         let mut inner = self.lock();
         let base = news.report.base.clone();
         inner.gone.remove(&base);
@@ -51,6 +53,11 @@ impl Board {
         inner.instances.insert(base, news);
         drop(inner);
         self.changed.notify_one();
+    }
+
+    /// Whether an instance had a process when it was last heard of.
+    pub fn has_process(&self, base: &str) -> bool {
+        self.lock().instances.get(base).is_some_and(|news| news.report.pid.is_some())
     }
 
     /// Takes down an instance that is no longer on the machine.
@@ -95,6 +102,14 @@ impl Board {
         (inner.facts.clone(), inner.instances.values().map(aged).collect())
     }
 
+    /// Has the status of these instances told once more.
+    pub fn tell_again(&self, bases: Vec<String>) {
+        if !bases.is_empty() {
+            self.lock().changed.extend(bases);
+            self.changed.notify_one();
+        }
+    }
+
     /// A fingerprint of every status.
     pub fn digest(&self) -> String {
         digest(self.lock().instances.values().map(|news| &news.report))
@@ -132,6 +147,6 @@ impl Board {
 
 /// The status with the age that it has now.
 fn aged(news: &News) -> InstanceReport {
-    let age = news.since.age(news.same_boot);
+    let age = news.since.age();
     InstanceReport { age_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX), ..news.report.clone() }
 }

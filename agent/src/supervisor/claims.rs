@@ -28,7 +28,7 @@ pub enum Claimed {
     Ours,
     /// It could not be marked as ours; nobody else has marked it.
     Unmarked(String),
-    /// It belongs to another grid.
+    /// It belongs to another grid, or is marked in a way that cannot be understood.
     Other(String),
 }
 
@@ -42,7 +42,7 @@ pub fn claim(base: &Path, grid: Uuid, grid_name: &str) -> Claimed {
         Ok(Some(claim)) if claim.grid == grid => return Claimed::Ours,
         Ok(Some(claim)) => return of_other(base, &claim),
         Ok(None) => {}
-        Err(why) => return Claimed::Unmarked(why),
+        Err(why) => return Claimed::Other(why),
     }
     let note = format!("This Tomcat belongs to the grid {grid_name}. Remove this file only when that grid is gone.");
     let claim = Claim { grid, grid_name: grid_name.to_owned(), note };
@@ -54,7 +54,7 @@ pub fn claim(base: &Path, grid: Uuid, grid_name: &str) -> Claimed {
             Ok(Some(claim)) if claim.grid == grid => Claimed::Ours,
             Ok(Some(claim)) => of_other(base, &claim),
             Ok(None) => Claimed::Unmarked("the claim in the base came and went".to_owned()),
-            Err(why) => Claimed::Unmarked(why),
+            Err(why) => Claimed::Other(why),
         },
         Err(error) => Claimed::Unmarked(format!(
             "no claim could be written into the base ({error}), so another grid could take it too"
@@ -71,13 +71,20 @@ fn of_other(base: &Path, claim: &Claim) -> Claimed {
     ))
 }
 
+/// Reads the claim of a base. Whoever cannot tell whose it is leaves the base alone.
 fn read(dir: &Dir, base: &Path) -> Result<Option<Claim>, String> {
+    let file = base.join(FILE);
     match dir.read(OsStr::new(FILE), MAX_FILE) {
-        Ok(content) => serde_json::from_slice(&content)
-            .map(Some)
-            .map_err(|_| format!("{} holds no claim of a grid: remove it", base.join(FILE).display())),
+        Ok(content) => serde_json::from_slice(&content).map(Some).map_err(|_| {
+            format!("{} is left alone: {} holds no claim of a grid; remove it", base.display(), file.display())
+        }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(format!("{} cannot be read: {error}", base.join(FILE).display())),
+        Err(error) => Err(format!(
+            "{} is left alone: the claim {} cannot be read ({error}); let this agent read it, or remove it if no grid \
+             needs it",
+            base.display(),
+            file.display()
+        )),
     }
 }
 
@@ -96,15 +103,15 @@ mod tests {
     }
 
     #[test]
-    fn a_planted_link_or_nonsense_is_no_claim() {
+    fn what_is_no_claim_keeps_everybody_off() {
         let base = tempfile::tempdir().unwrap();
         let victim = base.path().join("victim");
         std::fs::write(&victim, "kept").unwrap();
         std::os::unix::fs::symlink(&victim, base.path().join(FILE)).unwrap();
-        assert!(matches!(claim(base.path(), Uuid::nil(), "g"), Claimed::Unmarked(_)));
+        assert!(matches!(claim(base.path(), Uuid::nil(), "g"), Claimed::Other(_)));
         assert_eq!(std::fs::read_to_string(&victim).unwrap(), "kept");
         std::fs::remove_file(base.path().join(FILE)).unwrap();
         std::fs::write(base.path().join(FILE), "nonsense").unwrap();
-        assert!(matches!(claim(base.path(), Uuid::nil(), "g"), Claimed::Unmarked(_)));
+        assert!(matches!(claim(base.path(), Uuid::nil(), "g"), Claimed::Other(_)));
     }
 }

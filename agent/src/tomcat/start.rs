@@ -38,6 +38,9 @@ pub struct Launch {
     pub directory: PathBuf,
     /// The file that its output is appended to.
     pub output: PathBuf,
+    /// The file that its complaint goes to, where nobody reads its standard error.
+    #[serde(default)]
+    pub complaint: Option<PathBuf>,
 }
 
 impl Launch {
@@ -64,6 +67,7 @@ impl Launch {
             user: user.name.clone(),
             directory: base.to_path_buf(),
             output: base.join("logs/catalina.out"),
+            complaint: None,
         }
     }
 }
@@ -78,7 +82,7 @@ pub struct Started {
 
 /// Starts it as a child of the agent. It outlives the agent.
 pub async fn as_child(launch: &Launch) -> Result<Started> {
-    let mut child = Command::new(own_program()?)
+    let mut child = Command::new(own_program())
         .arg("launch")
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
@@ -113,16 +117,28 @@ pub async fn as_child(launch: &Launch) -> Result<Started> {
 /// Starts it as a transient unit of systemd, outside of the agent's own cgroup.
 pub async fn as_transient_unit(launch: &Launch, unit: &str, state_dir: &Path) -> Result<Started> {
     let mut order = tempfile::NamedTempFile::new_in(state_dir).context("write the launcher's order")?;
-    order.write_all(&serde_json::to_vec(launch)?)?;
+    let complaint = tempfile::NamedTempFile::new_in(state_dir).context("make a file for the launcher's complaint")?;
+    let launch = Launch { complaint: Some(complaint.path().to_path_buf()), ..launch.clone() };
+    order.write_all(&serde_json::to_vec(&launch)?)?;
     systemd::reset_failed(unit).await;
-    systemd::run_transient(unit, &own_program()?, &["launch".to_owned()], order.path()).await?;
-    let main = systemd::show(unit, &["MainPID", "Result"]).await?;
-    let pid = main.get("MainPID").and_then(|pid| pid.parse().ok()).filter(|&pid| pid != 0);
-    let key = pid.and_then(ProcessKey::of).ok_or_else(|| {
-        anyhow!("the unit {unit} ended at once ({}): see `journalctl -u {unit}`", main.get("Result").map_or("", |r| r))
-    })?;
-    wait_until_executed(key).await?;
-    Ok(Started { key, child: None })
+    let run = async {
+        systemd::run_transient(unit, &own_program(), &["launch".to_owned()], order.path()).await?;
+        let main = systemd::show(unit, &["MainPID", "Result"]).await?;
+        let pid = main.get("MainPID").and_then(|pid| pid.parse().ok()).filter(|&pid| pid != 0);
+        let key = pid.and_then(ProcessKey::of).ok_or_else(|| {
+            let result = main.get("Result").map_or("", String::as_str);
+            anyhow!("the unit {unit} ended at once ({result}): see `journalctl -u {unit}`")
+        })?;
+        wait_until_executed(key).await?;
+        Ok(Started { key, child: None })
+    };
+    let started = run.await;
+    let complaint = std::fs::read_to_string(complaint.path()).unwrap_or_default();
+    if !complaint.trim().is_empty() {
+        systemd::reset_failed(unit).await;
+        bail!("{}", complaint.trim());
+    }
+    started
 }
 
 /// Waits until the launcher has read its order and become the instance.
@@ -142,12 +158,8 @@ async fn wait_until_executed(key: ProcessKey) -> Result<()> {
         .with_context(|| format!("the launcher was not done in {} s", LAUNCH_TIMEOUT.as_secs()))
 }
 
-fn own_program() -> Result<PathBuf> {
+fn own_program() -> PathBuf {
     // The link stays right when the file has been replaced by an upgrade.
     let link = PathBuf::from(format!("/proc/{}/exe", std::process::id()));
-    std::env::var_os("TOMCAT_GRID_AGENT_LAUNCHER")
-        .map(PathBuf::from)
-        .or_else(|| std::env::current_exe().ok().filter(|path| path.is_file()))
-        .or(Some(link))
-        .context("find the agent's own program")
+    std::env::current_exe().ok().filter(|path| path.is_file()).unwrap_or(link)
 }

@@ -7,7 +7,7 @@ use protocol::{
     join::{JoinRequest, JoinResponse, Refusal, RefusalCode},
     limits::{MAX_INSTANCES, clip},
     link::{Hello, Welcome},
-    name::MachineName,
+    name::{MachineName, ServiceName},
     report::{InstanceReport, MachineFacts},
     time::Timestamp,
     token::JoinToken,
@@ -23,12 +23,15 @@ use super::{
 use crate::{
     grid::{
         event::{Draft, Kind},
-        fleet::{ConnectionNumber, Named},
+        fleet::{ConnectionNumber, LastLink, Named},
+        naming,
+        target::Target,
+        view::ServiceView,
     },
     pki::authority::AgentKey,
     store::{
         StoreError,
-        machines::{Hash, Join, Joined, Registration},
+        machines::{Hash, Join, Joined, Registration, no_such_token},
     },
 };
 
@@ -51,6 +54,11 @@ fn away<T>(code: RefusalCode, message: impl Into<String>) -> std::result::Result
     Err(Turned::Away(Refusal::new(code, message)))
 }
 
+/// An agent that waits for this answer has gone on; it may try again.
+fn superseded<T>() -> std::result::Result<T, Turned> {
+    away(RefusalCode::Unavailable, "the same agent has connected again")
+}
+
 /// SHA-256 of a secret.
 pub fn hash_of(secret: &[u8]) -> Hash {
     Sha256::digest(secret).into()
@@ -65,6 +73,11 @@ impl App {
         };
         if token.grid != self.meta.grid {
             return away(RefusalCode::OtherGrid, "this join token is for another grid");
+        }
+        // Strangers can send whatever they like: what no token covers costs a look, and nothing that members wait for.
+        if !self.store.has_join_token(&token.hash()).await? {
+            self.refusals.note_stranger();
+            return Err(Turned::Away(no_such_token()));
         }
         let key = match AgentKey::from_request(&request.csr) {
             Ok(key) => key,
@@ -94,7 +107,9 @@ impl App {
             }
             Err(NotNew::Again(machine)) => *machine,
             Err(NotNew::Refused(refusal)) => {
-                self.note_refusal(Some(&join.machine), &refusal).await;
+                if self.refusals.is_news(join.token) {
+                    self.note_refusal(Some(&join.machine), &refusal).await;
+                }
                 return Err(Turned::Away(refusal));
             }
             Err(NotNew::Store(error)) => return Err(error.into()),
@@ -136,10 +151,67 @@ impl App {
     /// same agent: a copy that is turned away must not disturb the original.
     pub async fn greet(
         &self,
-        agent: &Registration,
+        key: &Hash,
         mailbox: &Arc<Mailbox>,
         hello: Hello,
-    ) -> std::result::Result<Welcome, Turned> {
+    ) -> std::result::Result<(Welcome, Registration), Turned> {
+        let shown = hello.link_secret.as_deref().map(|secret| hash_of(secret.as_bytes()));
+        // The hello may come long after the upgrade, and who it is may have been revoked, removed or linked meanwhile.
+        let agent = self.admit(key).await?;
+        self.check_hello(&agent, &hello, shown).await?;
+        let Some(_turn) = self.links.turn(agent.id, mailbox.number).await else { return superseded() };
+        // And again, after what came before it.
+        let agent = self.admit(key).await?;
+        self.check_hello(&agent, &hello, shown).await?;
+        let mut facts = hello.facts;
+        facts.clip();
+        let instances = self.name_all(&agent, hello.instances).await?;
+        let next = new_secret();
+        let version = clip(&hello.agent_version);
+        let greeted = self.store.greet(&agent, key, shown, hash_of(next.as_bytes()), &version, &facts).await;
+        let link_secret = match (self.journal.noting(greeted), hello.link_secret) {
+            (Ok(true), _) => next,
+            (Ok(false), _) => return superseded(),
+            // Without room for a new secret the old one stays good: what runs must be seen also when the disk is full.
+            (Err(StoreError::DiskFull), Some(shown)) => shown,
+            (Err(error), _) => return Err(error.into()),
+        };
+        let (mut member, mut entered) = (false, false);
+        self.change(|fleet, now| {
+            // Who was revoked or removed since the registration was read: whoever did it found no connection to close.
+            member = fleet.machine(&agent.machine).is_ok_and(|machine| machine.revoked_at.is_none());
+            entered = member && self.links.enter(agent.id, mailbox.clone());
+            if !entered {
+                return Vec::new();
+            }
+            self.remember(fleet, &agent, &instances, true, now);
+            self.journal.remember_link(agent.id, LastLink::Linked { heard: now });
+            fleet.connected(&agent.machine, mailbox.number, &version, facts, instances, now)
+        });
+        if !member {
+            return away(RefusalCode::AgentRevoked, format!("the agent of `{}` was just turned out", agent.machine));
+        }
+        if !entered {
+            return superseded();
+        }
+        let welcome = Welcome {
+            protocol: hello.protocol.min(PROTOCOL),
+            grid: self.meta.grid,
+            grid_name: self.meta.grid_name.clone(),
+            machine: agent.machine.clone(),
+            statement: self.statement.clone(),
+            link_secret,
+        };
+        Ok((welcome, agent))
+    }
+
+    /// Checks that a hello is one of this grid, in words that both sides know, and of the original agent.
+    async fn check_hello(
+        &self,
+        agent: &Registration,
+        hello: &Hello,
+        shown: Option<Hash>,
+    ) -> std::result::Result<(), Turned> {
         if hello.grid != self.meta.grid {
             return away(RefusalCode::OtherGrid, "the agent belongs to another grid");
         }
@@ -157,7 +229,6 @@ impl App {
             self.note_refusal(Some(&agent.machine), &refusal).await;
             return Err(Turned::Away(refusal));
         }
-        let shown = hello.link_secret.as_deref().map(|secret| hash_of(secret.as_bytes()));
         if !shows_a_living_secret(agent, shown) {
             let message = format!(
                 "this is a copy of the agent of `{}`, which went on elsewhere. On the copied host empty the agent's state \
@@ -169,39 +240,7 @@ impl App {
             self.note_refusal(Some(&agent.machine), &refusal).await;
             return Err(Turned::Away(refusal));
         }
-        let mut facts = hello.facts;
-        facts.clip();
-        let instances = self.name_all(agent, hello.instances).await?;
-        let next = new_secret();
-        let version = clip(&hello.agent_version);
-        let greeted = self.store.greet(agent.id, shown, hash_of(next.as_bytes()), &version, &facts).await;
-        let link_secret = match (self.journal.noting(greeted), hello.link_secret) {
-            (Ok(()), _) => next,
-            // Without room for a new secret the old one stays good: what runs must be seen also when the disk is full.
-            (Err(StoreError::DiskFull), Some(shown)) => shown,
-            (Err(error), _) => return Err(error.into()),
-        };
-        let mut welcome = false;
-        self.change(|fleet, now| {
-            // Who was revoked or removed since the registration was read: whoever did it found no connection to close.
-            welcome = fleet.machine(&agent.machine).is_ok_and(|machine| machine.revoked_at.is_none());
-            if !welcome {
-                return Vec::new();
-            }
-            self.links.enter(agent.id, mailbox.clone());
-            fleet.connected(&agent.machine, mailbox.number, &version, facts, instances, now)
-        });
-        if !welcome {
-            return away(RefusalCode::AgentRevoked, format!("the agent of `{}` was just turned out", agent.machine));
-        }
-        Ok(Welcome {
-            protocol: hello.protocol.min(PROTOCOL),
-            grid: self.meta.grid,
-            grid_name: self.meta.grid_name.clone(),
-            machine: agent.machine.clone(),
-            statement: self.statement.clone(),
-            link_secret,
-        })
+        Ok(())
     }
 
     /// An agent tells of instances; `whole` if they are all it has.
@@ -212,8 +251,18 @@ impl App {
         reports: Vec<InstanceReport>,
         whole: bool,
     ) -> std::result::Result<(), Turned> {
+        if !self.fleet().is_current(&agent.machine, number) {
+            return Ok(());
+        }
+        // What one message may hold is what an agent may have.
+        if !whole && self.bases_with(agent, &reports).len() > MAX_INSTANCES {
+            return away(RefusalCode::BadRequest, format!("more than {MAX_INSTANCES} instances"));
+        }
         let named = self.name_all(agent, reports).await?;
         self.change(|fleet, now| {
+            if fleet.is_current(&agent.machine, number) {
+                self.remember(fleet, agent, &named, whole, now);
+            }
             if whole {
                 return fleet.reported(&agent.machine, number, named, now);
             }
@@ -249,20 +298,45 @@ impl App {
             return away(RefusalCode::BadRequest, format!("more than {MAX_INSTANCES} instances"));
         }
         let mut named = Vec::with_capacity(reports.len());
-        for report in reports {
+        for report in &reports {
             if let Err(field) = report.check() {
                 return away(RefusalCode::BadRequest, format!("the `{field}` of an instance is out of bounds"));
             }
             let declared = report.declared_name.as_ref();
-            let choice = self.store.name_service(agent.id, &agent.machine, &report.base, declared).await?;
-            let note = declared.filter(|declared| **declared != choice.name).map(|declared| {
+            let in_use = || self.bases_with(agent, &reports).into_iter().collect();
+            let name = self.store.name_service(agent.id, &agent.machine, &report.base, declared, in_use).await;
+            let name = match self.journal.noting(name) {
+                // What runs must be seen also when there is no room for its name.
+                Err(error @ StoreError::DiskFull) => {
+                    self.name_for_now(agent, &report.base, declared, &named).ok_or(error)?
+                }
+                name => name?,
+            };
+            let note = declared.filter(|declared| **declared != name).map(|declared| {
                 format!("the name `{declared}` that the machine's file gives is another service's; change it there")
             });
-            let since = Timestamp::now().before(std::time::Duration::from_millis(report.age_ms));
-            self.journal.remember(agent.id, since, &report);
-            named.push(Named { name: choice.name, note, report });
+            named.push(Named { name, note, report: report.clone() });
         }
         Ok(named)
+    }
+
+    /// A name that is not stored: the one that is shown already, else one that no service shows.
+    fn name_for_now(
+        &self,
+        agent: &Registration,
+        base: &str,
+        declared: Option<&ServiceName>,
+        others: &[Named],
+    ) -> Option<ServiceName> {
+        let shown = self.fleet().services(&[Target::All]).unwrap_or_default();
+        let own = |view: &&ServiceView| view.machine == agent.machine && view.catalina_base.as_deref() == Some(base);
+        if let Some(view) = shown.iter().find(own) {
+            return Some(view.name.clone());
+        }
+        let is_taken = |name: &ServiceName| {
+            shown.iter().any(|view| view.name == *name) || others.iter().any(|other| other.name == *name)
+        };
+        naming::candidates(base, &agent.machine, declared).map(|choice| choice.name).find(|name| !is_taken(name))
     }
 
     /// Records that an agent was turned away for something that somebody must mend.
@@ -316,31 +390,4 @@ pub fn short_id() -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_living_secret_is_taken() {
-        let (a, b, c) = ([1; 32], [2; 32], [3; 32]);
-        for (secret, next, shown, taken) in [
-            (None, None, None, true),
-            (None, Some(b), None, true),
-            (None, Some(b), Some(b), true),
-            (Some(a), Some(b), Some(a), true),
-            (Some(a), Some(b), Some(b), true),
-            (Some(a), None, Some(a), true),
-            (Some(b), None, Some(a), false),
-            (Some(b), Some(c), Some(a), false),
-            (Some(a), None, None, false),
-        ] {
-            let agent = Registration {
-                id: Uuid::nil(),
-                machine: "web-1".parse().unwrap(),
-                revoked: false,
-                secret,
-                next_secret: next,
-            };
-            assert_eq!(shows_a_living_secret(&agent, shown), taken, "{secret:?} {next:?} {shown:?}");
-        }
-    }
-}
+mod tests;

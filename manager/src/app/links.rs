@@ -12,7 +12,7 @@ use protocol::{
     join::Refusal,
     link::{Outcome, ToAgent},
 };
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, OwnedMutexGuard, oneshot};
 use uuid::Uuid;
 
 use crate::grid::fleet::ConnectionNumber;
@@ -33,6 +33,14 @@ pub struct Links {
 struct Inner {
     mailboxes: HashMap<Uuid, Arc<Mailbox>>,
     orders: HashMap<Uuid, Waiting>,
+    greetings: HashMap<Uuid, Arc<Greetings>>,
+}
+
+/// The greetings of one agent.
+#[derive(Default)]
+struct Greetings {
+    newest: AtomicU64,
+    one_at_a_time: Arc<tokio::sync::Mutex<()>>,
 }
 
 struct Waiting {
@@ -131,11 +139,26 @@ impl Links {
         Arc::new(Mailbox { number, state: Mutex::default(), wake: Notify::new() })
     }
 
-    /// Enters the mailbox of an agent's new connection; an earlier connection of the same agent is closed.
-    pub fn enter(&self, agent: Uuid, mailbox: Arc<Mailbox>) {
-        if let Some(replaced) = self.lock().mailboxes.insert(agent, mailbox) {
+    /// Waits for a connection's turn to be greeted: the greetings of one agent come one at a time. `None` if a newer
+    /// connection of the agent has asked meanwhile: the agent has given this one up.
+    pub async fn turn(&self, agent: Uuid, number: ConnectionNumber) -> Option<OwnedMutexGuard<()>> {
+        let greetings = self.lock().greetings.entry(agent).or_default().clone();
+        greetings.newest.fetch_max(number, Ordering::AcqRel);
+        let turn = greetings.one_at_a_time.clone().lock_owned().await;
+        (greetings.newest.load(Ordering::Acquire) == number).then_some(turn)
+    }
+
+    /// Enters the mailbox of an agent's new connection; an earlier connection of the same agent is closed. `false` if
+    /// a newer one is there already.
+    pub fn enter(&self, agent: Uuid, mailbox: Arc<Mailbox>) -> bool {
+        let mut inner = self.lock();
+        if inner.mailboxes.get(&agent).is_some_and(|there| there.number > mailbox.number) {
+            return false;
+        }
+        if let Some(replaced) = inner.mailboxes.insert(agent, mailbox) {
             replaced.close(Close::Replaced);
         }
+        true
     }
 
     /// Removes the mailbox of a connection that has ended. Who waits for one of its orders is told that nobody knows.
@@ -224,7 +247,7 @@ mod tests {
 
     fn open(links: &Links) -> Arc<Mailbox> {
         let mailbox = links.mailbox();
-        links.enter(AGENT, mailbox.clone());
+        assert!(links.enter(AGENT, mailbox.clone()));
         mailbox
     }
 
@@ -266,6 +289,18 @@ mod tests {
         links.remove(AGENT, first.number);
         assert!(links.send(AGENT, ToAgent::Report {}));
         assert!(matches!(second.next().await, Post::Messages(_)));
+    }
+
+    #[tokio::test]
+    async fn an_earlier_connection_that_comes_late_replaces_nothing() {
+        let links = Links::default();
+        let (late, new) = (links.mailbox(), links.mailbox());
+        drop(links.turn(AGENT, new.number).await.unwrap());
+        assert!(links.turn(AGENT, late.number).await.is_none());
+        assert!(links.enter(AGENT, new.clone()));
+        assert!(!links.enter(AGENT, late));
+        assert!(links.send(AGENT, ToAgent::Report {}));
+        assert!(matches!(new.next().await, Post::Messages(_)));
     }
 
     #[tokio::test]

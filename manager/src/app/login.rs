@@ -10,6 +10,7 @@ use argon2::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use protocol::{secret::Secret, time::Timestamp};
 use rand::RngCore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{App, AppError, Result, joining::hash_of};
 use crate::{
@@ -32,6 +33,37 @@ const ADMIN: &str = "admin";
 /// The file that holds a generated first password.
 const PASSWORD_FILE: &str = "initial-admin-password";
 
+/// How many passwords are checked at a time.
+const CHECKED: usize = 2;
+
+/// How many logins may wait for their turn.
+const WAITING: usize = 32;
+
+/// A hash that no password fits: checking one for a name that nobody has costs as much as for any other.
+const NOBODY: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5bm9ib2R5MTIzNA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// The turns of logins: checking a password costs much on purpose.
+pub(super) struct Logins {
+    places: Semaphore,
+    turns: Semaphore,
+}
+
+impl Default for Logins {
+    fn default() -> Self {
+        Self { places: Semaphore::new(CHECKED + WAITING), turns: Semaphore::new(CHECKED) }
+    }
+}
+
+impl Logins {
+    async fn turn(&self) -> Result<(SemaphorePermit<'_>, SemaphorePermit<'_>)> {
+        let busy = |_| AppError::Conflict("too many logins are being checked: try again in a moment".to_owned());
+        let place = self.places.try_acquire().map_err(busy)?;
+        let turn = self.turns.acquire().await.map_err(|error| AppError::Internal(error.into()))?;
+        Ok((turn, place))
+    }
+}
+
 impl App {
     /// Makes the user `admin` on the first start. A password that is not given is generated and left in a file.
     pub async fn make_admin(&self, given: Option<Secret>, dir: &DataDir) -> anyhow::Result<()> {
@@ -39,6 +71,9 @@ impl App {
             return Ok(());
         }
         let password = match given {
+            Some(password) if password.expose().trim().is_empty() => {
+                anyhow::bail!("the password that is given for the user `{ADMIN}` is empty")
+            }
             Some(password) => password.expose().to_owned(),
             None => {
                 let file = dir.path().join(PASSWORD_FILE);
@@ -61,15 +96,10 @@ impl App {
         if password.len() > MAX_PASSWORD || name.len() > 256 {
             return Ok(None);
         }
-        // Checking a password costs much on purpose, so only a few are checked at a time.
-        let _turn = self.logins.acquire().await.map_err(|error| AppError::Internal(error.into()))?;
+        let _turn = self.logins.turn().await?;
         let stored = self.store.password_hash(name).await?;
         let known = stored.is_some();
-        // An unknown name takes as long as a wrong password.
-        let hash = match stored {
-            Some(hash) => hash,
-            None => hash_password("nobody".to_owned()).await.map_err(AppError::Internal)?,
-        };
+        let hash = stored.unwrap_or_else(|| NOBODY.to_owned());
         let fits = tokio::task::spawn_blocking(move || {
             PasswordHash::new(&hash)
                 .is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
@@ -90,8 +120,7 @@ impl App {
         let hash = hash_of(secret.as_bytes());
         self.journal
             .record_with(Draft::new(Kind::Login).actor(name).data(data), async |event| {
-                self.journal.noting(self.store.add_session(&hash, name, now, now.after(SESSION)).await)?;
-                self.journal.noting(self.store.record(&event).await)
+                self.journal.noting(self.store.add_session(&hash, name, now, now.after(SESSION), &event).await)
             })
             .await?;
         Ok(Some(secret))
@@ -116,4 +145,33 @@ async fn hash_password(password: String) -> anyhow::Result<String> {
         hash.map(|hash| hash.to_string()).map_err(|error| anyhow!("hash a password: {error}"))
     })
     .await?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_unknown_user_costs_what_a_known_one_does() {
+        let known = hash_password("secret".to_owned()).await.unwrap();
+        let (known, nobody) = (PasswordHash::new(&known).unwrap(), PasswordHash::new(NOBODY).unwrap());
+        assert_eq!((known.algorithm, known.version, &known.params), (nobody.algorithm, nobody.version, &nobody.params));
+        let lengths = |hash: &PasswordHash<'_>| (hash.salt.unwrap().len(), hash.hash.unwrap().len());
+        assert_eq!(lengths(&known), lengths(&nobody));
+    }
+
+    #[tokio::test]
+    async fn so_many_logins_wait_and_no_more() {
+        let logins = Logins::default();
+        let _checked = (logins.turn().await.unwrap(), logins.turn().await.unwrap());
+        let mut waiting = Vec::new();
+        for _ in 0..WAITING {
+            let mut turn = Box::pin(logins.turn());
+            assert!(tokio::time::timeout(Duration::ZERO, &mut turn).await.is_err());
+            waiting.push(turn);
+        }
+        assert!(matches!(logins.turn().await, Err(AppError::Conflict(_))));
+        waiting.pop();
+        assert!(tokio::time::timeout(Duration::ZERO, logins.turn()).await.is_err());
+    }
 }

@@ -47,6 +47,10 @@ impl App {
         self.change(|fleet, _| fleet.removed(name));
         let message = format!("the machine `{name}` was removed from the grid by {}", caller.name);
         self.links.close(agent, Close::Refused(Refusal::new(RefusalCode::AgentUnknown, message)));
+        if let Err(error) = self.store.forget_machine(agent).await {
+            // It is removed all the same; what is left is forgotten with the next start.
+            tracing::warn!(machine = %name, "cannot forget the last states of a machine that was removed: {error}");
+        }
         Ok(())
     }
 }

@@ -5,9 +5,12 @@ pub mod journal;
 pub mod links;
 pub mod login;
 pub mod machines;
+pub mod presence;
+pub mod refusals;
 pub mod status;
 pub mod tokens;
 pub mod trigger;
+pub mod watching;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -43,7 +46,8 @@ pub struct App {
     pub links: Links,
     // Held for moments only, never across an await.
     fleet: Mutex<Fleet>,
-    logins: tokio::sync::Semaphore,
+    refusals: refusals::Refusals,
+    logins: login::Logins,
 }
 
 /// Why something was not done.
@@ -85,6 +89,12 @@ impl From<StoreError> for AppError {
 /// What a use case returns.
 pub type Result<T> = std::result::Result<T, AppError>;
 
+/// Carries a change out to its end, also when whoever asked for it goes away in between: what is stored must have its
+/// effect.
+pub async fn to_the_end<T: Send + 'static>(change: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    tokio::spawn(change).await.map_err(|error| AppError::Internal(error.into()))?
+}
+
 impl App {
     /// Puts a manager together from what it has stored.
     pub async fn start(store: Store, meta: Meta, authority: Authority, host: String) -> anyhow::Result<Arc<Self>> {
@@ -101,7 +111,8 @@ impl App {
             journal,
             links: Links::default(),
             fleet: Mutex::new(fleet),
-            logins: tokio::sync::Semaphore::new(2),
+            refusals: refusals::Refusals::default(),
+            logins: login::Logins::default(),
         });
         let started = Draft::new(crate::grid::event::Kind::ManagerStarted)
             .data(serde_json::json!({"version": env!("CARGO_PKG_VERSION"), "host": app.host}));
@@ -109,6 +120,8 @@ impl App {
         if let Err(error) = app.journal.record(started).await {
             tracing::error!("cannot record the start: {error}");
         }
+        tokio::spawn(app.clone().miss_the_absent());
+        tokio::spawn(app.clone().tell_problems());
         Ok(app)
     }
 

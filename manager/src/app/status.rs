@@ -1,24 +1,26 @@
 //! What is: the status of the grid, its machines, and what is wrong with the manager.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use protocol::time::Timestamp;
 
-use super::{App, Result};
+use super::{App, AppError, Result};
 use crate::{
     grid::{
         access::{Caller, Permission},
-        fleet::{Fleet, Named},
-        target::Target,
+        event::{Draft, Kind},
+        fleet::{Fleet, Named, Remembered},
+        target::{MAX_TARGETS, Target},
         view::{MachineView, ManagerView, Status},
     },
-    store::Store,
+    store::{Store, events::LastStatus},
 };
 
 impl App {
     /// The status of targets, or of everything.
     pub fn status(&self, caller: &Caller, targets: &[Target]) -> Result<Status> {
         caller.may(Permission::Read)?;
+        bounded(targets)?;
         // Taken before the fleet is read: an event that comes in between is told again, and changes nothing.
         let seq = self.journal.last().to_string();
         let fleet = self.fleet();
@@ -50,6 +52,16 @@ impl App {
         }
     }
 
+    /// Tells whoever watches what is wrong with this manager, whenever that is different.
+    pub(super) async fn tell_problems(self: Arc<Self>) {
+        loop {
+            self.journal.disk_changed().await;
+            // A view is plain data, so it can always be written.
+            let view = serde_json::to_value(self.manager_view()).unwrap_or_default();
+            self.journal.tell(Draft::new(Kind::ManagerState).data(view));
+        }
+    }
+
     /// What is wrong with this manager, in words.
     pub fn problems(&self) -> Vec<String> {
         let full = "the manager's disk is full: nothing can be recorded or changed until there is room";
@@ -57,20 +69,32 @@ impl App {
     }
 }
 
+/// Checks that a call names no more targets than anybody needs.
+pub(super) fn bounded(targets: &[Target]) -> Result<()> {
+    if targets.len() > MAX_TARGETS {
+        return Err(AppError::Invalid(format!("name at most {MAX_TARGETS} targets; `all` and `@MACHINE` name many")));
+    }
+    Ok(())
+}
+
 /// Puts up what was last known of every registered machine.
 pub(super) async fn restore(store: &Store, fleet: &mut Fleet) -> anyhow::Result<()> {
     let now = Timestamp::now();
     let mut last: HashMap<_, Vec<_>> = HashMap::new();
     for status in store.last_statuses().await? {
-        last.entry(status.machine).or_default().push((status.report, status.since));
+        last.entry(status.machine).or_default().push(status);
     }
+    let mut links: HashMap<_, _> = store.last_links().await?.into_iter().collect();
     for machine in store.machines().await? {
         let mut instances = Vec::new();
-        for (report, since) in last.remove(&machine.id).unwrap_or_default() {
-            let name = store.name_service(machine.id, &machine.name, &report.base, None).await?.name;
-            instances.push((Named { name, note: None, report }, since));
+        for LastStatus { at, since, report, .. } in last.remove(&machine.id).unwrap_or_default() {
+            let name = store.name_service(machine.id, &machine.name, &report.base, None, Vec::new).await?;
+            instances.push(Remembered { named: Named { name, note: None, report }, at, since });
         }
-        fleet.restore(machine, instances, now);
+        fleet.restore(machine.clone(), links.remove(&machine.id), instances, now);
+    }
+    for removed in last.into_keys().chain(links.into_keys()) {
+        store.forget_machine(removed).await?;
     }
     Ok(())
 }

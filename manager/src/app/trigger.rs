@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use protocol::{
     link::{Order, Outcome},
     name::ServiceName,
     state::{Action, State},
 };
+use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{App, Result};
+use super::{App, Result, status::bounded};
 use crate::grid::{
     access::{Caller, Permission},
     event::{Draft, Kind},
@@ -34,6 +36,7 @@ impl App {
         dry_run: bool,
     ) -> Result<Vec<TriggerResult>> {
         caller.may(Permission::Trigger)?;
+        bounded(targets)?;
         let plan: Vec<(ServiceName, Option<Destination>)> = {
             let fleet = self.fleet();
             let services = fleet.services(targets)?;
@@ -49,12 +52,9 @@ impl App {
         if dry_run {
             return Ok(plan.into_iter().map(|(service, destination)| planned(service, destination, action)).collect());
         }
-        let ordered = plan.into_iter().map(|(service, destination)| self.order(caller, service, destination, action));
-        let mut results = Vec::new();
-        for pending in ordered.collect::<Vec<_>>() {
-            results.push(pending.await);
-        }
-        Ok(results)
+        let deadline = Instant::now() + OUTCOME;
+        let order = |(service, destination)| self.order(caller, service, destination, action, deadline);
+        Ok(join_all(plan.into_iter().map(order)).await)
     }
 
     /// Sends an order at once; the future waits for its outcome and records it.
@@ -64,6 +64,7 @@ impl App {
         service: ServiceName,
         destination: Option<Destination>,
         action: Action,
+        deadline: Instant,
     ) -> impl Future<Output = TriggerResult> {
         let actor = caller.name.clone();
         let id = Uuid::now_v7();
@@ -78,7 +79,7 @@ impl App {
             let (outcome, message) = match (&destination, sent) {
                 (None, _) => (TriggerOutcome::Refused, agents_are_not_triggered(action)),
                 (Some(destination), None) => (TriggerOutcome::NotAvailable, not_available(destination)),
-                (Some(_), Some(outcome)) => match tokio::time::timeout(OUTCOME, outcome).await {
+                (Some(_), Some(outcome)) => match tokio::time::timeout_at(deadline, outcome).await {
                     Ok(Ok(outcome)) => told(outcome),
                     Ok(Err(_)) => (
                         TriggerOutcome::Unknown,

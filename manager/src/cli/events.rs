@@ -8,9 +8,12 @@ use super::{
     client::Client,
     exit::{Exit, Failure},
     output::{Output, harmless},
-    watch::{Told, events},
+    watch::{AGAIN, Told, events},
 };
-use crate::grid::event::{Event, EventId, Kind};
+use crate::grid::{
+    event::{Event, EventId, Kind},
+    view::Status,
+};
 
 /// Shows what happened.
 pub async fn run(client: &Client, output: &mut Output, arguments: &EventsArgs) -> Result<Exit, Failure> {
@@ -38,29 +41,55 @@ pub async fn run(client: &Client, output: &mut Output, arguments: &EventsArgs) -
 }
 
 async fn follow(client: &Client, output: &mut Output, since: Option<String>) -> Result<Exit, Failure> {
-    let mut last = since;
+    // From now on, with an id: an outage that comes before the first event must not hide one.
+    let mut last = match since {
+        Some(since) => since,
+        None => client.get::<Status>("/status").await?.seq,
+    };
     let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
+    let mut is_first = true;
     loop {
-        let response = client.stream("/events", last.as_deref()).await?;
+        let response = match client.stream("/events", Some(&last)).await {
+            Ok(response) => response,
+            Err(failure) if is_first || failure.exit != Exit::Unreachable => return Err(failure),
+            Err(_) => {
+                tokio::select! {
+                    _ = &mut interrupted => return Ok(Exit::Done),
+                    () = tokio::time::sleep(AGAIN) => continue,
+                }
+            }
+        };
+        is_first = false;
         let mut stream = std::pin::pin!(events(response));
-        loop {
+        while !output.is_closed() {
             let told = tokio::select! {
                 _ = &mut interrupted => return Ok(Exit::Done),
                 told = stream.next() => told,
             };
             match told {
                 Some(Ok(Told::Event(event))) => {
-                    last = Some(event.id.clone());
+                    last.clone_from(&event.id);
                     show(output, &event);
                 }
+                Some(Ok(Told::Unreadable(id, why))) => {
+                    output.note(&format!("the event {id} cannot be read ({why}): are both of one version?"));
+                    last = id;
+                }
                 Some(Ok(Told::Reset(status))) => {
-                    last = status.map(|status| status.seq).or(last);
+                    last = status.map_or(last, |status| status.seq);
                     output.note("events are missing here: those asked for are no longer kept");
                 }
                 Some(Err(_)) | None => break,
             }
         }
+        if output.is_closed() {
+            return Ok(Exit::Done);
+        }
         output.note("the stream broke; opening it again");
+        tokio::select! {
+            _ = &mut interrupted => return Ok(Exit::Done),
+            () = tokio::time::sleep(AGAIN) => {}
+        }
     }
 }
 

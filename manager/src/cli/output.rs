@@ -14,6 +14,8 @@ pub struct Output {
     log: LogFile,
     colour: bool,
     terminal: bool,
+    /// Whoever read the output has enough of it.
+    closed: bool,
 }
 
 impl Output {
@@ -21,7 +23,7 @@ impl Output {
     pub fn open(format: Format, command: &str) -> Self {
         let terminal = io::stdout().is_terminal();
         let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Self { format, log: LogFile::open(command), colour, terminal }
+        Self { format, log: LogFile::open(command), colour, terminal, closed: false }
     }
 
     /// How answers are written.
@@ -32,6 +34,11 @@ impl Output {
     /// Whether somebody looks at the output as it comes.
     pub fn is_terminal(&self) -> bool {
         self.terminal
+    }
+
+    /// Whether nobody reads the output any more.
+    pub fn is_closed(&self) -> bool {
+        self.closed
     }
 
     /// Shows a line of data.
@@ -48,11 +55,24 @@ impl Output {
 
     /// Writes to standard output as it is, and not to the log.
     pub fn raw(&mut self, text: &str) {
+        if self.closed {
+            return;
+        }
         let mut stdout = io::stdout().lock();
-        if stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_err() {
-            // Whoever read the output has enough of it.
-            self.log.write("(the output was closed)");
-            std::process::exit(i32::from(Exit::Done.code()));
+        let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+        drop(stdout);
+        match written {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.closed = true;
+                self.log.write("(the output was closed)");
+            }
+            // An answer of which a part is missing must not look like one.
+            Err(error) => {
+                self.error(&format!("cannot write the output: {error}"));
+                self.finish(Exit::Failed);
+                std::process::exit(i32::from(Exit::Failed.code()));
+            }
         }
     }
 

@@ -43,13 +43,17 @@ fn path(targets: &[String]) -> String {
     format!("/status?targets={targets}")
 }
 
-/// Whether all are active; if not, whether only agents are missing.
+/// Whether all are active; if not, whether only agents are missing: those that ended among them, and what nobody knows
+/// without them.
 fn check(services: &[ServiceView]) -> Exit {
-    let bad: Vec<State> =
-        services.iter().map(|service| service.state).filter(|state| *state != State::Active).collect();
+    let bad: Vec<&ServiceView> = services.iter().filter(|service| service.state != State::Active).collect();
+    let is_of_an_agent = |service: &&ServiceView| match service.r#type {
+        ServiceType::Agent => matches!(service.state, State::Stopped | State::NotAvailable),
+        ServiceType::Instance => service.state == State::NotAvailable,
+    };
     match bad.as_slice() {
         [] => Exit::Done,
-        bad if bad.iter().all(|state| *state == State::NotAvailable) => Exit::NotAvailable,
+        bad if bad.iter().all(is_of_an_agent) => Exit::NotAvailable,
         _ => Exit::Failed,
     }
 }
@@ -132,6 +136,31 @@ mod tests {
             assert_eq!(since(now.before(std::time::Duration::from_secs(seconds)), now), text);
         }
         assert_eq!(since(now.after(std::time::Duration::from_secs(9)), now), "0s");
+    }
+
+    #[test]
+    fn the_table_of_checks() {
+        let service = |(r#type, state): &(&str, &str)| -> ServiceView {
+            let view = serde_json::json!({
+                "name": "a@web-1", "machine": "web-1", "type": r#type, "state": state, "last_state": null,
+                "reason": null, "last_exit": null, "since": "2026-01-01T00:00:00.000Z", "pid": null,
+                "catalina_base": null
+            });
+            serde_json::from_value(view).unwrap()
+        };
+        for (services, exit) in [
+            (&[][..], Exit::Done),
+            (&[("instance", "active"), ("agent", "active")], Exit::Done),
+            (&[("instance", "not_available"), ("agent", "not_available")], Exit::NotAvailable),
+            (&[("instance", "not_available"), ("agent", "stopped")], Exit::NotAvailable),
+            (&[("instance", "active"), ("agent", "stopped")], Exit::NotAvailable),
+            (&[("instance", "stopped"), ("agent", "active")], Exit::Failed),
+            (&[("instance", "stopped"), ("instance", "not_available"), ("agent", "stopped")], Exit::Failed),
+            (&[("instance", "unresponsive")], Exit::Failed),
+        ] {
+            let views: Vec<ServiceView> = services.iter().map(service).collect();
+            assert_eq!(check(&views), exit, "{services:?}");
+        }
     }
 
     #[test]

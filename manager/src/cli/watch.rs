@@ -35,7 +35,7 @@ const REDRAW: Duration = Duration::from_secs(1);
 const SILENCE: Duration = Duration::from_secs(12);
 
 /// How long to wait before a stream that broke is opened again.
-const AGAIN: Duration = Duration::from_secs(1);
+pub const AGAIN: Duration = Duration::from_secs(1);
 
 /// What a stream of events tells.
 pub enum Told {
@@ -43,6 +43,8 @@ pub enum Told {
     Event(Box<Event>),
     /// Everything anew.
     Reset(Option<Box<Status>>),
+    /// An event that is not understood: its id, and why.
+    Unreadable(String, String),
 }
 
 /// Watches until it is interrupted.
@@ -52,13 +54,20 @@ pub async fn run(client: &Client, output: &mut Output, path: &str, targets: &[St
     let targets = targets.map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
     let redraw = output.is_terminal() && output.format() == Format::Table;
     let _cursor = redraw.then(|| HiddenCursor::new(output));
-    show_all(output, &status, redraw, None);
+    if redraw {
+        show_all(output, &status, redraw, None);
+    } else {
+        show_difference(output, None, &status);
+    }
     let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
     loop {
         let lost = tokio::select! {
             _ = &mut interrupted => return Ok(Exit::Done),
             lost = follow(client, output, path, &targets, &mut status, redraw) => lost?,
         };
+        if output.is_closed() {
+            return Ok(Exit::Done);
+        }
         show_all(output, &status, redraw, Some(&lost));
         if !redraw {
             output.error(&format!("the stream of events broke ({lost}); opening it again"));
@@ -88,13 +97,28 @@ async fn follow(
     let mut stream = std::pin::pin!(events(response));
     let mut ticks = tokio::time::interval(REDRAW);
     loop {
+        if output.is_closed() {
+            return Ok("nobody reads the output".to_owned());
+        }
         tokio::select! {
             told = stream.next() => match told {
                 None => return Ok("the manager closed it".to_owned()),
                 Some(Err(why)) => return Ok(why),
                 Some(Ok(Told::Reset(_))) => {
-                    *status = client.get(path).await?;
-                    show_all(output, status, redraw, None);
+                    let before = match client.get(path).await {
+                        Ok(now) => std::mem::replace(status, now),
+                        Err(failure) if failure.exit == Exit::Unreachable => return Ok(failure.message),
+                        Err(failure) => return Err(failure),
+                    };
+                    if redraw {
+                        show_all(output, status, redraw, None);
+                    } else {
+                        show_difference(output, Some(&before), status);
+                    }
+                }
+                Some(Ok(Told::Unreadable(id, why))) => {
+                    output.note(&format!("the event {id} cannot be read ({why}): are both of one version?"));
+                    status.seq = id;
                 }
                 Some(Ok(Told::Event(event))) => {
                     let changed = apply(status, &event, targets);
@@ -133,7 +157,10 @@ pub fn events(response: reqwest::Response) -> impl Stream<Item = Result<Told, St
         match event.event.as_str() {
             "alive" => None,
             "reset" => Some(Ok(Told::Reset(serde_json::from_str(&event.data).unwrap_or_default()))),
-            _ => Some(serde_json::from_str(&event.data).map(Told::Event).map_err(|error| error.to_string())),
+            _ => Some(Ok(match serde_json::from_str(&event.data) {
+                Ok(known) => Told::Event(known),
+                Err(error) => Told::Unreadable(event.id, error.to_string()),
+            })),
         }
     })
 }
@@ -141,6 +168,11 @@ pub fn events(response: reqwest::Response) -> impl Stream<Item = Result<Told, St
 /// Applies an event to a snapshot of the targets; returns the service that it is about, if it is shown.
 fn apply(status: &mut Status, event: &Event, targets: &[Target]) -> Option<Option<ServiceView>> {
     status.seq.clone_from(&event.id);
+    if event.draft.kind == Kind::ManagerState
+        && let Ok(manager) = serde_json::from_value(event.draft.data.clone())
+    {
+        status.manager = manager;
+    }
     let name = event.draft.service.as_ref()?;
     match event.draft.kind {
         Kind::ServiceState => {
@@ -190,22 +222,44 @@ fn show_all(output: &mut Output, status: &Status, redraw: bool, lost: Option<&st
     output.raw(&String::from_utf8_lossy(&screen));
 }
 
+/// Shows in a pipe what a snapshot tells that the one before did not.
+fn show_difference(output: &mut Output, before: Option<&Status>, status: &Status) {
+    let now = Timestamp::now();
+    let known = before.map(|before| before.services.as_slice()).unwrap_or_default();
+    if output.format() == Format::Json {
+        let line = serde_json::to_string(status).unwrap_or_default();
+        return output.line(&line);
+    }
+    for gone in known.iter().filter(|known| !status.services.iter().any(|service| service.name == known.name)) {
+        show_service(output, now, &gone.name, None);
+    }
+    for service in status.services.iter().filter(|service| !known.contains(service)) {
+        show_service(output, now, &service.name, Some(service));
+    }
+}
+
 fn show_change(output: &mut Output, event: &Event, service: Option<&ServiceView>) {
-    match (output.format(), service, &event.draft.service) {
-        (Format::Json, ..) => {
-            let line = serde_json::to_string(event).unwrap_or_default();
-            output.line(&line);
-        }
-        (Format::Name, _, Some(name)) => output.line(name.as_str()),
-        (Format::Table, Some(service), _) => {
+    if output.format() == Format::Json {
+        let line = serde_json::to_string(event).unwrap_or_default();
+        return output.line(&line);
+    }
+    if let Some(name) = &event.draft.service {
+        show_service(output, event.at, name, service);
+    }
+}
+
+/// A line about a service; one that is gone has no view.
+fn show_service(output: &mut Output, at: Timestamp, name: &ServiceName, service: Option<&ServiceView>) {
+    let line = match service {
+        _ if output.format() == Format::Name => name.to_string(),
+        None => format!("{at}  - gone          {name}"),
+        Some(service) => {
             let reason = service.reason.as_deref().map(|reason| format!("  {}", harmless(reason))).unwrap_or_default();
             let (mark, _) = mark(service.state);
-            let age = since(service.since, event.at);
-            output.line(&format!("{}  {mark} {:<13} {}  since {age}{reason}", event.at, service.state, service.name));
+            format!("{at}  {mark} {:<13} {name}  since {}{reason}", service.state, since(service.since, at))
         }
-        (Format::Table, None, Some(name)) => output.line(&format!("{}  - gone          {name}", event.at)),
-        _ => {}
-    }
+    };
+    output.line(&line);
 }
 
 /// Hides the cursor, and shows it again.

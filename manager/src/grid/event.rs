@@ -75,9 +75,15 @@ pub enum Kind {
     /// Somebody failed to log in.
     #[serde(rename = "login.failed")]
     LoginFailed,
+    /// Something is wrong with the manager, or is well again.
+    #[serde(rename = "manager.state")]
+    ManagerState,
     /// The manager started.
     #[serde(rename = "manager.started")]
     ManagerStarted,
+    /// A kind of a later version.
+    #[serde(rename = "unknown", other)]
+    Unknown,
 }
 
 /// Something that happened, before it has its number.

@@ -2,7 +2,19 @@
 
 use std::path::Path;
 
-use protocol::name::{MachineName, ServiceName};
+use protocol::{
+    limits::MAX_INSTANCES,
+    name::{MAX_MACHINE, MAX_SERVICE, MachineName, ServiceName},
+};
+
+/// How many names of services are kept for one machine, those of instances that are gone among them.
+pub const MAX_NAMES: usize = 4 * MAX_INSTANCES;
+
+/// As only the machine itself has names with its own after `@`, one of so many numbers is free.
+const MOST_NUMBERS: usize = MAX_NAMES + 3;
+
+/// How much of a found name may stand before the `@`.
+const MAX_FOUND: usize = MAX_SERVICE - MAX_MACHINE - 1;
 
 /// A name, and what could not be had.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,37 +25,36 @@ pub struct Choice {
     pub declared: bool,
 }
 
-/// Chooses a name for an instance: the declared one, else `BASENAME@MACHINE`; on a collision the parent folder joins
-/// it, and where no folder is left a number.
-pub fn choose(
+/// The names that an instance may have, best first: the declared one, else `BASENAME@MACHINE`; then the parent folders
+/// join it, and where no folder is left a number.
+pub fn candidates(
     base: &str,
     machine: &MachineName,
     declared: Option<&ServiceName>,
-    is_taken: impl Fn(&ServiceName) -> bool,
-) -> Choice {
-    if let Some(name) = declared.filter(|name| is_free_to_declare(name) && !is_taken(name)) {
-        return Choice { name: name.clone(), declared: true };
-    }
+) -> impl Iterator<Item = Choice> + Send + use<> {
+    let declared = declared.filter(|name| is_free_to_declare(name, machine)).cloned();
     let folders: Vec<&str> =
         Path::new(base).iter().filter_map(|part| part.to_str()).filter(|part| *part != "/").collect();
-    for count in 1..=folders.len() {
-        let joined = folders[folders.len() - count..].join("-");
-        if let Some(name) = ServiceName::found(&joined, machine).filter(|name| !is_taken(name)) {
-            return Choice { name, declared: false };
-        }
-    }
-    let stem = folders.last().copied().unwrap_or("instance");
-    let numbered = (2..).filter_map(|number| {
-        let found = ServiceName::found(&format!("{stem}-{number}"), machine);
-        found.or_else(|| ServiceName::found(&format!("instance-{number}"), machine))
+    let joined: Vec<String> = (1..=folders.len()).map(|count| folders[folders.len() - count..].join("-")).collect();
+    let stem = folders.last().copied().unwrap_or("instance").to_owned();
+    let numbered = (2..MOST_NUMBERS).map(move |number| {
+        let number = format!("-{number}");
+        // The stem gives way, or a long one would push the number out of the name.
+        let stem: String = stem.chars().take(MAX_FOUND - number.len()).collect();
+        stem + &number
     });
-    let name = numbered.into_iter().find(|name| !is_taken(name)).expect("numbers do not run out");
-    Choice { name, declared: false }
+    let machine = machine.clone();
+    let found = joined.into_iter().chain(numbered).filter_map(move |name| ServiceName::found(&name, &machine));
+    let declared = declared.into_iter().map(|name| Choice { name, declared: true });
+    declared.chain(found.map(|name| Choice { name, declared: false }))
 }
 
-/// Names of agents are not for instances.
-fn is_free_to_declare(name: &ServiceName) -> bool {
-    !name.as_str().starts_with("agent@")
+/// Names of agents are not for instances, and what stands after `@` is a machine: nobody speaks for another one.
+fn is_free_to_declare(name: &ServiceName, machine: &MachineName) -> bool {
+    match name.as_str().split_once('@') {
+        Some((stem, whose)) => stem != "agent" && whose == machine.as_str(),
+        None => true,
+    }
 }
 
 #[cfg(test)]
@@ -63,11 +74,26 @@ mod tests {
             ("/srv/a b", None, &[], "a-b@web-1"),
             ("/srv/agent", None, &[], "agent-agent@web-1"),
             ("/", None, &[], "instance-2@web-1"),
+            ("/srv/shop", Some("front@web-1"), &[], "front@web-1"),
+            ("/srv/shop", Some("shop@web-2"), &[], "shop@web-1"),
+            ("/srv/shop", Some("shop@web-2@web-1"), &[], "shop@web-1"),
         ] {
             let declared: Option<ServiceName> = declared.map(|name| name.parse().unwrap());
-            let choice = choose(base, &machine, declared.as_ref(), |name| taken.contains(&name.as_str()));
+            let mut names = candidates(base, &machine, declared.as_ref());
+            let choice = names.find(|choice| !taken.contains(&choice.name.as_str())).unwrap();
             assert_eq!(choice.name.as_str(), name, "{base}");
             assert_eq!(choice.declared, declared.is_some_and(|declared| declared == choice.name), "{base}");
         }
+    }
+
+    #[test]
+    fn long_names_differ_by_their_numbers() {
+        let machine: MachineName = "m".repeat(MAX_MACHINE).parse().unwrap();
+        let base = format!("/{}", "x".repeat(200));
+        let names: Vec<String> = candidates(&base, &machine, None).map(|choice| choice.name.to_string()).collect();
+        let different: std::collections::BTreeSet<&String> = names.iter().collect();
+        assert_eq!(different.len(), names.len());
+        assert!(names.len() > MAX_NAMES && names.iter().all(|name| name.len() <= MAX_SERVICE), "{}", names.len());
+        assert!(names[2].contains("x-3@"), "{}", names[2]);
     }
 }

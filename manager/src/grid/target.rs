@@ -6,8 +6,11 @@ use protocol::name::{MachineName, NameError, ServiceName};
 
 use super::view::{ServiceType, ServiceView};
 
+/// The most targets of one call.
+pub const MAX_TARGETS: usize = 1000;
+
 /// One target.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Target {
     /// A service by its name.
     Service(ServiceName),

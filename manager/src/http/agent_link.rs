@@ -13,6 +13,7 @@ use protocol::{
     join::{Refusal, RefusalCode},
     limits::{HELLO_TIMEOUT, MAX_MESSAGE, SILENCE, clip},
     link::{self, FromAgent, Hello, MessageError, ToAgent},
+    time::Timestamp,
 };
 use tokio::time::Instant;
 
@@ -26,6 +27,7 @@ use crate::{
         joining::{Turned, hash_of},
         links::{Close, Mailbox, Post},
     },
+    grid::fleet::LastLink,
     pki::authority::key_hash,
     store::machines::{Hash, Registration},
 };
@@ -52,6 +54,8 @@ pub async fn open(State(app): State<Arc<App>>, peer: Peer, upgrade: WebSocketUpg
     };
     let bad = |_| Refusal::new(RefusalCode::BadRequest, "the certificate cannot be read");
     let key = key_hash(&certificate).map_err(bad)?;
+    // Numbered when it comes: what takes long afterwards must not make it newer than a later one.
+    let mailbox = app.links.mailbox();
     let agent = app.admit(&key).await?;
     // The libraries' own buffers would take most of the memory of a thousand idle links.
     let upgrade = upgrade
@@ -62,7 +66,7 @@ pub async fn open(State(app): State<Arc<App>>, peer: Peer, upgrade: WebSocketUpg
         .max_frame_size(MAX_MESSAGE);
     Ok(upgrade.on_upgrade(move |socket| async move {
         // The greeting needs much room once; the link that follows lives long in a task of its own that does not.
-        let link = Box::pin(greet(app, agent, key, socket)).await;
+        let link = Box::pin(greet(app, agent, key, mailbox, socket)).await;
         if let Some(link) = link {
             tokio::spawn(link.live());
         }
@@ -94,7 +98,13 @@ enum End {
     Ours(Close),
 }
 
-async fn greet(app: Arc<App>, agent: Registration, key: Hash, mut socket: WebSocket) -> Option<Link> {
+async fn greet(
+    app: Arc<App>,
+    agent: Registration,
+    key: Hash,
+    mailbox: Arc<Mailbox>,
+    mut socket: WebSocket,
+) -> Option<Link> {
     let hello = match tokio::time::timeout(HELLO_TIMEOUT, first_message(&mut socket)).await {
         Ok(Ok(hello)) => hello,
         Ok(Err(why)) => {
@@ -104,13 +114,7 @@ async fn greet(app: Arc<App>, agent: Registration, key: Hash, mut socket: WebSoc
         }
         Err(_) => return refuse(&mut socket, Refusal::new(RefusalCode::BadRequest, "no hello in time")).await,
     };
-    let mailbox = app.links.mailbox();
-    // The hello may come long after the upgrade, and who it is may have been revoked, removed or linked meanwhile.
-    let greeted = async {
-        let agent = app.admit(&key).await?;
-        Ok((app.greet(&agent, &mailbox, hello).await?, agent))
-    };
-    match greeted.await {
+    match app.greet(&key, &mailbox, hello).await {
         Ok((welcome, agent)) => {
             let offered = hash_of(welcome.link_secret.as_bytes());
             let mut link = Link { app, agent: Box::new(agent), key, offered, socket, mailbox };
@@ -238,7 +242,7 @@ impl Link {
                 let reported = self.app.report(&self.agent, number, instances, true).await;
                 return self.check(reported).map(drop);
             }
-            FromAgent::Gone { base } => self.app.change(|fleet, _| fleet.gone(&self.agent.machine, number, &base)),
+            FromAgent::Gone { base } => self.app.gone(&self.agent, number, &base),
             FromAgent::Facts { facts } => self.app.facts(&self.agent, number, *facts),
             FromAgent::Outcome { order, outcome } => self.app.links.outcome(number, order, outcome),
             FromAgent::SecretKept {} => {
@@ -302,6 +306,25 @@ impl Link {
     /// The one place where a link ends.
     async fn clean_up(mut self, end: End) {
         let (number, machine) = (self.mailbox.number, self.agent.machine.clone());
+        let why = match &end {
+            End::Goodbye(reason) => reason.clone(),
+            End::Closed => "its link broke".to_owned(),
+            End::Silent => format!("nothing was heard from it for {} s", SILENCE.as_secs()),
+            End::Protocol(why) => format!("it broke the protocol: {}", clip(why)),
+            End::Ours(Close::Replaced) => "it has connected again".to_owned(),
+            End::Ours(Close::Slow) => "it takes no messages".to_owned(),
+            End::Ours(Close::Shutdown) => "the manager ends".to_owned(),
+            End::Ours(Close::Refused(refusal)) => refusal.message.clone(),
+        };
+        tracing::info!(%machine, "the link ended: {why}");
+        let since = Timestamp::now();
+        let last = match &end {
+            End::Goodbye(_) => LastLink::Ended { why, since },
+            End::Ours(Close::Shutdown) => LastLink::Linked { heard: since },
+            _ => LastLink::Lost { why, since },
+        };
+        // Told before the link counts as left: a manager that ends waits for that, and writes what was told.
+        self.app.left(&self.agent, number, last);
         self.app.links.remove(self.agent.id, number);
         let farewell = match &end {
             End::Protocol(why) => Some(close(PROTOCOL_ERROR, why)),
@@ -314,22 +337,6 @@ impl Link {
             }
             End::Goodbye(_) | End::Closed | End::Silent => None,
         };
-        let why = match end {
-            End::Goodbye(reason) => {
-                tracing::info!(%machine, "the agent ended: {reason}");
-                self.app.change(|fleet, now| fleet.goodbye(&machine, number, &reason, now));
-                return;
-            }
-            End::Closed => "its link broke".to_owned(),
-            End::Silent => format!("nothing was heard from it for {} s", SILENCE.as_secs()),
-            End::Protocol(why) => format!("it broke the protocol: {}", clip(&why)),
-            End::Ours(Close::Replaced) => "it has connected again".to_owned(),
-            End::Ours(Close::Slow) => "it takes no messages".to_owned(),
-            End::Ours(Close::Shutdown) => "the manager ends".to_owned(),
-            End::Ours(Close::Refused(refusal)) => refusal.message,
-        };
-        tracing::info!(%machine, "the link ended: {why}");
-        self.app.change(|fleet, now| fleet.lost(&machine, number, &why, now));
         if let Some(farewell) = farewell {
             // The state is told already; whether the farewell arrives matters to nobody.
             let _unheard = tokio::time::timeout(SEND_TIMEOUT, self.socket.send(farewell)).await;

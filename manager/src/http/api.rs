@@ -10,9 +10,9 @@ use axum::{
 use protocol::{name::MachineName, state::Action};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{auth::Authenticated, problem::Problem};
+use super::{BODY_TIMEOUT, auth::Authenticated, problem::Problem};
 use crate::{
-    app::{App, AppError, tokens::Wanted},
+    app::{App, AppError, to_the_end, tokens::Wanted},
     grid::{
         access::{Credential, Role},
         target::Target,
@@ -30,7 +30,10 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
-        match Json::<T>::from_request(request, app).await {
+        let Ok(read) = tokio::time::timeout(BODY_TIMEOUT, Json::<T>::from_request(request, app)).await else {
+            return Err(Problem::late_body());
+        };
+        match read {
             Ok(Json(body)) => Ok(Self(body)),
             Err(rejection @ JsonRejection::MissingJsonContentType(_)) => {
                 Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid", rejection.body_text()))
@@ -115,7 +118,8 @@ pub async fn remove_machine(
     Subject(name): Subject,
     Params(query): Params<RemoveQuery>,
 ) -> Result<StatusCode, Problem> {
-    app.remove_machine(&caller, &machine(&name)?, query.force).await?;
+    let name = machine(&name)?;
+    to_the_end(async move { app.remove_machine(&caller, &name, query.force).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -125,7 +129,8 @@ pub async fn revoke_machine(
     Authenticated(caller): Authenticated,
     Subject(name): Subject,
 ) -> Result<StatusCode, Problem> {
-    app.revoke_machine(&caller, &machine(&name)?).await?;
+    let name = machine(&name)?;
+    to_the_end(async move { app.revoke_machine(&caller, &name).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -159,9 +164,8 @@ pub async fn trigger(
         return Err(AppError::Invalid("name at least one target".to_owned()).into());
     }
     let targets = targets(&request.targets)?;
-    // Carried out to its end and recorded, also when whoever asked goes away in between.
-    let acting = tokio::spawn(async move { app.trigger(&caller, request.action, &targets, request.dry_run).await });
-    let results = acting.await.map_err(|error| AppError::Internal(error.into()))??;
+    let results =
+        to_the_end(async move { app.trigger(&caller, request.action, &targets, request.dry_run).await }).await?;
     Ok(Json(TriggerResponse { results }))
 }
 
@@ -208,7 +212,8 @@ pub async fn create_token(
         TokenRequest::Join { ttl_seconds, uses, machine } => (Wanted::Join { uses, machine }, ttl_seconds),
         TokenRequest::Api { ttl_seconds, role } => (Wanted::Api { role }, ttl_seconds),
     };
-    let (token, secret) = app.create_token(&caller, wanted, Duration::from_secs(seconds)).await?;
+    let ttl = Duration::from_secs(seconds);
+    let (token, secret) = to_the_end(async move { app.create_token(&caller, wanted, ttl).await }).await?;
     Ok((StatusCode::CREATED, Json(TokenResponse { token, secret })))
 }
 
@@ -223,7 +228,7 @@ pub async fn revoke_token(
     Authenticated(caller): Authenticated,
     Subject(id): Subject,
 ) -> Result<StatusCode, Problem> {
-    app.revoke_token(&caller, &id).await?;
+    to_the_end(async move { app.revoke_token(&caller, &id).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

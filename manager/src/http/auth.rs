@@ -8,8 +8,13 @@ use axum::{
     http::{Method, StatusCode, header, request::Parts},
 };
 
+use protocol::secret::Secret;
+
 use super::{Peer, problem::Problem};
-use crate::{app::App, grid::access::Caller};
+use crate::{
+    app::{App, AppError},
+    grid::access::Caller,
+};
 
 /// The name of the session's cookie. The prefix makes browsers insist on TLS and on this host.
 pub const COOKIE: &str = "__Host-tomcat-grid";
@@ -21,17 +26,48 @@ impl FromRequestParts<Arc<App>> for Authenticated {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let shown = Shown::from_request_parts(parts, app).await?;
+        let caller = shown.caller(app).await?.ok_or_else(Problem::unauthorized)?;
+        if matches!(shown, Shown::Session(_)) {
+            refuse_cross_site(parts)?;
+        }
+        Ok(Self(caller))
+    }
+}
+
+/// What a caller shows. It can be looked at again: what was good once may be revoked.
+pub enum Shown {
+    /// Itself, at the socket.
+    Peer(Caller),
+    /// An API token.
+    Token(Secret),
+    /// A browser's session.
+    Session(Secret),
+}
+
+impl Shown {
+    /// Whose it is now; nobody's if it is not good any more.
+    pub async fn caller(&self, app: &App) -> Result<Option<Caller>, AppError> {
+        match self {
+            Shown::Peer(caller) => Ok(Some(caller.clone())),
+            Shown::Token(token) => app.caller_of_token(token.expose()).await,
+            Shown::Session(secret) => app.caller_of_session(secret.expose()).await,
+        }
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Shown {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _app: &Arc<App>) -> Result<Self, Problem> {
         if let Some(Peer::Local { caller }) = parts.extensions.get::<Peer>() {
-            return Ok(Self(caller.clone()));
+            return Ok(Shown::Peer(caller.clone()));
         }
         if let Some(token) = bearer(parts) {
-            let caller = app.caller_of_token(token).await?;
-            return caller.map(Self).ok_or_else(Problem::unauthorized);
+            return Ok(Shown::Token(token.to_owned().into()));
         }
         let secret = session_secret(parts).ok_or_else(Problem::unauthorized)?;
-        let caller = app.caller_of_session(secret).await?.ok_or_else(Problem::unauthorized)?;
-        refuse_cross_site(parts)?;
-        Ok(Self(caller))
+        Ok(Shown::Session(secret.to_owned().into()))
     }
 }
 

@@ -15,22 +15,24 @@ use tokio::{
     time::Instant,
 };
 
-use super::{api::Params, auth::Authenticated, problem::Problem};
+use super::{
+    api::Params,
+    auth::{Authenticated, Shown},
+    problem::Problem,
+};
 use crate::{
     app::{
         App, AppError,
-        journal::{Published, Start},
+        journal::{Published, Start, Told},
+        watching::Part,
     },
-    grid::{
-        access::{Caller, Permission},
-        event::EventId,
-    },
+    grid::{access::Caller, event::EventId},
 };
 
 /// Under load events are sent together once in this time; the first after a pause is sent at once.
 const FLUSH: Duration = Duration::from_millis(10);
 
-/// How often an idle stream shows that it lives.
+/// How often an idle stream shows that it lives, and how often each looks again at who watches.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// What shows it. An event and no comment, because browsers do not tell pages of comments.
@@ -55,19 +57,12 @@ pub struct EventsQuery {
 pub async fn stream(
     State(app): State<Arc<App>>,
     Authenticated(caller): Authenticated,
+    shown: Shown,
     Params(query): Params<EventsQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    caller.may(Permission::Read).map_err(AppError::from)?;
     let since = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned).or(query.since);
-    let (start, live) = match since {
-        // An id that cannot be read is as unknown as any.
-        Some(text) => match text.parse::<EventId>() {
-            Ok(since) => app.journal.watch(since).await.map_err(AppError::from)?,
-            Err(_) => (Start::Reset, app.journal.watch_live()),
-        },
-        None => (Start::Resume(Vec::new()), app.journal.watch_live()),
-    };
+    let (start, live) = app.watch(&caller, since.as_deref()).await?;
     let (told, pending) = match start {
         Start::Resume(events) => {
             let last = events.last().map_or(0, |event| event.seq);
@@ -78,7 +73,7 @@ pub async fn stream(
             (seq, VecDeque::from([snapshot]))
         }
     };
-    let watcher = Watcher { app, caller, live, told, pending, last_flush: None };
+    let watcher = Watcher { app, caller, shown, looked: Instant::now(), live, told, pending, last_flush: None };
     let body = Body::from_stream(watcher.chunks());
     let mut response = body.into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
@@ -90,7 +85,9 @@ pub async fn stream(
 struct Watcher {
     app: Arc<App>,
     caller: Caller,
-    live: Receiver<Published>,
+    shown: Shown,
+    looked: Instant,
+    live: Receiver<Told>,
     told: u64,
     pending: VecDeque<Bytes>,
     last_flush: Option<Instant>,
@@ -104,11 +101,14 @@ impl Watcher {
     }
 
     async fn next_chunk(&mut self) -> Option<Bytes> {
+        if self.looked.elapsed() >= KEEP_ALIVE && !self.may_go_on().await {
+            return None;
+        }
         if self.pending.is_empty() {
-            match tokio::time::timeout(KEEP_ALIVE, self.live.recv()).await {
-                Err(_) => return Some(Bytes::from_static(ALIVE)),
-                Ok(Ok(event)) => self.take(&event),
-                Ok(Err(RecvError::Lagged(_))) => self.begin_anew(),
+            match tokio::time::timeout_at(self.looked + KEEP_ALIVE, self.live.recv()).await {
+                Err(_) => return self.may_go_on().await.then(|| Bytes::from_static(ALIVE)),
+                Ok(Ok(Told::Event(event))) => self.take(&event),
+                Ok(Ok(Told::Lost) | Err(RecvError::Lagged(_))) => self.begin_anew(),
                 Ok(Err(RecvError::Closed)) => return None,
             }
             // Under load what comes within a moment is sent together.
@@ -117,8 +117,8 @@ impl Watcher {
             }
             loop {
                 match self.live.try_recv() {
-                    Ok(event) => self.take(&event),
-                    Err(TryRecvError::Lagged(_)) => self.begin_anew(),
+                    Ok(Told::Event(event)) => self.take(&event),
+                    Ok(Told::Lost) | Err(TryRecvError::Lagged(_)) => self.begin_anew(),
                     Err(TryRecvError::Empty | TryRecvError::Closed) => break,
                 }
             }
@@ -132,6 +132,13 @@ impl Watcher {
             }
         }
         Some(chunk.into())
+    }
+
+    /// Looks again at who watches.
+    async fn may_go_on(&mut self) -> bool {
+        self.looked = Instant::now();
+        let now = self.shown.caller(&self.app).await;
+        self.app.may_go_on_watching(&self.caller, &now)
     }
 
     fn take(&mut self, event: &Published) {
@@ -171,15 +178,13 @@ pub async fn journal(
     Authenticated(caller): Authenticated,
     Params(query): Params<EventsQuery>,
 ) -> Result<Response, Problem> {
-    caller.may(Permission::Read).map_err(AppError::from)?;
-    let limit = query.limit.unwrap_or(100).clamp(1, 1000);
     let parse = |text: String| text.parse::<EventId>().map_err(|error| Problem::from(AppError::Invalid(error)));
-    let events = match (query.since, query.before) {
-        (Some(since), _) => app.store.events_after(parse(since)?.seq, limit).await,
-        (None, Some(before)) => app.store.events_before(parse(before)?.seq, limit).await,
-        (None, None) => app.store.events_before(u64::MAX, limit).await,
+    let part = match (query.since, query.before) {
+        (Some(since), _) => Part::After(parse(since)?),
+        (None, Some(before)) => Part::Before(parse(before)?),
+        (None, None) => Part::Latest,
     };
-    let bodies: Vec<String> = events.map_err(AppError::from)?.into_iter().map(|(_, body)| body).collect();
+    let bodies = app.past_events(&caller, part, query.limit.unwrap_or(100)).await?;
     let json = format!("[{}]", bodies.join(","));
     Ok((StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], json).into_response())
 }

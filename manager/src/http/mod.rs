@@ -12,7 +12,7 @@ pub mod problem;
 pub mod sessions;
 pub mod unix;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -25,6 +25,9 @@ use axum::{
 use rustls::pki_types::CertificateDer;
 
 use crate::app::App;
+
+/// How long the body of a request may take to come; the largest there is holds a few kilobytes.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Who is at the other end of a connection; every request carries it.
 #[derive(Debug, Clone)]
@@ -96,7 +99,8 @@ pub fn agents(app: Arc<App>) -> Router {
 
 /// What keeps a browser from being used against its user.
 async fn security_headers(request: Request, next: Next) -> Response {
-    const HEADERS: [(HeaderName, HeaderValue); 6] = [
+    // No Strict-Transport-Security: it holds for every port of the host, and Tomcats beside the manager speak HTTP.
+    const HEADERS: [(HeaderName, HeaderValue); 5] = [
         (
             header::CONTENT_SECURITY_POLICY,
             HeaderValue::from_static(
@@ -107,7 +111,6 @@ async fn security_headers(request: Request, next: Next) -> Response {
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
         (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-        (header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
     let mut response = next.run(request).await;

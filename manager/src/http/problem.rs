@@ -2,12 +2,13 @@
 
 use axum::{
     Json,
-    http::{StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use protocol::join::{Refusal, RefusalCode};
 use serde::{Deserialize, Serialize};
 
+use super::BODY_TIMEOUT;
 use crate::app::{AppError, joining::Turned};
 
 /// An error as it is answered.
@@ -31,15 +32,22 @@ impl Problem {
     pub fn unauthorized() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "log in, or send an API token that is good now")
     }
+
+    /// The answer to somebody who does not send what was announced.
+    pub fn late_body() -> Self {
+        let detail = format!("the body of the request did not come within {} s", BODY_TIMEOUT.as_secs());
+        Self::new(StatusCode::REQUEST_TIMEOUT, "invalid", detail)
+    }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(self)).into_response();
-        response
-            .headers_mut()
-            .insert(header::CONTENT_TYPE, axum::http::HeaderValue::from_static("application/problem+json"));
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         response
     }
 }

@@ -15,7 +15,7 @@ use super::{
     auth::{COOKIE, refuse_cross_site, session_secret},
     problem::Problem,
 };
-use crate::app::{App, login::SESSION};
+use crate::app::{App, login::SESSION, to_the_end};
 
 /// What `POST /session` takes.
 #[derive(Deserialize)]
@@ -27,7 +27,9 @@ pub struct Login {
 
 /// `POST /session`
 pub async fn log_in(State(app): State<Arc<App>>, peer: Peer, Body(login): Body<Login>) -> Result<Response, Problem> {
-    let secret = app.log_in(&login.name, login.password, &peer.from()).await?.ok_or_else(|| {
+    let from = peer.from();
+    let secret = to_the_end(async move { app.log_in(&login.name, login.password, &from).await }).await?;
+    let secret = secret.ok_or_else(|| {
         Problem::new(StatusCode::UNAUTHORIZED, "wrong_password", "this name and this password do not fit together")
     })?;
     let cookie = format!("{COOKIE}={secret}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age={}", SESSION.as_secs());
@@ -39,7 +41,8 @@ pub async fn log_out(State(app): State<Arc<App>>, request: Request) -> Result<Re
     let (parts, _) = request.into_parts();
     refuse_cross_site(&parts)?;
     if let Some(secret) = session_secret(&parts) {
-        app.log_out(secret).await?;
+        let secret = secret.to_owned();
+        to_the_end(async move { app.log_out(&secret).await }).await?;
     }
     let cookie = format!("{COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0");
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())

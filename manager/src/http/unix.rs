@@ -2,28 +2,62 @@
 
 use std::{
     fs, io,
-    os::unix::fs::{FileTypeExt, PermissionsExt},
-    path::Path,
+    os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use anyhow::{Context, Result, bail};
 use axum::Router;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{UnixListener, UnixStream},
     sync::watch,
 };
 
-use super::{Peer, listener::with_peer};
+use super::{
+    Peer,
+    listener::{HANDSHAKE_TIMEOUT, while_it_asks, with_peer},
+};
 use crate::{
     config::Access,
     grid::access::{Caller, Credential, Role},
 };
 
-/// Binds the socket. One that a dead manager left is replaced; its data directory's lock has shown that it is dead.
-pub fn bind(path: &Path) -> Result<UnixListener> {
+/// The socket's file, by which it is known whether it is still this manager's.
+#[derive(Debug)]
+pub struct SocketFile {
+    path: PathBuf,
+    /// Device and inode, which may be used again, and when it was made.
+    identity: (u64, u64, i64, i64),
+}
+
+impl SocketFile {
+    fn of(path: &Path) -> io::Result<Self> {
+        let found = fs::symlink_metadata(path)?;
+        let identity = (found.dev(), found.ino(), found.ctime(), found.ctime_nsec());
+        Ok(Self { path: path.to_owned(), identity })
+    }
+
+    /// Removes the file, unless somebody else's is in its place.
+    pub fn remove(&self) {
+        if Self::of(&self.path).is_ok_and(|found| found.identity == self.identity) {
+            // It may be removed by hand at this moment.
+            let _absent = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Binds the socket. One that a dead manager left is replaced; one that somebody answers at is not.
+pub async fn bind(path: &Path) -> Result<(UnixListener, SocketFile)> {
     match fs::symlink_metadata(path) {
-        Ok(found) if found.file_type().is_socket() => fs::remove_file(path)?,
+        Ok(found) if found.file_type().is_socket() => match UnixStream::connect(path).await {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path)?,
+            _ => bail!(
+                "another program serves the socket {}: stop it, or give this manager one of its own with --socket",
+                path.display()
+            ),
+        },
         Ok(_) => bail!("{} is in the way: it is no socket", path.display()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error).with_context(|| format!("look at {}", path.display())),
@@ -32,11 +66,12 @@ pub fn bind(path: &Path) -> Result<UnixListener> {
         .with_context(|| format!("open the socket {} (its path may have at most 107 bytes)", path.display()))?;
     // Everybody may knock; who may do what is decided by who knocks.
     fs::set_permissions(path, fs::Permissions::from_mode(0o666))?;
-    Ok(listener)
+    Ok((listener, SocketFile::of(path)?))
 }
 
 /// Serves the socket until `ending` says so.
 pub async fn serve(listener: UnixListener, people: Router, access: Access, mut ending: watch::Receiver<bool>) {
+    let known = Arc::new(Known::new(access).await);
     loop {
         let accepted = tokio::select! {
             _ = ending.wait_for(|ending| *ending) => return,
@@ -46,25 +81,57 @@ pub async fn serve(listener: UnixListener, people: Router, access: Access, mut e
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
             continue;
         };
-        let Ok(caller) = caller(&stream, &access) else { continue };
-        let service = with_peer(people.clone(), Peer::Local { caller });
+        let (people, known) = (people.clone(), known.clone());
         tokio::spawn(async move {
-            let served = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-            if let Err(error) = served.await {
-                tracing::debug!("a local connection ended: {error}");
-            }
+            let Ok(caller) = known.caller(&stream).await else { return };
+            let (service, asked) = with_peer(people, Peer::Local { caller });
+            let connection = hyper::server::conn::http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HANDSHAKE_TIMEOUT)
+                .serve_connection(TokioIo::new(stream), service);
+            while_it_asks(connection, &asked).await;
         });
     }
 }
 
-fn caller(stream: &UnixStream, access: &Access) -> io::Result<Caller> {
-    let credentials = stream.peer_cred()?;
-    let uid = credentials.uid();
-    let own = rustix::process::geteuid().as_raw();
+/// Who is who on this host.
+struct Known {
+    access: Access,
+    own: (u32, String),
+}
+
+impl Known {
+    async fn new(access: Access) -> Self {
+        let own = rustix::process::geteuid().as_raw();
+        let name = tokio::task::spawn_blocking(move || account(own).1).await;
+        Self { access, own: (own, name.unwrap_or_else(|_| format!("uid:{own}"))) }
+    }
+
+    /// Who calls. Root and the manager's own user are known without a look at the host's accounts, which may be those
+    /// of a directory server that does not answer.
+    async fn caller(self: Arc<Self>, stream: &UnixStream) -> io::Result<Caller> {
+        let uid = stream.peer_cred()?.uid();
+        let (name, role) = match uid {
+            0 => ("root".to_owned(), Some(Role::Admin)),
+            own if own == self.own.0 => (self.own.1.clone(), Some(Role::Admin)),
+            uid => {
+                let look_up = move || {
+                    let (account, name) = account(uid);
+                    let role = role_of(&name, account.as_ref(), &self.access);
+                    (name, role)
+                };
+                tokio::task::spawn_blocking(look_up).await?
+            }
+        };
+        Ok(Caller { name, role, credential: Credential::Socket })
+    }
+}
+
+/// The account of a user id, and what the user is called.
+fn account(uid: u32) -> (Option<nix::unistd::User>, String) {
     let account = nix::unistd::User::from_uid(uid.into()).ok().flatten();
     let name = account.as_ref().map_or_else(|| format!("uid:{uid}"), |account| account.name.clone());
-    let role = if uid == 0 || uid == own { Some(Role::Admin) } else { role_of(&name, account.as_ref(), access) };
-    Ok(Caller { name, role, credential: Credential::Socket })
+    (account, name)
 }
 
 /// The role that the configuration gives a user: the user's own, or the highest of those of the user's groups.
@@ -98,10 +165,17 @@ mod tests {
     async fn a_left_socket_is_replaced_and_a_file_is_not() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("manager.sock");
-        drop(bind(&path).unwrap());
-        bind(&path).unwrap();
+        let (listener, left) = bind(&path).await.unwrap();
+        drop(listener);
+        let (_listener, socket) = bind(&path).await.unwrap();
+        left.remove();
+        assert!(path.exists(), "the socket of another was removed");
+        let error = bind(&path).await.unwrap_err().to_string();
+        assert!(error.contains("another program serves the socket"), "{error}");
+        socket.remove();
+        assert!(!path.exists());
         let file = dir.path().join("file");
         fs::write(&file, "kept").unwrap();
-        assert!(bind(&file).unwrap_err().to_string().contains("is in the way"));
+        assert!(bind(&file).await.unwrap_err().to_string().contains("is in the way"));
     }
 }

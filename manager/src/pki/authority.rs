@@ -38,9 +38,21 @@ pub struct AgentKey {
 }
 
 impl Authority {
-    /// Loads the authority from a directory, or makes it on the first start.
-    pub fn load_or_make(dir: &Path, grid: Uuid) -> Result<Self> {
+    /// Loads the authority from a directory, or makes it on the first start. One that is `noted` by its fingerprint is
+    /// never made anew: every agent would be cut off for good.
+    pub fn load_or_make(dir: &Path, grid: Uuid, noted: Option<&str>) -> Result<Self> {
         let (key_file, certificate_file) = (dir.join("ca.key"), dir.join("ca.pem"));
+        let restore = |what: String| {
+            anyhow!(
+                "{what}. Restore {} and {} from a backup: without them no agent of this grid can be served",
+                certificate_file.display(),
+                key_file.display()
+            )
+        };
+        let missing = [&certificate_file, &key_file].into_iter().find(|file| !file.exists());
+        if let (Some(missing), Some(_)) = (missing, noted) {
+            return Err(restore(format!("{} is missing", missing.display())));
+        }
         if !certificate_file.exists() {
             let key = KeyPair::generate()?;
             let mut params = CertificateParams::new(Vec::<String>::new())?;
@@ -60,8 +72,15 @@ impl Authority {
         let certificate = CertificateDer::from_pem_slice(pem.as_bytes())
             .map_err(|error| anyhow!("{} is damaged: {error}", certificate_file.display()))?;
         let key = KeyPair::from_pem(&read(&key_file)?).with_context(|| format!("{} is damaged", key_file.display()))?;
+        if Sha256::digest(key.subject_public_key_info())[..] != key_hash(&certificate)? {
+            return Err(restore(format!("{} and {} do not fit", certificate_file.display(), key_file.display())));
+        }
         let issuer = Issuer::from_ca_cert_der(&certificate, key).context("read the authority")?;
-        Ok(Self { issuer, certificate, pem })
+        let authority = Self { issuer, certificate, pem };
+        if noted.is_some_and(|noted| noted != authority.fingerprint_text()) {
+            return Err(restore(format!("{} is of another grid", certificate_file.display())));
+        }
+        Ok(authority)
     }
 
     /// The authority's certificate (PEM).
@@ -77,6 +96,11 @@ impl Authority {
     /// SHA-256 of the authority's certificate, by which agents know it.
     pub fn fingerprint(&self) -> [u8; 32] {
         Sha256::digest(&self.certificate).into()
+    }
+
+    /// The fingerprint as it is noted.
+    pub fn fingerprint_text(&self) -> String {
+        STANDARD.encode(self.fingerprint())
     }
 
     /// Signs the key of an agent (PEM). Nothing of the request counts but its key.
@@ -154,8 +178,9 @@ mod tests {
     #[test]
     fn the_authority_is_made_once_and_signs() {
         let dir = tempfile::tempdir().unwrap();
-        let authority = Authority::load_or_make(dir.path(), Uuid::nil()).unwrap();
-        assert_eq!(Authority::load_or_make(dir.path(), Uuid::nil()).unwrap().fingerprint(), authority.fingerprint());
+        let load = |noted: Option<&str>| Authority::load_or_make(dir.path(), Uuid::nil(), noted);
+        let authority = load(None).unwrap();
+        assert_eq!(load(Some(&authority.fingerprint_text())).unwrap().fingerprint(), authority.fingerprint());
 
         let key = KeyPair::generate().unwrap();
         let request = CertificateParams::new(vec![]).unwrap().serialize_request(&key).unwrap().pem().unwrap();
@@ -165,6 +190,30 @@ mod tests {
         assert_eq!(key_hash(&certificate).unwrap(), agent.hash());
         let (_, parsed) = X509Certificate::from_der(&certificate).unwrap();
         assert!(!parsed.is_ca());
+    }
+
+    #[test]
+    fn an_authority_that_agents_know_is_never_made_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let load = |noted: Option<&str>| Authority::load_or_make(dir.path(), Uuid::nil(), noted);
+        let noted = load(None).unwrap().fingerprint_text();
+        for name in ["ca.pem", "ca.key"] {
+            let (file, aside) = (dir.path().join(name), dir.path().join("aside"));
+            std::fs::rename(&file, &aside).unwrap();
+            let error = load(Some(&noted)).err().unwrap().to_string();
+            assert!(error.contains(&format!("{name} is missing. Restore ")), "{error}");
+            assert!(!file.exists());
+            std::fs::rename(&aside, &file).unwrap();
+        }
+        load(Some(&noted)).unwrap();
+        assert!(load(Some("another")).err().unwrap().to_string().contains("is of another grid"));
+        // A start that ended between the key and the certificate begins anew: nobody knows that authority.
+        std::fs::remove_file(dir.path().join("ca.pem")).unwrap();
+        assert_ne!(load(None).unwrap().fingerprint_text(), noted);
+        let other = tempfile::tempdir().unwrap();
+        Authority::load_or_make(other.path(), Uuid::nil(), None).unwrap();
+        std::fs::copy(other.path().join("ca.key"), dir.path().join("ca.key")).unwrap();
+        assert!(load(None).err().unwrap().to_string().contains("do not fit"));
     }
 
     #[test]

@@ -1,10 +1,13 @@
-//! The journal of events, and the last known status of each instance.
+//! The journal of events, and what is last known of each agent's link and each instance.
+
+use std::collections::BTreeMap;
 
 use protocol::{report::InstanceReport, time::Timestamp};
 use sqlx::SqliteConnection;
+use uuid::Uuid;
 
 use super::{Result, Store};
-use crate::grid::event::Event;
+use crate::grid::{event::Event, fleet::LastLink};
 
 /// How many events `history.db` keeps.
 const KEPT: i64 = 500_000;
@@ -32,11 +35,29 @@ impl EventRow {
 #[derive(Debug, Clone, PartialEq)]
 pub struct LastStatus {
     /// The id of its agent.
-    pub machine: uuid::Uuid,
+    pub machine: Uuid,
+    /// When it was reported.
+    pub at: Timestamp,
     /// Since when it was so.
     pub since: Timestamp,
     /// Its report.
     pub report: InstanceReport,
+}
+
+/// What is to be remembered, by what it is of; what is new replaces what is old, and `None` forgets.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// Instances, by agent and base.
+    pub statuses: BTreeMap<(Uuid, String), Option<LastStatus>>,
+    /// Links, by agent.
+    pub links: BTreeMap<Uuid, LastLink>,
+}
+
+impl Memory {
+    /// Whether there is nothing to remember.
+    pub fn is_empty(&self) -> bool {
+        self.statuses.is_empty() && self.links.is_empty()
+    }
 }
 
 fn integer(number: u64) -> i64 {
@@ -61,17 +82,10 @@ impl Store {
         insert(&mut connection, event).await
     }
 
-    /// Adds events that may be thrown away, and what is last known of instances, all in one statement each.
-    pub async fn add_history(&self, events: &[EventRow], statuses: &[LastStatus]) -> Result<()> {
+    /// Adds events that may be thrown away, and what is to be remembered; notes up to which number events are lost.
+    pub async fn add_history(&self, events: &[EventRow], memory: &Memory, floor: u64) -> Result<()> {
         let events: Vec<_> =
             events.iter().map(|event| serde_json::json!([event.seq, event.at.as_millis(), event.body])).collect();
-        let statuses: Vec<_> = statuses
-            .iter()
-            .map(|status| {
-                let report = serde_json::to_string(&status.report).unwrap_or_default();
-                serde_json::json!([status.machine, status.report.base, status.since.as_millis(), report])
-            })
-            .collect();
         let mut tx = self.history.write.begin().await?;
         sqlx::query(
             "insert into event (seq, at, body) \
@@ -80,16 +94,11 @@ impl Store {
         .bind(serde_json::Value::from(events).to_string())
         .execute(&mut *tx)
         .await?;
-        if !statuses.is_empty() {
-            sqlx::query(
-                "insert into last_status (machine, base, since, report) \
-                 select value ->> 0, value ->> 1, value ->> 2, value ->> 3 from json_each(?) where true \
-                 on conflict (machine, base) do update set since = excluded.since, report = excluded.report",
-            )
-            .bind(serde_json::Value::from(statuses).to_string())
-            .execute(&mut *tx)
-            .await?;
+        if !memory.is_empty() {
+            remember(&mut tx, memory).await?;
         }
+        // Most often it has not risen, and nothing is written.
+        set_floor(&mut tx, integer(floor)).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -108,12 +117,6 @@ impl Store {
         }
         tx.commit().await?;
         Ok(u64::try_from(floor).unwrap_or(0))
-    }
-
-    /// Notes that events up to a number cannot be told again.
-    pub async fn set_floor(&self, floor: u64) -> Result<()> {
-        let mut connection = self.history.write.acquire().await.map_err(super::StoreError::from)?;
-        set_floor(&mut connection, integer(floor)).await
     }
 
     /// The newest number up to which events cannot be told again; `fresh` where `history.db` is new.
@@ -164,20 +167,75 @@ impl Store {
 
     /// What is last known of every instance. What cannot be read is left out.
     pub async fn last_statuses(&self) -> Result<Vec<LastStatus>> {
-        let rows: Vec<(String, i64, String)> =
-            sqlx::query_as("select machine, since, report from last_status").fetch_all(&self.history.read).await?;
-        let parse = |(machine, since, report): (String, i64, String)| {
+        let rows: Vec<(String, i64, i64, String)> =
+            sqlx::query_as("select machine, at, since, report from last_status").fetch_all(&self.history.read).await?;
+        let parse = |(machine, at, since, report): (String, i64, i64, String)| {
             let report = serde_json::from_str(&report).ok()?;
-            Some(LastStatus { machine: machine.parse().ok()?, since: Timestamp::from_millis(since), report })
+            let (at, since) = (Timestamp::from_millis(at), Timestamp::from_millis(since));
+            Some(LastStatus { machine: machine.parse().ok()?, at, since, report })
         };
         Ok(rows.into_iter().filter_map(parse).collect())
     }
+
+    /// What is last known of every link. What cannot be read is left out.
+    pub async fn last_links(&self) -> Result<Vec<(Uuid, LastLink)>> {
+        let rows: Vec<(String, String)> =
+            sqlx::query_as("select machine, link from last_link").fetch_all(&self.history.read).await?;
+        let parse =
+            |(machine, link): (String, String)| Some((machine.parse().ok()?, serde_json::from_str(&link).ok()?));
+        Ok(rows.into_iter().filter_map(parse).collect())
+    }
+
+    /// Forgets what was last known of a machine that was removed.
+    pub async fn forget_machine(&self, id: Uuid) -> Result<()> {
+        let mut tx = self.history.write.begin().await?;
+        for sql in ["delete from last_status where machine = ?", "delete from last_link where machine = ?"] {
+            sqlx::query(sql).bind(id.to_string()).execute(&mut *tx).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+async fn remember(connection: &mut SqliteConnection, memory: &Memory) -> Result<()> {
+    let (mut known, mut gone) = (Vec::new(), Vec::new());
+    for ((machine, base), status) in &memory.statuses {
+        match status {
+            None => gone.push(serde_json::json!([machine, base])),
+            Some(status) => {
+                let report = serde_json::to_string(&status.report).unwrap_or_default();
+                let (at, since) = (status.at.as_millis(), status.since.as_millis());
+                known.push(serde_json::json!([machine, base, at, since, report]));
+            }
+        }
+    }
+    let link = |link| serde_json::to_string(link).unwrap_or_default();
+    let links = memory.links.iter().map(|(machine, known)| serde_json::json!([machine, link(known)])).collect();
+    for (sql, rows) in [
+        (
+            "insert into last_status (machine, base, at, since, report) \
+             select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 from json_each(?) where true \
+             on conflict (machine, base) do update set at = excluded.at, since = excluded.since, report = excluded.report",
+            known,
+        ),
+        ("delete from last_status where (machine, base) in (select value ->> 0, value ->> 1 from json_each(?))", gone),
+        (
+            "insert into last_link (machine, link) select value ->> 0, value ->> 1 from json_each(?) where true \
+             on conflict (machine) do update set link = excluded.link",
+            links,
+        ),
+    ] {
+        if !rows.is_empty() {
+            sqlx::query(sql).bind(serde_json::Value::from(rows).to_string()).execute(&mut *connection).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn set_floor(connection: &mut SqliteConnection, floor: i64) -> Result<()> {
     sqlx::query(
         "insert into meta (key, value) values ('floor', ?) \
-         on conflict (key) do update set value = max(value, excluded.value)",
+         on conflict (key) do update set value = excluded.value where value < excluded.value",
     )
     .bind(floor)
     .execute(connection)
@@ -198,7 +256,7 @@ mod tests {
     async fn both_databases_make_one_journal() {
         let (_dir, store) = temporary().await;
         store.record(&row(2)).await.unwrap();
-        store.add_history(&[row(1), row(3)], &[]).await.unwrap();
+        store.add_history(&[row(1), row(3)], &Memory::default(), 0).await.unwrap();
         store.record(&row(4)).await.unwrap();
         let numbers = |events: Vec<(u64, String)>| events.iter().map(|(seq, _)| *seq).collect::<Vec<_>>();
         assert_eq!(numbers(store.events_after(1, 10).await.unwrap()), [2, 3, 4]);
@@ -211,25 +269,36 @@ mod tests {
         let (_dir, store) = temporary().await;
         assert_eq!(store.floor(7).await.unwrap(), 7);
         assert_eq!(store.floor(9).await.unwrap(), 7);
-        store.set_floor(20).await.unwrap();
-        store.set_floor(3).await.unwrap();
+        for floor in [20, 3] {
+            store.add_history(&[], &Memory::default(), floor).await.unwrap();
+        }
         assert_eq!(store.floor(0).await.unwrap(), 20);
         assert_eq!(store.trim_history().await.unwrap(), 0);
     }
 
     #[tokio::test]
-    async fn the_last_status_is_the_last() {
+    async fn the_last_is_remembered_until_it_is_forgotten() {
         let (_dir, store) = temporary().await;
-        let report = |pid| -> InstanceReport {
-            serde_json::from_value(serde_json::json!({"base": "/srv/a", "state": "active", "age_ms": 0, "pid": pid}))
-                .unwrap()
+        let machine = Uuid::from_u128(1);
+        let status = |pid: i64| {
+            let report = serde_json::json!({"base": "/srv/a", "state": "active", "age_ms": 0, "pid": pid});
+            let report: InstanceReport = serde_json::from_value(report).unwrap();
+            LastStatus { machine, at: Timestamp::from_millis(pid + 1), since: Timestamp::from_millis(pid), report }
         };
-        let machine = uuid::Uuid::from_u128(1);
+        let link = |why: &str| LastLink::Ended { why: why.to_owned(), since: Timestamp::EPOCH };
         for pid in [1, 2] {
-            let status = LastStatus { machine, since: Timestamp::from_millis(pid), report: report(pid) };
-            store.add_history(&[], &[status]).await.unwrap();
+            let mut memory = Memory::default();
+            memory.statuses.insert((machine, "/srv/a".to_owned()), Some(status(pid)));
+            memory.links.insert(machine, link(&pid.to_string()));
+            store.add_history(&[], &memory, 0).await.unwrap();
         }
-        let last = store.last_statuses().await.unwrap();
-        assert_eq!(last, [LastStatus { machine, since: Timestamp::from_millis(2), report: report(2) }]);
+        assert_eq!(store.last_statuses().await.unwrap(), [status(2)]);
+        assert_eq!(store.last_links().await.unwrap(), [(machine, link("2"))]);
+        let mut memory = Memory::default();
+        memory.statuses.insert((machine, "/srv/a".to_owned()), None);
+        store.add_history(&[], &memory, 0).await.unwrap();
+        assert_eq!(store.last_statuses().await.unwrap(), []);
+        store.forget_machine(machine).await.unwrap();
+        assert_eq!(store.last_links().await.unwrap(), []);
     }
 }

@@ -1,8 +1,8 @@
-//! Machines, their agents' keys and link secrets, and the names of their services.
+//! Machines, their agents' keys and link secrets.
 
 use protocol::{
     join::{Refusal, RefusalCode},
-    name::{MachineName, ServiceName},
+    name::MachineName,
     report::MachineFacts,
     time::Timestamp,
 };
@@ -13,10 +13,7 @@ use super::{
     Result, Store, StoreError,
     events::{self, EventRow},
 };
-use crate::grid::{
-    fleet::KnownMachine,
-    naming::{self, Choice},
-};
+use crate::grid::fleet::KnownMachine;
 
 /// A SHA-256.
 pub type Hash = [u8; 32];
@@ -91,6 +88,12 @@ impl TryFrom<MachineRow> for KnownMachine {
 
 const COLUMNS: &str = "select id, name, joined_at, revoked_at, agent_version, facts from machine";
 
+/// The refusal of a token that is none.
+pub fn no_such_token() -> Refusal {
+    let message = "this grid has no such join token; `tomcat-grid token create` on the manager makes one";
+    Refusal::new(RefusalCode::TokenUnknown, message)
+}
+
 fn hash(bytes: Option<Vec<u8>>) -> Option<Hash> {
     bytes.and_then(|bytes| bytes.try_into().ok())
 }
@@ -112,8 +115,7 @@ impl Store {
                 .fetch_optional(&mut *tx)
                 .await?;
         let Some(token) = token else {
-            let message = "this grid has no such join token; `tomcat-grid token create` on the manager makes one";
-            return refused(RefusalCode::TokenUnknown, message.to_owned());
+            return Ok(Joined::Refused(no_such_token()));
         };
         let used = sqlx::query("select 1 from join_use where token = ? and key_hash = ?")
             .bind(&token.id)
@@ -198,27 +200,35 @@ impl Store {
         }))
     }
 
-    /// Notes a hello: the secret that the agent showed is the one it holds, and the next one is offered.
+    /// Notes a hello: the secret that the agent showed is the one it holds, and the next one is offered. `false`, and
+    /// nothing is noted, if the registration with the key is not any more as it was read.
     pub async fn greet(
         &self,
-        id: Uuid,
+        agent: &Registration,
+        key: &Hash,
         shown: Option<Hash>,
         next: Hash,
         version: &str,
         facts: &MachineFacts,
-    ) -> Result<()> {
-        sqlx::query(
+    ) -> Result<bool> {
+        let noted = sqlx::query(
             "update machine set secret_hash = coalesce(?, secret_hash), next_secret_hash = ?, agent_version = ?, facts = ? \
-             where id = ?",
+             where id = ? and key_hash = ? and (secret_hash is ? and next_secret_hash is ? \
+             or secret_hash is ? and next_secret_hash is null)",
         )
         .bind(shown.as_ref().map(|hash| &hash[..]))
         .bind(&next[..])
         .bind(version)
         .bind(serde_json::to_string(facts).unwrap_or_default())
-        .bind(id.to_string())
+        .bind(agent.id.to_string())
+        .bind(&key[..])
+        .bind(agent.secret.as_ref().map(|hash| &hash[..]))
+        .bind(agent.next_secret.as_ref().map(|hash| &hash[..]))
+        // The word that the agent keeps the secret it shows may have come just now, from its connection before.
+        .bind(shown.as_ref().map(|hash| &hash[..]))
         .execute(&self.grid.write)
         .await?;
-        Ok(())
+        Ok(noted.rows_affected() > 0)
     }
 
     /// Notes that the agent has an offered secret on disk: no older one is taken from now on. Only the one that was
@@ -245,9 +255,10 @@ impl Store {
                 .fetch_optional(&mut *tx)
                 .await?
                 .ok_or(StoreError::NotFound)?;
+        let id = id.parse().map_err(|error: uuid::Error| StoreError::Other(error.into()))?;
         events::insert(&mut tx, event).await?;
         tx.commit().await?;
-        id.parse().map_err(|error: uuid::Error| StoreError::Other(error.into()))
+        Ok(id)
     }
 
     /// Removes a machine with the names of its services.
@@ -258,58 +269,11 @@ impl Store {
             .fetch_optional(&mut *tx)
             .await?
             .ok_or(StoreError::NotFound)?;
+        // Nothing that can fail may stand behind the commit.
+        let id = id.parse().map_err(|error: uuid::Error| StoreError::Other(error.into()))?;
         events::insert(&mut tx, event).await?;
         tx.commit().await?;
-        sqlx::query("delete from last_status where machine = ?").bind(&id).execute(&self.history.write).await?;
-        id.parse().map_err(|error: uuid::Error| StoreError::Other(error.into()))
-    }
-
-    /// The name of an instance: the one it was given once, or a new one. A declared name is taken over when it is free.
-    pub async fn name_service(
-        &self,
-        id: Uuid,
-        machine: &MachineName,
-        base: &str,
-        declared: Option<&ServiceName>,
-    ) -> Result<Choice> {
-        if let Some(known) = self.known_name(id, base).await?
-            && declared.is_none_or(|declared| *declared == known.name)
-        {
-            return Ok(known);
-        }
-        let mut tx = self.grid.write.begin().await?;
-        let rows: Vec<(String, String, String)> =
-            sqlx::query_as("select name, machine, base from service").fetch_all(&mut *tx).await?;
-        let own = |row: &(String, String, String)| row.1 == id.to_string() && row.2 == base;
-        let known = rows.iter().find(|row| own(row)).and_then(|row| row.0.parse::<ServiceName>().ok());
-        let is_taken = |name: &ServiceName| rows.iter().any(|row| row.0 == name.as_str() && !own(row));
-        let choice = match known {
-            // A name is kept; only a declared one that is free replaces it.
-            Some(known) if declared.is_none_or(&is_taken) => Choice { name: known, declared: false },
-            _ => naming::choose(base, machine, declared, is_taken),
-        };
-        sqlx::query(
-            "insert into service (machine, base, name, declared) values (?, ?, ?, ?) \
-             on conflict (machine, base) do update set name = excluded.name, declared = excluded.declared",
-        )
-        .bind(id.to_string())
-        .bind(base)
-        .bind(choice.name.as_str())
-        .bind(choice.declared)
-        .execute(&mut *tx)
-        .await?;
-        tx.commit().await?;
-        Ok(choice)
-    }
-
-    async fn known_name(&self, id: Uuid, base: &str) -> Result<Option<Choice>> {
-        let row: Option<(String, bool)> =
-            sqlx::query_as("select name, declared from service where machine = ? and base = ?")
-                .bind(id.to_string())
-                .bind(base)
-                .fetch_optional(&self.grid.read)
-                .await?;
-        Ok(row.and_then(|(name, declared)| Some(Choice { name: name.parse().ok()?, declared })))
+        Ok(id)
     }
 }
 

@@ -53,6 +53,22 @@ impl Store {
         })
     }
 
+    /// The fingerprint of the grid's certificate authority, once it is noted.
+    pub async fn authority(&self) -> Result<Option<String>> {
+        let row: Option<(String,)> =
+            sqlx::query_as("select value from meta where key = 'authority'").fetch_optional(&self.grid.read).await?;
+        Ok(row.map(|(fingerprint,)| fingerprint))
+    }
+
+    /// Notes the fingerprint of the grid's certificate authority, for good.
+    pub async fn note_authority(&self, fingerprint: &str) -> Result<()> {
+        sqlx::query("insert into meta (key, value) values ('authority', ?) on conflict do nothing")
+            .bind(fingerprint)
+            .execute(&self.grid.write)
+            .await?;
+        Ok(())
+    }
+
     /// Sets sequence numbers aside, which are never handed out again, and returns the first of them.
     pub async fn reserve_sequence(&self, count: u64) -> Result<u64> {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
@@ -78,6 +94,15 @@ mod tests {
         assert_eq!(store.meta(None).await.unwrap(), first);
         assert_eq!(first.grid_name, "shop");
         assert_eq!(store.meta(Some("store")).await.unwrap().grid_name, "store");
+    }
+
+    #[tokio::test]
+    async fn the_authority_is_noted_for_good() {
+        let (_dir, store) = temporary().await;
+        assert_eq!(store.authority().await.unwrap(), None);
+        store.note_authority("first").await.unwrap();
+        store.note_authority("second").await.unwrap();
+        assert_eq!(store.authority().await.unwrap().as_deref(), Some("first"));
     }
 
     #[tokio::test]

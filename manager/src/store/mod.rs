@@ -6,6 +6,7 @@
 pub mod events;
 pub mod machines;
 pub mod meta;
+pub mod services;
 pub mod tokens;
 pub mod users;
 

@@ -146,6 +146,15 @@ impl Store {
         Ok(())
     }
 
+    /// Whether there is a join token with this hash, good or not.
+    pub async fn has_join_token(&self, hash: &Hash) -> Result<bool> {
+        let found = sqlx::query("select 1 from join_token where hash = ?")
+            .bind(&hash[..])
+            .fetch_optional(&self.grid.read)
+            .await?;
+        Ok(found.is_some())
+    }
+
     /// The id and role of an API token that is good now.
     pub async fn api_token(&self, hash: &Hash, now: Timestamp) -> Result<Option<(String, Role)>> {
         let row: Option<(String, String)> =

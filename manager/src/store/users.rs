@@ -2,7 +2,11 @@
 
 use protocol::time::Timestamp;
 
-use super::{Result, Store, machines::Hash};
+use super::{
+    Result, Store,
+    events::{self, EventRow},
+    machines::Hash,
+};
 use crate::grid::access::Role;
 
 impl Store {
@@ -35,7 +39,14 @@ impl Store {
     }
 
     /// Opens a session; sessions whose time is over go.
-    pub async fn add_session(&self, hash: &Hash, user: &str, now: Timestamp, expires_at: Timestamp) -> Result<()> {
+    pub async fn add_session(
+        &self,
+        hash: &Hash,
+        user: &str,
+        now: Timestamp,
+        expires_at: Timestamp,
+        event: &EventRow,
+    ) -> Result<()> {
         let mut tx = self.grid.write.begin().await?;
         sqlx::query("delete from session where expires_at <= ?").bind(now.as_millis()).execute(&mut *tx).await?;
         sqlx::query("insert into session (hash, user, created_at, expires_at) values (?, ?, ?, ?)")
@@ -45,6 +56,7 @@ impl Store {
             .bind(expires_at.as_millis())
             .execute(&mut *tx)
             .await?;
+        events::insert(&mut tx, event).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -84,7 +96,10 @@ mod tests {
         assert!(!store.has_users().await.unwrap());
         assert!(store.add_user("admin", "hash", Role::Admin, now).await.unwrap());
         assert!(!store.add_user("admin", "other", Role::Viewer, now).await.unwrap());
-        store.add_session(&[1; 32], "admin", now, later).await.unwrap();
+        let event = EventRow { seq: 1, at: now, body: "{}".to_owned() };
+        store.add_session(&[1; 32], "admin", now, later, &event).await.unwrap();
+        assert!(store.add_session(&[2; 32], "admin", now, later, &event).await.is_err(), "the number is taken");
+        assert_eq!(store.session(&[2; 32], now).await.unwrap(), None);
         assert_eq!(store.session(&[1; 32], now).await.unwrap(), Some(("admin".to_owned(), Role::Admin)));
         assert_eq!(store.session(&[1; 32], later).await.unwrap(), None);
         store.end_session(&[1; 32]).await.unwrap();

@@ -3,6 +3,7 @@
 //! A cache: each agent's hello rebuilds its part. Every method that changes something returns what to tell.
 
 mod read;
+mod restore;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,7 @@ use protocol::{
 use uuid::Uuid;
 
 use self::read::exit_view;
+pub use self::restore::{LastLink, Remembered};
 use super::{
     event::Change,
     view::{ExitView, ServiceView},
@@ -58,6 +60,8 @@ enum Link {
     Ended(String),
     /// It is not heard from, for a reason in words.
     Lost(String),
+    /// The manager has just started, and it is not heard from yet.
+    Awaited,
 }
 
 /// An instance.
@@ -116,23 +120,6 @@ pub struct Destination {
 }
 
 impl Fleet {
-    /// Puts up a machine that is registered, with what was last known of its instances. Nothing is told: silence just
-    /// after the manager's start is no event.
-    pub fn restore(&mut self, machine: KnownMachine, instances: Vec<(Named, Timestamp)>, now: Timestamp) {
-        let waiting = "the manager has just started and waits for this agent".to_owned();
-        self.add(machine.clone(), now, Link::Lost(waiting));
-        for (named, since) in instances {
-            let instance = Instance {
-                last_exit: exit_view(named.report.last_exit.as_ref(), since, None),
-                since,
-                name: named.name.clone(),
-                name_note: named.note,
-                report: named.report,
-            };
-            self.insert(&machine.name, instance);
-        }
-    }
-
     fn add(&mut self, machine: KnownMachine, now: Timestamp, link: Link) {
         let added = Machine {
             id: machine.id,
@@ -153,10 +140,18 @@ impl Fleet {
         let base = instance.report.base.clone();
         self.services.insert(instance.name.clone(), (machine.clone(), base.clone()));
         if let Some(machine) = self.machines.get_mut(machine) {
-            let replaced = machine.instances.insert(base, instance.clone());
+            let replaced = machine.instances.insert(base.clone(), instance.clone());
+            let machine = machine.name.clone();
             if let Some(replaced) = replaced.filter(|replaced| replaced.name != instance.name) {
-                self.services.remove(&replaced.name);
+                self.let_go(&replaced.name, &machine, &base);
             }
+        }
+    }
+
+    /// Lets the name of an instance go, unless it is another's by now.
+    fn let_go(&mut self, name: &ServiceName, machine: &MachineName, base: &str) {
+        if self.services.get(name).is_some_and(|(whose, which)| whose == machine && which == base) {
+            self.services.remove(name);
         }
     }
 
@@ -221,14 +216,14 @@ impl Fleet {
             machine.instances.retain(|base, instance| {
                 let stays = reported.contains(base);
                 if !stays {
-                    gone.push(instance.name.clone());
+                    gone.push((base.clone(), instance.name.clone()));
                 }
                 stays
             });
         }
         let mut changes: Vec<Change> = Vec::new();
-        for gone in gone {
-            self.services.remove(&gone);
+        for (base, gone) in gone {
+            self.let_go(&gone, name, &base);
             changes.push(Change::ServiceGone(gone, name.clone()));
         }
         for named in instances {
@@ -304,7 +299,7 @@ impl Fleet {
         }
         let removed = self.machines.get_mut(name).and_then(|machine| machine.instances.remove(base));
         let Some(removed) = removed else { return Vec::new() };
-        self.services.remove(&removed.name);
+        self.let_go(&removed.name, name, base);
         let told = Change::ServiceGone(removed.name, name.clone());
         self.changes_of(name, []).into_iter().chain([told]).collect()
     }
@@ -339,8 +334,7 @@ impl Fleet {
         machine.link = link;
         machine.since = now;
         machine.last_heard = Some(now);
-        let bases: Vec<String> = machine.instances.keys().cloned().collect();
-        self.changes_of(name, bases.iter().map(String::as_str))
+        self.changes_of_all(name)
     }
 
     /// A machine's agent was revoked.
@@ -355,16 +349,15 @@ impl Fleet {
     pub fn removed(&mut self, name: &MachineName) -> Vec<Change> {
         let Some(machine) = self.machines.remove(name) else { return Vec::new() };
         let agent = ServiceName::agent(name);
+        for (base, instance) in &machine.instances {
+            self.let_go(&instance.name, name, base);
+        }
         let names = machine.instances.into_values().map(|instance| instance.name).chain([agent]);
-        names
-            .map(|service| {
-                self.services.remove(&service);
-                Change::ServiceGone(service, name.clone())
-            })
-            .collect()
+        names.map(|service| Change::ServiceGone(service, name.clone())).collect()
     }
 
-    fn is_current(&self, name: &MachineName, number: ConnectionNumber) -> bool {
+    /// Whether a connection is the one that a machine's agent is heard on.
+    pub fn is_current(&self, name: &MachineName, number: ConnectionNumber) -> bool {
         self.machines.get(name).is_some_and(|machine| machine.link == Link::Connected(number))
     }
 
@@ -381,6 +374,16 @@ impl Fleet {
         let views = bases.into_iter().filter_map(|base| self.instance_view(name, base));
         changes.extend(views.map(|view| Change::Service(Box::new(view))));
         changes
+    }
+
+    fn changes_of_all(&self, name: &MachineName) -> Vec<Change> {
+        let bases: Vec<String> = self.bases(name).map(str::to_owned).collect();
+        self.changes_of(name, bases.iter().map(String::as_str))
+    }
+
+    /// The bases of a machine's instances.
+    pub fn bases(&self, name: &MachineName) -> impl Iterator<Item = &str> {
+        self.machines.get(name).into_iter().flat_map(|machine| machine.instances.keys().map(String::as_str))
     }
 
     fn instance_view(&self, name: &MachineName, base: &str) -> Option<ServiceView> {

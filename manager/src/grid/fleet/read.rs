@@ -1,6 +1,6 @@
 //! What the fleet shows: machines, services, the services of targets, and where an order goes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use protocol::{
     name::{MachineName, ServiceName},
@@ -38,7 +38,8 @@ impl Fleet {
         let mut wanted: BTreeSet<(MachineName, String)> = BTreeSet::new();
         let agents = self.machines.keys().map(|name| (name.clone(), AGENT.to_owned()));
         let all = || self.services.values().cloned();
-        for target in targets {
+        let mut seen = HashSet::new();
+        for target in targets.iter().filter(|target| seen.insert(*target)) {
             match target {
                 Target::All => wanted.extend(all()),
                 Target::Agents => wanted.extend(agents.clone()),
@@ -113,6 +114,7 @@ impl Machine {
         match &self.link {
             Link::Connected(_) => None,
             Link::Ended(why) | Link::Lost(why) => Some(why),
+            Link::Awaited => Some("the manager has just started and waits for this agent"),
         }
     }
 
@@ -120,7 +122,7 @@ impl Machine {
         let state = match self.link {
             Link::Connected(_) => State::Active,
             Link::Ended(_) => State::Stopped,
-            Link::Lost(_) => State::NotAvailable,
+            Link::Lost(_) | Link::Awaited => State::NotAvailable,
         };
         let revoked = self.revoked_at.map(|_| "it was revoked: `machines remove` lets its name go".to_owned());
         ServiceView {

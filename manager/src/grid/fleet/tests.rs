@@ -149,9 +149,58 @@ fn a_removed_machine_takes_its_services_along() {
 #[test]
 fn after_the_manager_s_start_the_last_known_states_are_shown() {
     let mut fleet = Fleet::default();
-    fleet.restore(machine("web-1"), vec![(named("a@web-1", State::Active, 0), at(7))], at(100));
+    let remembered = Remembered { named: named("a@web-1", State::Active, 0), at: at(20), since: at(7) };
+    fleet.restore(machine("web-1"), None, vec![remembered], at(100));
     let view = &fleet.services(&[Target::All]).unwrap()[0];
-    assert_eq!((view.state, view.last_state), (State::NotAvailable, Some(State::Active)));
+    assert_eq!((view.state, view.last_state, view.since), (State::NotAvailable, Some(State::Active), at(20)));
+}
+
+#[test]
+fn after_the_manager_s_start_the_link_is_what_it_was() {
+    let why = || "told to end".to_owned();
+    for (last, state, heard) in [
+        (None, State::NotAvailable, None),
+        (Some(LastLink::Linked { heard: at(9) }), State::NotAvailable, Some(at(9))),
+        (Some(LastLink::Lost { why: why(), since: at(8) }), State::NotAvailable, Some(at(8))),
+        (Some(LastLink::Ended { why: why(), since: at(7) }), State::Stopped, Some(at(7))),
+    ] {
+        let is_awaited = matches!(last, None | Some(LastLink::Linked { .. }));
+        let mut fleet = Fleet::default();
+        fleet.restore(machine("web-1"), last.clone(), vec![], at(100));
+        let agent = &fleet.services(&[Target::Agents]).unwrap()[0];
+        assert_eq!((agent.state, agent.since), (state, heard.unwrap_or(at(100))), "{last:?}");
+        assert_eq!(fleet.machines()[0].last_heard, heard, "{last:?}");
+        // Only who is still waited for is missed.
+        let missed: &[&str] = if is_awaited { &["web-1 away", "agent@web-1 not_available"] } else { &[] };
+        assert_eq!(told(&fleet.stop_waiting()), missed, "{last:?}");
+        assert_eq!(fleet.stop_waiting(), [], "{last:?}");
+    }
+}
+
+#[test]
+fn an_exit_is_counted_from_the_report_that_told_of_it() {
+    let mut known = named("a@web-1", State::Stopped, 0);
+    let exit = serde_json::json!({"age_ms": 5000, "wanted": false, "how": "it crashed"});
+    known.report.last_exit = Some(serde_json::from_value(exit).unwrap());
+    let mut fleet = Fleet::default();
+    fleet.restore(machine("web-1"), None, vec![Remembered { named: known, at: at(25), since: at(20) }], at(100));
+    let view = &fleet.services(&[Target::All]).unwrap()[0];
+    assert_eq!(view.last_exit.as_ref().unwrap().at, at(20));
+}
+
+#[test]
+fn a_name_that_has_gone_to_another_machine_stays_there() {
+    let (mut fleet, web) = fleet();
+    let shop = |state| Named { name: "shop".parse().unwrap(), ..named("a@web-1", state, 5) };
+    fleet.status(&web, 1, shop(State::Active), at(110));
+    fleet.joined(machine("web-22"), T0);
+    let other: MachineName = "web-22".parse().unwrap();
+    fleet.connected(&other, 2, "1", MachineFacts::default(), vec![shop(State::Stopped)], at(111));
+    // What the first machine tells arrives late.
+    fleet.status(&web, 1, named("a@web-1", State::Active, 6), at(112));
+    assert_eq!(fleet.destination(&"shop".parse().unwrap()).unwrap().machine, other);
+    assert_eq!(fleet.gone(&web, 1, "/srv/b").len(), 3);
+    assert_eq!(states(&fleet), ["a@web-1 active", "shop stopped"]);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The one stream of events: numbers them, writes them down, and then tells everybody who watches.
 
+mod writer;
+
 use std::{
     collections::VecDeque,
     sync::{
@@ -10,10 +12,15 @@ use std::{
 };
 
 use protocol::{report::InstanceReport, time::Timestamp};
-use tokio::sync::{Notify, broadcast, mpsc};
+use tokio::sync::{Notify, broadcast, mpsc, oneshot};
+use uuid::Uuid;
 
+use self::writer::Writer;
 use crate::{
-    grid::event::{Draft, Event, EventId},
+    grid::{
+        event::{Draft, Event, EventId},
+        fleet::LastLink,
+    },
     store::{
         Store, StoreError,
         events::{EventRow, LastStatus},
@@ -26,9 +33,6 @@ const RESERVE: u64 = 100_000;
 /// How many events may wait to be written.
 const QUEUE: usize = 65_536;
 
-/// How many events are written at once.
-const BATCH: usize = 1000;
-
 /// How many events a watcher may be behind before it must begin anew.
 const WATCHERS_BEHIND: usize = 16_384;
 
@@ -37,9 +41,6 @@ const RECENT: usize = 4096;
 
 /// How often a disk that was full is tried again.
 const RETRY: Duration = Duration::from_secs(1);
-
-/// How many events go by between two looks at the size of the history.
-const TRIM_EVERY: u64 = 10_000;
 
 /// An event that everybody may see, written down once.
 #[derive(Debug, Clone)]
@@ -50,6 +51,15 @@ pub struct Published {
     pub body: Arc<str>,
 }
 
+/// What a live watcher is told.
+#[derive(Debug, Clone)]
+pub enum Told {
+    /// An event.
+    Event(Published),
+    /// Events were lost before they had a number: whoever watches must begin anew with a snapshot.
+    Lost,
+}
+
 /// The journal.
 pub struct Journal {
     store: Store,
@@ -57,13 +67,14 @@ pub struct Journal {
     /// Numbers are handed out, written and told under this lock, so that nobody sees a later event before an earlier.
     sequence: tokio::sync::Mutex<Sequence>,
     queue: mpsc::Sender<Entry>,
-    live: broadcast::Sender<Published>,
+    live: broadcast::Sender<Told>,
     // Held for moments only, never across an await.
-    recent: Mutex<VecDeque<Published>>,
+    recent: Mutex<VecDeque<Recent>>,
     last: AtomicU64,
     floor: AtomicU64,
     disk_full: AtomicBool,
     disk_filled: Notify,
+    disk_changed: Notify,
     dropped: AtomicBool,
 }
 
@@ -72,9 +83,18 @@ struct Sequence {
     end: u64,
 }
 
+/// An event in memory.
+struct Recent {
+    published: Published,
+    /// When it happened, if it is not written down yet.
+    unwritten: Option<Timestamp>,
+}
+
 enum Entry {
     Event(Box<Draft>),
-    Status(Box<LastStatus>),
+    Status(Uuid, String, Option<Box<LastStatus>>),
+    Link(Uuid, Box<LastLink>),
+    End(oneshot::Sender<()>),
 }
 
 /// Where a watcher begins.
@@ -103,9 +123,10 @@ impl Journal {
             floor: AtomicU64::new(floor),
             disk_full: AtomicBool::new(false),
             disk_filled: Notify::new(),
+            disk_changed: Notify::new(),
             dropped: AtomicBool::new(false),
         });
-        tokio::spawn(journal.clone().write_history(entries));
+        tokio::spawn(Writer::new(journal.clone(), entries).run());
         tokio::spawn(journal.clone().await_room());
         Ok(journal)
     }
@@ -119,10 +140,32 @@ impl Journal {
     }
 
     /// Remembers what is last known of an instance.
-    pub fn remember(&self, machine: uuid::Uuid, since: Timestamp, report: &InstanceReport) {
-        let status = LastStatus { machine, since, report: report.clone() };
+    pub fn remember(&self, machine: Uuid, now: Timestamp, report: &InstanceReport) {
+        let since = now.before(Duration::from_millis(report.age_ms));
+        let status = LastStatus { machine, at: now, since, report: report.clone() };
         // What is not remembered now will be with the next report.
-        let _full = self.queue.try_send(Entry::Status(Box::new(status)));
+        let _full = self.queue.try_send(Entry::Status(machine, report.base.clone(), Some(Box::new(status))));
+    }
+
+    /// Forgets an instance that is gone.
+    pub fn forget(&self, machine: Uuid, base: &str) {
+        // What is not forgotten now will be with the next hello.
+        let _full = self.queue.try_send(Entry::Status(machine, base.to_owned(), None));
+    }
+
+    /// Remembers what is last known of an agent's link.
+    pub fn remember_link(&self, machine: Uuid, link: LastLink) {
+        // After a start without it the agent is waited for.
+        let _full = self.queue.try_send(Entry::Link(machine, Box::new(link)));
+    }
+
+    /// Writes what waits to be written. What is told afterwards is told, and not written.
+    pub async fn end(&self) {
+        let (done, ended) = oneshot::channel();
+        if self.queue.send(Entry::End(done)).await.is_ok() {
+            // A writer that is gone has nothing left to write.
+            let _gone = ended.await;
+        }
     }
 
     /// Records an event that must not be lost; returns when it is on disk.
@@ -141,7 +184,7 @@ impl Journal {
         let published = Published { seq: row.seq, body: row.body.as_str().into() };
         let written = write(row).await?;
         self.note_disk(None);
-        self.publish(published);
+        self.publish(published, None);
         Ok(written)
     }
 
@@ -156,62 +199,40 @@ impl Journal {
         Ok(EventRow::of(seq, &Event { id, at: Timestamp::now(), draft }))
     }
 
-    fn publish(&self, published: Published) {
+    fn publish(&self, published: Published, unwritten: Option<Timestamp>) {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        if recent.len() >= RECENT {
-            recent.pop_front();
+        if recent.len() >= RECENT
+            && let Some(oldest) = recent.pop_front()
+            && oldest.unwritten.is_some()
+        {
+            // It was nowhere else.
+            self.raise_floor(oldest.published.seq);
         }
-        recent.push_back(published.clone());
+        recent.push_back(Recent { published: published.clone(), unwritten });
         self.last.store(published.seq, Ordering::Release);
         // Nobody may be watching.
-        let _nobody = self.live.send(published);
+        let _nobody = self.live.send(Told::Event(published));
     }
 
-    /// Writes what is told: at once when it is idle, and what came meanwhile as one batch when it is busy.
-    async fn write_history(self: Arc<Self>, mut entries: mpsc::Receiver<Entry>) {
-        let mut batch = Vec::with_capacity(BATCH);
-        let mut since_trim = 0;
-        while entries.recv_many(&mut batch, BATCH).await > 0 {
-            let mut sequence = self.sequence.lock().await;
-            let mut events = Vec::new();
-            let mut statuses = Vec::new();
-            for entry in batch.drain(..) {
-                match entry {
-                    Entry::Event(draft) => match self.number(&mut sequence, *draft).await {
-                        Ok(row) => events.push(row),
-                        Err(error) => {
-                            self.note_disk(Some(&error));
-                            self.dropped.store(true, Ordering::Release);
-                        }
-                    },
-                    Entry::Status(status) => statuses.push(*status),
-                }
-            }
-            let written = self.store.add_history(&events, &statuses).await;
-            self.note_disk(written.as_ref().err());
-            if written.is_err() {
-                // They are told all the same, and can be resumed from memory for a while, not from the disk.
-                self.forget_beyond_memory();
-            }
-            since_trim += events.len() as u64;
-            for row in events {
-                self.publish(Published { seq: row.seq, body: row.body.into() });
-            }
-            if self.dropped.swap(false, Ordering::AcqRel) {
-                self.raise_floor(self.last.load(Ordering::Acquire));
-            }
-            drop(sequence);
-            if since_trim >= TRIM_EVERY {
-                since_trim = 0;
-                match self.store.trim_history().await {
-                    Ok(floor) => self.raise_floor(floor),
-                    Err(error) => self.note_disk(Some(&error)),
-                }
-            }
-            if written.is_err() {
-                tokio::time::sleep(RETRY).await;
-            }
-        }
+    /// Tells whoever watches, now or later, that events were lost up to here.
+    fn tell_loss(&self) {
+        self.raise_floor(self.last.load(Ordering::Acquire));
+        let _nobody = self.live.send(Told::Lost);
+    }
+
+    /// The events that are in memory only.
+    fn unwritten(&self) -> Vec<EventRow> {
+        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let row = |event: &Recent| {
+            let Published { seq, body } = &event.published;
+            event.unwritten.map(|at| EventRow { seq: *seq, at, body: body.to_string() })
+        };
+        recent.iter().filter_map(row).collect()
+    }
+
+    fn note_written(&self) {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.iter_mut().for_each(|event| event.unwritten = None);
     }
 
     /// Tries a disk that was full again and again: that it has room must be known before somebody needs it.
@@ -224,14 +245,6 @@ impl Journal {
                 let _noted = self.noting(self.store.reserve_sequence(1).await);
             }
         }
-    }
-
-    /// After events that are in memory only, nothing older than memory can be told without a gap.
-    fn forget_beyond_memory(&self) {
-        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        let oldest = recent.front().map_or_else(|| self.last.load(Ordering::Acquire), |oldest| oldest.seq - 1);
-        drop(recent);
-        self.raise_floor(oldest);
     }
 
     fn raise_floor(&self, floor: u64) {
@@ -249,17 +262,24 @@ impl Journal {
             None => {
                 if self.disk_full.swap(false, Ordering::AcqRel) {
                     tracing::info!("the disk has room again");
+                    self.disk_changed.notify_one();
                 }
             }
             Some(StoreError::DiskFull) => {
                 if !self.disk_full.swap(true, Ordering::AcqRel) {
                     tracing::error!("the disk is full: nothing can be recorded or changed, until there is room");
                     self.disk_filled.notify_one();
+                    self.disk_changed.notify_one();
                 }
             }
             Some(StoreError::Other(error)) => tracing::error!("the journal cannot be written: {error:#}"),
             Some(StoreError::NotFound | StoreError::Conflict(_)) => {}
         }
+    }
+
+    /// Waits until the disk has filled up, or has room again.
+    pub async fn disk_changed(&self) {
+        self.disk_changed.notified().await;
     }
 
     /// Whether the last write found no room.
@@ -273,10 +293,10 @@ impl Journal {
     }
 
     /// Begins to watch: what to begin with, and the live events, of which those that `Start` brought must be left out.
-    pub async fn watch(&self, since: EventId) -> Result<(Start, broadcast::Receiver<Published>), StoreError> {
+    pub async fn watch(&self, since: EventId) -> Result<(Start, broadcast::Receiver<Told>), StoreError> {
         let live = self.live.subscribe();
-        let floor = self.floor.load(Ordering::Acquire);
-        if since.epoch != self.epoch || since.seq < floor || since.seq > self.last.load(Ordering::Acquire) {
+        let is_gone = || since.seq < self.floor.load(Ordering::Acquire);
+        if since.epoch != self.epoch || is_gone() || since.seq > self.last.load(Ordering::Acquire) {
             return Ok((Start::Reset, live));
         }
         let limit = u32::try_from(WATCHERS_BEHIND).unwrap_or(u32::MAX);
@@ -288,7 +308,11 @@ impl Journal {
             stored.into_iter().map(|(seq, body)| Published { seq, body: body.into() }).collect();
         {
             let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-            events.extend(recent.iter().filter(|event| event.seq > since.seq).cloned());
+            events.extend(recent.iter().map(|event| &event.published).filter(|event| event.seq > since.seq).cloned());
+        }
+        // What was in memory only may have left it after the first look.
+        if is_gone() {
+            return Ok((Start::Reset, live));
         }
         events.sort_by_key(|event| event.seq);
         events.dedup_by_key(|event| event.seq);
@@ -296,7 +320,7 @@ impl Journal {
     }
 
     /// Begins to watch from now on.
-    pub fn watch_live(&self) -> broadcast::Receiver<Published> {
+    pub fn watch_live(&self) -> broadcast::Receiver<Told> {
         self.live.subscribe()
     }
 }
@@ -316,19 +340,40 @@ mod tests {
         (dir, Journal::start(store, 1).await.unwrap())
     }
 
+    async fn next(live: &mut broadcast::Receiver<Told>) -> Published {
+        match live.recv().await.unwrap() {
+            Told::Event(event) => event,
+            Told::Lost => panic!("events were lost"),
+        }
+    }
+
+    async fn resumed(journal: &Journal, seq: u64) -> Option<Vec<u64>> {
+        match journal.watch(EventId { epoch: 1, seq }).await.unwrap().0 {
+            Start::Resume(events) => Some(events.iter().map(|event| event.seq).collect()),
+            Start::Reset => None,
+        }
+    }
+
+    /// Breaks the history, as a full disk does, or mends it.
+    async fn set_broken(journal: &Journal, broken: bool) {
+        let sql = match broken {
+            true => "create trigger broken before insert on event begin select raise(abort, 'broken'); end",
+            false => "drop trigger broken",
+        };
+        sqlx::query(sql).execute(&journal.store.history.write).await.unwrap();
+    }
+
     #[tokio::test]
     async fn events_are_told_in_order_and_can_be_resumed() {
         let (_dir, journal) = journal().await;
         let mut live = journal.watch_live();
         journal.record(draft("a")).await.unwrap();
         journal.tell(draft("b"));
-        let first = live.recv().await.unwrap();
-        let second = live.recv().await.unwrap();
+        let first = next(&mut live).await;
+        let second = next(&mut live).await;
         assert!(first.seq < second.seq && second.body.contains("\"b\""));
 
-        let (start, _) = journal.watch(EventId { epoch: 1, seq: first.seq }).await.unwrap();
-        let Start::Resume(events) = start else { panic!("no resume") };
-        assert_eq!(events.iter().map(|event| event.seq).collect::<Vec<_>>(), [second.seq]);
+        assert_eq!(resumed(&journal, first.seq).await, Some(vec![second.seq]));
     }
 
     #[tokio::test]
@@ -346,6 +391,59 @@ mod tests {
         let failed = journal.record_with(draft("a"), async |_| Err::<(), _>(StoreError::NotFound)).await;
         assert!(matches!(failed, Err(StoreError::NotFound)));
         journal.record(draft("b")).await.unwrap();
-        assert!(live.recv().await.unwrap().body.contains("\"b\""));
+        assert!(next(&mut live).await.body.contains("\"b\""));
+    }
+
+    #[tokio::test]
+    async fn what_could_not_be_written_is_written_later() {
+        let (_dir, journal) = journal().await;
+        set_broken(&journal, true).await;
+        let mut live = journal.watch_live();
+        for name in ["a", "b", "c"] {
+            journal.tell(draft(name));
+        }
+        let first = next(&mut live).await.seq;
+        assert_eq!(next(&mut live).await.seq, first + 1);
+        assert_eq!(next(&mut live).await.seq, first + 2);
+        assert_eq!(resumed(&journal, first).await, Some(vec![first + 1, first + 2]));
+        assert_eq!(journal.store.events_after(0, 9).await.unwrap(), []);
+        set_broken(&journal, false).await;
+        journal.end().await;
+        assert_eq!(journal.store.events_after(0, 9).await.unwrap().len(), 3);
+    }
+
+    #[tokio::test]
+    async fn what_was_never_written_and_left_memory_is_no_silent_gap() {
+        let (_dir, journal) = journal().await;
+        journal.record(draft("before")).await.unwrap();
+        let before = journal.last().seq;
+        set_broken(&journal, true).await;
+        let mut live = journal.watch_live();
+        for _ in 0..=RECENT {
+            journal.tell(draft("a"));
+        }
+        while next(&mut live).await.seq <= before + RECENT as u64 {}
+        assert_eq!(resumed(&journal, before).await, None);
+        assert_eq!(resumed(&journal, before + 1).await.map(|events| events.len()), Some(RECENT));
+        // A restarted manager knows it too.
+        set_broken(&journal, false).await;
+        journal.end().await;
+        assert_eq!(journal.store.floor(0).await.unwrap(), before + 1);
+    }
+
+    #[tokio::test]
+    async fn whoever_watches_hears_of_a_loss_once_what_came_before_it_is_told() {
+        let (_dir, journal) = journal().await;
+        let mut live = journal.watch_live();
+        // Nothing else runs before the queue is full.
+        for _ in 0..QUEUE {
+            journal.remember_link(Uuid::nil(), LastLink::Linked { heard: Timestamp::EPOCH });
+        }
+        journal.tell(draft("lost"));
+        assert!(matches!(live.recv().await.unwrap(), Told::Lost));
+        let before = journal.last().seq;
+        assert_eq!(resumed(&journal, before).await, Some(vec![]));
+        journal.tell(draft("after"));
+        assert!(next(&mut live).await.seq > before);
     }
 }

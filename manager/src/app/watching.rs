@@ -1,0 +1,63 @@
+//! What happened and what happens: the journal and the stream of events, for those who may see them.
+
+use tokio::sync::broadcast::Receiver;
+
+use super::{
+    App, Result,
+    journal::{Start, Told},
+};
+use crate::grid::{
+    access::{Caller, Permission},
+    event::EventId,
+};
+
+/// Which part of the journal is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// What came after an event, oldest first.
+    After(EventId),
+    /// What came before an event, newest first.
+    Before(EventId),
+    /// The latest, newest first.
+    Latest,
+}
+
+/// The most events that are told at once.
+const MOST_EVENTS: u32 = 1000;
+
+impl App {
+    /// Begins to watch: after an event, or from now on.
+    pub async fn watch(&self, caller: &Caller, since: Option<&str>) -> Result<(Start, Receiver<Told>)> {
+        caller.may(Permission::Read)?;
+        match since.map(str::parse::<EventId>) {
+            None => Ok((Start::Resume(Vec::new()), self.journal.watch_live())),
+            Some(Ok(since)) => Ok(self.journal.watch(since).await?),
+            // An id that cannot be read is as unknown as any.
+            Some(Err(_)) => Ok((Start::Reset, self.journal.watch_live())),
+        }
+    }
+
+    /// A part of the journal, each event as JSON.
+    pub async fn past_events(&self, caller: &Caller, part: Part, limit: u32) -> Result<Vec<String>> {
+        caller.may(Permission::Read)?;
+        let limit = limit.clamp(1, MOST_EVENTS);
+        let events = match part {
+            Part::After(since) => self.store.events_after(since.seq, limit).await?,
+            Part::Before(before) => self.store.events_before(before.seq, limit).await?,
+            Part::Latest => self.store.events_before(u64::MAX, limit).await?,
+        };
+        Ok(events.into_iter().map(|(_, body)| body).collect())
+    }
+
+    /// Whether somebody who watches may go on, being now what `now` says.
+    pub fn may_go_on_watching(&self, caller: &Caller, now: &Result<Option<Caller>>) -> bool {
+        match now {
+            Ok(now) => now.as_ref() == Some(caller),
+            // Whoever was known stays so while the store cannot be asked.
+            Err(error) => {
+                tracing::warn!("cannot look again at who watches: {error:#}");
+                true
+            }
+        }
+    }
+}
