@@ -65,6 +65,11 @@ impl Watcher {
         Self { seen }
     }
 
+    /// Forgets everything seen so far.
+    pub fn forget(&self) {
+        self.seen.lock().unwrap().clear();
+    }
+
     /// Everything seen so far.
     pub fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()

@@ -17,7 +17,7 @@ use tests::{
 fn it_starts_says_where_to_look_and_leaves_nothing_behind() {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../script/demo");
     let mut demo = Command::new(script)
-        .env("PROFILE", "dev")
+        .env("BIN", programs::path("tomcat-grid").parent().expect("a directory"))
         .stdout(Stdio::piped())
         .process_group(0)
         .spawn()
@@ -50,6 +50,7 @@ fn it_starts_says_where_to_look_and_leaves_nothing_behind() {
     assert!(farewell.last().is_some_and(|line| line.contains("left nothing behind")), "{farewell:?}");
     assert!(fs::metadata(&dir).is_err(), "{dir} is left");
     for name in ["shop-a", "shop-b", "blog"] {
-        assert!(processes::is_gone(format!("{dir}/tomcats/{name}").as_ref()), "{name} is left");
+        let base = format!("{dir}/tomcats/{name}");
+        wait::until(&base, Duration::from_secs(10), || processes::is_gone(base.as_ref()).then_some(()));
     }
 }

@@ -261,6 +261,7 @@ impl Fleet {
         let since = match &before {
             Some(before)
                 if before.report.state == named.report.state
+                    && before.report.pid == named.report.pid
                     && (before.since.as_millis() - reported.as_millis()).abs() <= SAME_MOMENT =>
             {
                 before.since

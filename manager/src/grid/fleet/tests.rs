@@ -122,6 +122,15 @@ fn an_agent_that_returns_with_the_same_answer_keeps_the_moment() {
 }
 
 #[test]
+fn another_process_in_the_same_state_is_another_moment() {
+    let (mut fleet, web) = fleet();
+    let mut other = named("a@web-1", State::Active, 4);
+    other.report.pid = Some(7);
+    fleet.status(&web, 1, other, at(100));
+    assert_eq!(fleet.services(&[Target::All]).unwrap()[0].since, at(96));
+}
+
+#[test]
 fn what_a_hello_leaves_out_is_gone() {
     let (mut fleet, web) = fleet();
     let changes =
