@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use tests::fake::{FakeTomcat, fake_home};
 use tests::processes::{self, Signal};
 use tests::tomcat::{Port, TomcatBase};
+use tests::users::ids;
 use tests::wait;
 
 const SOON: Duration = Duration::from_secs(10);
@@ -22,18 +23,6 @@ fn temp() -> TempDir {
 
 fn ok(body: &str) -> Option<(u16, String)> {
     Some((200, body.to_owned()))
-}
-
-/// The user of the Debian package, or `None` when the test cannot change users.
-fn tomcat_user() -> Option<(u32, u32)> {
-    if fs::metadata("/proc/self").ok()?.uid() != 0 {
-        eprintln!("skipped: only root can start a process of another user");
-        return None;
-    }
-    let users = fs::read_to_string("/etc/passwd").ok()?;
-    let line = users.lines().find(|line| line.starts_with("tomcat:"))?;
-    let mut fields = line.split(':').skip(2).map(|field| field.parse().ok());
-    Some((fields.next()??, fields.next()??))
 }
 
 #[test]
@@ -150,9 +139,7 @@ fn a_slow_start_holds_the_first_answer_back() {
 
 #[test]
 fn a_tomcat_of_another_user_runs_as_that_user() {
-    let Some(owner @ (uid, gid)) = tomcat_user() else {
-        return;
-    };
+    let owner @ (uid, gid) = ids("tomcat");
     let temp = temp();
     let tomcat = TomcatBase::builder(temp.path(), "one").owner(uid, gid).build();
     let server_xml = fs::metadata(tomcat.dir().join("conf/server.xml")).expect("look at a file");
@@ -331,9 +318,7 @@ fn a_fake_starts_late_crashes_or_never_listens() {
 
 #[test]
 fn the_script_starts_and_stops_a_fake_of_another_user() {
-    let Some((uid, gid)) = tomcat_user() else {
-        return;
-    };
+    let (uid, gid) = ids("tomcat");
     let temp = temp();
     let fake = FakeTomcat::builder(temp.path(), "one").owner(uid, gid).build();
     assert!(fake.catalina_start().success());
