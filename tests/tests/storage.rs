@@ -79,7 +79,7 @@ fn a_manager_whose_disk_is_full_says_so_shows_live_states_and_recovers() {
 
 #[test]
 fn an_agent_that_cannot_remember_an_order_signals_nothing() {
-    let manager = TestManager::start();
+    let mut manager = TestManager::start();
     let shop = FakeTomcat::builder(manager.dir(), "shop").owner(1, 1).build();
     let pid = shop.start_by_hand();
     let dir = tempfile::tempdir().unwrap();
@@ -87,6 +87,9 @@ fn an_agent_that_cannot_remember_an_order_signals_nothing() {
     let state = disk.path.join("state");
     let _agent = TestAgent::builder(&manager, "web-1", manager.dir()).state_in(&state).start(&manager);
     manager.wait_state("shop@web-1", "active");
+    // The last thing that a new link leaves on the disk.
+    let secret = state.join("link-secret");
+    wait::until("the first link secret", PATIENCE, || secret.exists().then_some(()));
 
     disk.fill();
     for action in ["stop", "kill"] {
@@ -97,6 +100,11 @@ fn an_agent_that_cannot_remember_an_order_signals_nothing() {
     }
     assert_eq!(shop.pid(), Some(pid));
     assert_eq!(manager.service("shop@web-1").unwrap()["state"], "active");
+
+    // Nor is it lost: the link secret that it could keep last is good for the next link.
+    manager.kill();
+    manager.start_again();
+    manager.wait_state("shop@web-1", "active");
 
     disk.make_room();
     assert_eq!(manager.trigger("kill", "shop@web-1")["outcome"], "done");

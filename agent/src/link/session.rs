@@ -144,15 +144,16 @@ impl Session<'_> {
         identity::verify_statement(statement, &self.membership.authority)?;
         let highest = self.state.highest()?;
         statement.obeyed_after(highest.as_ref()).map_err(|why| anyhow!("{why}"))?;
-        let (statement, is_new) = (statement.clone(), highest.as_ref() != Some(statement));
-        self.store(move |state| {
-            if is_new {
-                state.store_highest(&statement)?;
-            }
-            state.store_link_secret(&welcome.link_secret)
-        })
-        .await?;
-        connection.send(&FromAgent::SecretKept {}).await?;
+        // The same statement is signed anew at each start of the manager, and then has another signature.
+        if highest.is_none_or(|highest| (highest.epoch, highest.manager) != (statement.epoch, statement.manager)) {
+            let statement = statement.clone();
+            self.store(move |state| state.store_highest(&statement)).await?;
+        }
+        match self.store(move |state| state.store_link_secret(&welcome.link_secret)).await {
+            Ok(()) => connection.send(&FromAgent::SecretKept {}).await?,
+            // The one on disk stays good until the manager hears that a newer one is kept.
+            Err(error) => tracing::error!("the new link secret cannot be kept, the old one is used on: {error:#}"),
+        }
         Ok(self.renew_if_due(connection).await?)
     }
 
