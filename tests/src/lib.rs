@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod browser;
 pub mod fake;
+pub mod figures;
 pub mod fleet;
 pub mod http;
 pub mod https;
