@@ -4,6 +4,10 @@ use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader},
     os::unix::net::UnixStream,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -21,6 +25,9 @@ use tests::{
 /// More changes than the manager keeps for a watcher that is behind (16,384), and what the socket's buffers hold.
 const TOO_MANY: u64 = 19_000;
 
+/// How long a wave may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// How much memory watchers that do not read may take, in MB: the changes kept for them once, and a piece for each.
 const LITTLE: f64 = 80.0;
 
@@ -35,12 +42,32 @@ fn open(manager: &TestManager) -> BufReader<UnixStream> {
     stream
 }
 
-/// Has so many changes told, as fast as they go.
-fn storm(fleet: &Fleet, changes: u64) {
-    let before = fleet.told();
-    fleet.storm(1_000_000);
-    wait::until("many changes", Duration::from_secs(60), || (fleet.told() - before >= changes).then_some(()));
-    fleet.storm(0);
+/// Somebody who watches and only counts the changes of storms.
+fn count(manager: &TestManager) -> Arc<AtomicU64> {
+    let (stream, heard) = (open(manager), Arc::<AtomicU64>::default());
+    let shared = heard.clone();
+    std::thread::spawn(move || {
+        for line in stream.lines().map_while(Result::ok).filter(|line| line.contains(STAMP)) {
+            assert!(line.starts_with("data: {"));
+            shared.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    heard
+}
+
+/// Has so many changes told, in waves: what is told and not yet heard is never much.
+fn storm(fleet: &Fleet, changes: u64, heard: &AtomicU64) {
+    const WAVE: u64 = 1000;
+    let (told, begun) = (fleet.told(), heard.load(Ordering::Relaxed));
+    for wave in 1..=changes.div_ceil(WAVE) {
+        fleet.storm(20_000);
+        wait::until("many changes", PATIENCE, || (fleet.told() - told >= wave * WAVE).then_some(()));
+        fleet.storm(0);
+        let told = fleet.told() - told;
+        wait::until("all of them to be heard", PATIENCE, || {
+            (heard.load(Ordering::Relaxed) - begun >= told).then_some(())
+        });
+    }
 }
 
 /// What a watcher believes.
@@ -81,15 +108,13 @@ fn services(status: &Value) -> BTreeMap<String, Value> {
 fn watchers_that_do_not_read_cost_little_and_are_right_afterwards() {
     let manager = TestManager::start();
     let fleet = fleet(&manager, 4);
-    let mut awake = open(&manager);
-    let awake = std::thread::spawn(move || Shown::default().read_until(&mut awake, "the last one"));
+    let awake = count(&manager);
     let mut asleep: Vec<_> = (0..20).map(|_| open(&manager)).collect();
     let before = resident(manager.pid());
-    storm(&fleet, TOO_MANY);
-    fleet.change_with(0, 0, State::Stopping, Some("the last one"));
-    awake.join().expect("the last one is told");
+    storm(&fleet, TOO_MANY, &awake);
     let grown = resident(manager.pid()) - before;
     assert!(grown < LITTLE, "20 watchers that do not read took {grown:.0} MB");
+    fleet.change_with(0, 0, State::Stopping, Some("the last one"));
     let shown: Vec<Shown> = asleep
         .iter_mut()
         .map(|stream| {
@@ -111,16 +136,17 @@ fn watchers_that_read_all_see_the_same_and_miss_nothing() {
     let manager = TestManager::start();
     let fleet = fleet(&manager, 4);
     let watchers: Vec<Watcher> = (0..10).map(|_| Watcher::open(&manager.socket())).collect();
-    storm(&fleet, 2000);
+    storm(&fleet, 2000, &count(&manager));
     let told = fleet.told();
-    fleet.change_with(0, 0, State::Stopping, Some("the last one"));
     let ids = |watcher: &Watcher| -> Vec<String> {
-        watcher.wait_for("the last one", |event| event["data"]["reason"] == "the last one");
         // Of the machines that linked just before, some hear more than others.
         let of_storm = |event: &Value| event["data"]["reason"].as_str().is_some_and(|reason| reason.starts_with(STAMP));
         let storm = watcher.seen().into_iter().filter(|seen| of_storm(&seen.event));
         storm.map(|seen| seen.event["id"].as_str().expect("an id").to_owned()).collect()
     };
+    fleet.change_with(0, 0, State::Stopping, Some("the last one"));
+    let last = |event: &Value| event["data"]["reason"] == "the last one";
+    watchers.iter().for_each(|watcher| drop(watcher.wait_for("the last one", last)));
     let first = ids(&watchers[0]);
     assert_eq!(first.len() as u64, told);
     for watcher in &watchers[1..] {
