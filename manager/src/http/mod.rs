@@ -81,7 +81,7 @@ pub fn people(app: Arc<App>) -> Router {
         .nest("/api/v1", api)
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
-        .fallback(assets::serve)
+        .fallback_service(assets::router())
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(middleware::from_fn(security_headers))
         .with_state(app)
