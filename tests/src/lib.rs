@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod browser;
 pub mod fake;
+pub mod fleet;
 pub mod http;
 pub mod https;
 pub mod manager;
@@ -10,6 +11,7 @@ pub mod netns;
 pub mod processes;
 pub mod programs;
 pub mod raw_agent;
+pub mod relay;
 pub mod squatter;
 pub mod storm;
 pub mod strace;
