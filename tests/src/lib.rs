@@ -1,6 +1,7 @@
 //! Support for the tests of the whole: real and fake Tomcats, managers, agents, and waiting for conditions.
 
 pub mod agent;
+pub mod axe;
 pub mod browser;
 pub mod fake;
 pub mod http;

@@ -14,6 +14,15 @@ pub fn path(name: &str) -> PathBuf {
     program
 }
 
+/// The path of a program of the Python tools, which `script/setup test` installs beside what is built.
+pub fn python(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a test has a path");
+    let target = test.ancestors().nth(3).expect("a test lies in target/PROFILE/deps");
+    let program = target.join("python/bin").join(name);
+    assert!(program.is_file(), "{} is missing: run script/setup test, which installs it", program.display());
+    program
+}
+
 /// What a program that has ended left.
 #[derive(Debug, Clone)]
 pub struct Ran {
