@@ -130,7 +130,7 @@ fn a_document_that_lies_is_found_out() {
         answers.as_object_mut().unwrap().remove("400").unwrap();
     };
     assert_eq!(failures(another_type), "Response violates schema");
-    assert_eq!(failures(no_400), "Undocumented HTTP status code");
+    assert_eq!(failures(no_400), "Undocumented status code");
 }
 
 #[test]
