@@ -4,6 +4,7 @@ pub mod agent;
 pub mod axe;
 pub mod browser;
 pub mod fake;
+pub mod fleet;
 pub mod http;
 pub mod https;
 pub mod manager;
