@@ -12,6 +12,7 @@ pub mod netns;
 pub mod processes;
 pub mod programs;
 pub mod raw_agent;
+pub mod relay;
 pub mod squatter;
 pub mod storm;
 pub mod strace;
