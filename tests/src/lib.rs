@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod axe;
 pub mod browser;
+pub mod dashboard;
 pub mod fake;
 pub mod fleet;
 pub mod http;
@@ -14,6 +15,7 @@ pub mod programs;
 pub mod raw_agent;
 pub mod relay;
 pub mod squatter;
+pub mod stage;
 pub mod storm;
 pub mod strace;
 pub mod systemd_lab;
