@@ -127,9 +127,15 @@ impl App {
     }
 
     /// Who calls with a session.
-    pub async fn caller_of_session(&self, secret: &str) -> Result<Option<Caller>> {
+    pub async fn caller_of_session(&self, secret: &str, from: &str) -> Result<Option<Caller>> {
         let found = self.store.session(&hash_of(secret.as_bytes()), Timestamp::now()).await?;
-        Ok(found.map(|(name, role)| Caller { name, role: Some(role), credential: Credential::Session }))
+        Ok(found.map(|(name, role)| Caller {
+            name,
+            role: Some(role),
+            credential: Credential::Session,
+            from: from.to_owned(),
+            targets: None,
+        }))
     }
 
     /// Logs out.

@@ -1,5 +1,6 @@
 //! The use cases: what can be done with a grid, whoever asks and however. Knows neither HTTP nor terminals.
 
+pub mod auditing;
 pub mod joining;
 pub mod journal;
 pub mod links;
@@ -15,6 +16,7 @@ pub mod watching;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use protocol::{statement::Statement, time::Timestamp};
+use tokio::sync::watch;
 
 use self::{journal::Journal, links::Links};
 use crate::{
@@ -44,6 +46,8 @@ pub struct App {
     pub journal: Arc<Journal>,
     /// The agents' connections.
     pub links: Links,
+    /// Changes whenever somebody may do more or less than before: who watches is looked at again.
+    pub access_changed: watch::Sender<u64>,
     // Held for moments only, never across an await.
     fleet: Mutex<Fleet>,
     refusals: refusals::Refusals,
@@ -110,6 +114,7 @@ impl App {
             statement,
             journal,
             links: Links::default(),
+            access_changed: watch::Sender::new(0),
             fleet: Mutex::new(fleet),
             refusals: refusals::Refusals::default(),
             logins: login::Logins::default(),

@@ -66,7 +66,7 @@ pub async fn stream(
     let (told, pending) = match start {
         Start::Resume(events) => {
             let last = events.last().map_or(0, |event| event.seq);
-            (last, events.iter().map(frame).collect())
+            (last, events.iter().filter(|event| app.sees(&caller, &event.topic)).map(frame).collect())
         }
         Start::Reset => {
             let (seq, snapshot) = reset(&app, &caller);
@@ -144,6 +144,9 @@ impl Watcher {
     fn take(&mut self, event: &Published) {
         if event.seq > self.told {
             self.told = event.seq;
+            if !self.app.sees(&self.caller, &event.topic) {
+                return;
+            }
             self.pending.push_back(frame(event));
         }
     }
@@ -192,10 +195,12 @@ pub async fn journal(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::grid::event::Topic;
 
     #[test]
     fn a_frame_carries_the_id_of_its_event() {
-        let event = Published { seq: 7, body: r#"{"id":"1-7","at":"x"}"#.into() };
+        let body = r#"{"id":"1-7","at":"x"}"#;
+        let event = Published { seq: 7, body: body.into(), topic: Topic::of_body(body).into() };
         assert_eq!(&frame(&event)[..], b"id: 1-7\ndata: {\"id\":\"1-7\",\"at\":\"x\"}\n\n");
     }
 }

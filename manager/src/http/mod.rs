@@ -56,7 +56,7 @@ impl Peer {
     pub fn from(&self) -> String {
         match self {
             Peer::Remote { address } | Peer::Agent { address, .. } => address.ip().to_canonical().to_string(),
-            Peer::Local { .. } => "the Unix socket".to_owned(),
+            Peer::Local { caller } => caller.from.clone(),
         }
     }
 }

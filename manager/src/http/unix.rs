@@ -123,7 +123,8 @@ impl Known {
                 tokio::task::spawn_blocking(look_up).await?
             }
         };
-        Ok(Caller { name, role, credential: Credential::Socket })
+        let from = "the Unix socket".to_owned();
+        Ok(Caller { name, role, credential: Credential::Socket, from, targets: None })
     }
 }
 

@@ -3,6 +3,7 @@
 //! Each has one connection that writes and a few that read. Methods are verbs of the domain; every change of more
 //! than one row is a transaction. Queries are checked by the tests, each of which runs on the migrated schema.
 
+pub mod audit;
 pub mod events;
 pub mod machines;
 pub mod meta;

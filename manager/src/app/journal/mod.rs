@@ -18,7 +18,7 @@ use uuid::Uuid;
 use self::writer::Writer;
 use crate::{
     grid::{
-        event::{Draft, Event, EventId},
+        event::{Draft, Event, EventId, Topic},
         fleet::LastLink,
     },
     store::{
@@ -49,6 +49,15 @@ pub struct Published {
     pub seq: u64,
     /// The event as JSON.
     pub body: Arc<str>,
+    /// Who may see it.
+    pub topic: Arc<Topic>,
+}
+
+impl Published {
+    /// An event as it is written down.
+    fn of_body(seq: u64, body: String) -> Self {
+        Self { seq, topic: Arc::new(Topic::of_body(&body)), body: body.into() }
+    }
 }
 
 /// What a live watcher is told.
@@ -180,8 +189,9 @@ impl Journal {
         write: impl AsyncFnOnce(EventRow) -> Result<T, E>,
     ) -> Result<T, E> {
         let mut sequence = self.sequence.lock().await;
+        let topic = Arc::new(draft.topic());
         let row = self.number(&mut sequence, draft).await?;
-        let published = Published { seq: row.seq, body: row.body.as_str().into() };
+        let published = Published { seq: row.seq, body: row.body.as_str().into(), topic };
         let written = write(row).await?;
         self.note_disk(None);
         self.publish(published, None);
@@ -224,8 +234,8 @@ impl Journal {
     fn unwritten(&self) -> Vec<EventRow> {
         let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         let row = |event: &Recent| {
-            let Published { seq, body } = &event.published;
-            event.unwritten.map(|at| EventRow { seq: *seq, at, body: body.to_string() })
+            let Published { seq, body, .. } = &event.published;
+            event.unwritten.map(|at| EventRow { seq: *seq, at, body: body.to_string(), deed: None })
         };
         recent.iter().filter_map(row).collect()
     }
@@ -304,8 +314,7 @@ impl Journal {
         if stored.len() > WATCHERS_BEHIND {
             return Ok((Start::Reset, live));
         }
-        let mut events: Vec<Published> =
-            stored.into_iter().map(|(seq, body)| Published { seq, body: body.into() }).collect();
+        let mut events: Vec<Published> = stored.into_iter().map(|(seq, body)| Published::of_body(seq, body)).collect();
         {
             let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
             events.extend(recent.iter().map(|event| &event.published).filter(|event| event.seq > since.seq).cloned());
