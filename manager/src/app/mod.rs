@@ -10,6 +10,7 @@ pub mod presence;
 pub mod refusals;
 pub mod status;
 pub mod tokens;
+pub mod traffic;
 pub mod trigger;
 pub mod watching;
 
@@ -46,6 +47,8 @@ pub struct App {
     pub journal: Arc<Journal>,
     /// The agents' connections.
     pub links: Links,
+    /// The connections that are open, counted.
+    pub traffic: Arc<traffic::Traffic>,
     /// Changes whenever somebody may do more or less than before: who watches is looked at again.
     pub access_changed: watch::Sender<u64>,
     // Held for moments only, never across an await.
@@ -114,6 +117,7 @@ impl App {
             statement,
             journal,
             links: Links::default(),
+            traffic: Arc::default(),
             access_changed: watch::Sender::new(0),
             fleet: Mutex::new(fleet),
             refusals: refusals::Refusals::default(),

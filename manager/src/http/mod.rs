@@ -5,6 +5,8 @@ pub mod agent_link;
 pub mod api;
 pub mod assets;
 pub mod auth;
+pub mod connection;
+pub mod crowd;
 pub mod events;
 pub mod health;
 pub mod listener;
