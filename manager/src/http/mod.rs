@@ -12,6 +12,7 @@ pub mod health;
 pub mod listener;
 pub mod problem;
 pub mod sessions;
+pub mod stream;
 pub mod unix;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -74,7 +75,7 @@ pub fn people(app: Arc<App>) -> Router {
         .route("/tokens", get(api::tokens).post(api::create_token))
         .route("/tokens/{id}", delete(api::revoke_token))
         .route("/whoami", get(api::whoami))
-        .route("/events", get(events::stream))
+        .route("/events", get(stream::stream))
         .route("/journal", get(events::journal))
         .route("/session", post(sessions::log_in).delete(sessions::log_out))
         .fallback(problem::no_such_path)
