@@ -10,6 +10,7 @@ pub mod crowd;
 pub mod events;
 pub mod health;
 pub mod listener;
+pub mod metrics;
 pub mod problem;
 pub mod sessions;
 pub mod stream;
@@ -84,6 +85,7 @@ pub fn people(app: Arc<App>) -> Router {
         .nest("/api/v1", api)
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
+        .route("/metrics", get(metrics::metrics))
         .fallback(assets::serve)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(middleware::from_fn(security_headers))
