@@ -56,6 +56,11 @@ impl Default for Logins {
 }
 
 impl Logins {
+    /// How many logins are being checked, or wait for their turn.
+    pub(super) fn waiting(&self) -> usize {
+        (CHECKED + WAITING).saturating_sub(self.places.available_permits())
+    }
+
     async fn turn(&self) -> Result<(SemaphorePermit<'_>, SemaphorePermit<'_>)> {
         let busy = |_| AppError::Conflict("too many logins are being checked: try again in a moment".to_owned());
         let place = self.places.try_acquire().map_err(busy)?;
