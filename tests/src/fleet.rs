@@ -198,6 +198,11 @@ impl Fleet {
         self.counts.told.load(Ordering::Relaxed)
     }
 
+    /// How many machines there are.
+    pub fn machines(&self) -> usize {
+        self.machines.len()
+    }
+
     /// How many instances there are.
     pub fn size(&self) -> usize {
         self.machines.len() * self.instances

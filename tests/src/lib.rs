@@ -1,7 +1,9 @@
 //! Support for the tests of the whole: real and fake Tomcats, managers, agents, and waiting for conditions.
 
 pub mod agent;
+pub mod axe;
 pub mod browser;
+pub mod dashboard;
 pub mod fake;
 pub mod figures;
 pub mod fleet;
@@ -14,6 +16,7 @@ pub mod programs;
 pub mod raw_agent;
 pub mod relay;
 pub mod squatter;
+pub mod stage;
 pub mod storm;
 pub mod strace;
 pub mod systemd_lab;

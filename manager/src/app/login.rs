@@ -56,6 +56,11 @@ impl Default for Logins {
 }
 
 impl Logins {
+    /// How many logins are being checked, or wait for their turn.
+    pub(super) fn waiting(&self) -> usize {
+        (CHECKED + WAITING).saturating_sub(self.places.available_permits())
+    }
+
     async fn turn(&self) -> Result<(SemaphorePermit<'_>, SemaphorePermit<'_>)> {
         let busy = |_| AppError::Conflict("too many logins are being checked: try again in a moment".to_owned());
         let place = self.places.try_acquire().map_err(busy)?;
@@ -127,9 +132,15 @@ impl App {
     }
 
     /// Who calls with a session.
-    pub async fn caller_of_session(&self, secret: &str) -> Result<Option<Caller>> {
+    pub async fn caller_of_session(&self, secret: &str, from: &str) -> Result<Option<Caller>> {
         let found = self.store.session(&hash_of(secret.as_bytes()), Timestamp::now()).await?;
-        Ok(found.map(|(name, role)| Caller { name, role: Some(role), credential: Credential::Session }))
+        Ok(found.map(|(name, role)| Caller {
+            name,
+            role: Some(role),
+            credential: Credential::Session,
+            from: from.to_owned(),
+            targets: None,
+        }))
     }
 
     /// Logs out.

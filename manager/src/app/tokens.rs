@@ -115,13 +115,15 @@ impl App {
     }
 
     /// Who calls with an API token.
-    pub async fn caller_of_token(&self, text: &str) -> Result<Option<Caller>> {
+    pub async fn caller_of_token(&self, text: &str, from: &str) -> Result<Option<Caller>> {
         let hash: Hash = hash_of(text.as_bytes());
         let found = self.store.api_token(&hash, Timestamp::now()).await?;
         Ok(found.map(|(id, role)| Caller {
             name: format!("token:{id}"),
             role: Some(role),
             credential: Credential::Token,
+            from: from.to_owned(),
+            targets: None,
         }))
     }
 }

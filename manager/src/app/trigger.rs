@@ -96,6 +96,7 @@ impl App {
                 },
             };
             let result = TriggerResult { service, outcome, message };
+            self.triggers.count(action, outcome);
             self.record_trigger(&actor, action, &result, destination.as_ref()).await;
             result
         }

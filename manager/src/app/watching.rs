@@ -8,7 +8,8 @@ use super::{
 };
 use crate::grid::{
     access::{Caller, Permission},
-    event::EventId,
+    event::{EventId, Topic},
+    target::Target,
 };
 
 /// Which part of the journal is wanted.
@@ -47,6 +48,26 @@ impl App {
             Part::Latest => self.store.events_before(u64::MAX, limit).await?,
         };
         Ok(events.into_iter().map(|(_, body)| body).collect())
+    }
+
+    /// Whether a caller may see what an event tells of.
+    pub fn sees(&self, caller: &Caller, topic: &Topic) -> bool {
+        if caller.role < Some(topic.seen_by) {
+            return false;
+        }
+        let Some(targets) = &caller.targets else { return true };
+        let Some(name) = &topic.service else { return false };
+        let known = self.fleet().services(&[Target::Service(name.clone())]);
+        match known.ok().and_then(|services| services.into_iter().next()) {
+            Some(service) => caller.covers(&service),
+            // What is gone can only be known by its name and its machine.
+            None => targets.iter().any(|target| match target {
+                Target::Service(covered) => covered == name,
+                Target::Machine(machine) => topic.machine.as_ref() == Some(machine),
+                Target::All => true,
+                Target::Tag(_) | Target::Agents => false,
+            }),
+        }
     }
 
     /// Whether somebody who watches may go on, being now what `now` says.

@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use super::{target::Target, view::ServiceView};
+
 /// What somebody is allowed to do; each role may what those before it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -55,18 +57,35 @@ pub enum Permission {
     Trigger,
     /// Remove and revoke machines.
     ManageMachines,
-    /// Make, list and revoke tokens.
+    /// Make join tokens; see and revoke all tokens.
     ManageTokens,
+    /// Make API tokens for oneself, see and revoke them, change one's own password.
+    ManageOneself,
+    /// Add, change and remove users.
+    ManageUsers,
+    /// Tag machines and services.
+    Tag,
+    /// See the audit.
+    ReadAudit,
+    /// See what concerns the manager as a whole, such as its figures.
+    ReadFigures,
 }
 
 impl Permission {
     /// The least role that has it.
     pub fn needs(self) -> Role {
         match self {
-            Permission::Read => Role::Viewer,
-            Permission::Trigger => Role::Operator,
-            Permission::ManageMachines | Permission::ManageTokens => Role::Admin,
+            Permission::Read | Permission::ManageOneself | Permission::ReadFigures => Role::Viewer,
+            Permission::Trigger | Permission::Tag => Role::Operator,
+            Permission::ManageMachines | Permission::ManageTokens | Permission::ManageUsers | Permission::ReadAudit => {
+                Role::Admin
+            }
         }
+    }
+
+    /// Whether somebody who is limited to some targets can have it.
+    pub fn is_of_services(self) -> bool {
+        matches!(self, Permission::Read | Permission::Trigger)
     }
 }
 
@@ -79,6 +98,10 @@ pub struct Caller {
     pub role: Option<Role>,
     /// By what the caller was recognised.
     pub credential: Credential,
+    /// From where: an address, or the Unix socket.
+    pub from: String,
+    /// The only targets that the caller sees and acts on; everything without it.
+    pub targets: Option<Vec<Target>>,
 }
 
 /// By what a caller is recognised.
@@ -93,25 +116,63 @@ pub enum Credential {
     Session,
 }
 
+impl Credential {
+    /// The credential as JSON and tables show it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Credential::Socket => "socket",
+            Credential::Token => "token",
+            Credential::Session => "session",
+        }
+    }
+}
+
 /// Why something is not allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{caller} has the role {has} and this needs the role {needs}", has = .has.map_or("none", Role::as_str))]
-pub struct NotAllowed {
-    /// Who asked.
-    pub caller: String,
-    /// The caller's role.
-    pub has: Option<Role>,
-    /// The role it takes.
-    pub needs: Role,
+pub enum NotAllowed {
+    /// The role is too low.
+    #[error("{caller} has the role {has} and this needs the role {needs}", has = .has.map_or("none", Role::as_str))]
+    Role {
+        /// Who asked.
+        caller: String,
+        /// The caller's role.
+        has: Option<Role>,
+        /// The role it takes.
+        needs: Role,
+    },
+    /// It is outside of the caller's targets.
+    #[error("{caller} is limited to {targets}, and {what} is outside of that")]
+    Outside {
+        /// Who asked.
+        caller: String,
+        /// The caller's targets.
+        targets: String,
+        /// What was asked for.
+        what: String,
+    },
 }
 
 impl Caller {
     /// Checks that the caller may do something.
     pub fn may(&self, permission: Permission) -> Result<(), NotAllowed> {
-        if self.role >= Some(permission.needs()) {
-            return Ok(());
+        if self.role < Some(permission.needs()) {
+            return Err(NotAllowed::Role { caller: self.name.clone(), has: self.role, needs: permission.needs() });
         }
-        Err(NotAllowed { caller: self.name.clone(), has: self.role, needs: permission.needs() })
+        if self.targets.is_some() && !permission.is_of_services() {
+            return Err(self.outside("what is about more than services"));
+        }
+        Ok(())
+    }
+
+    /// The refusal of something that is outside of the caller's targets.
+    pub fn outside(&self, what: impl Into<String>) -> NotAllowed {
+        let targets: Vec<String> = self.targets.iter().flatten().map(ToString::to_string).collect();
+        NotAllowed::Outside { caller: self.name.clone(), targets: targets.join(", "), what: what.into() }
+    }
+
+    /// Whether a service is among those that the caller may see and act on.
+    pub fn covers(&self, service: &ServiceView) -> bool {
+        self.targets.as_ref().is_none_or(|targets| targets.iter().any(|target| target.covers(service)))
     }
 }
 
@@ -121,24 +182,36 @@ mod tests {
 
     #[test]
     fn the_table_of_permissions() {
-        use Permission::{ManageMachines, ManageTokens, Read, Trigger};
+        use Permission::{
+            ManageMachines, ManageOneself, ManageTokens, ManageUsers, Read, ReadAudit, ReadFigures, Tag, Trigger,
+        };
+        let all =
+            [Read, ReadFigures, ManageOneself, Trigger, Tag, ManageMachines, ManageTokens, ManageUsers, ReadAudit];
         for (role, allowed) in [
             (None, &[][..]),
-            (Some(Role::Viewer), &[Read][..]),
-            (Some(Role::Operator), &[Read, Trigger][..]),
-            (Some(Role::Admin), &[Read, Trigger, ManageMachines, ManageTokens][..]),
+            (Some(Role::Viewer), &all[..3]),
+            (Some(Role::Operator), &all[..5]),
+            (Some(Role::Admin), &all),
         ] {
-            let caller = Caller { name: "me".to_owned(), role, credential: Credential::Socket };
-            for permission in [Read, Trigger, ManageMachines, ManageTokens] {
-                assert_eq!(caller.may(permission).is_ok(), allowed.contains(&permission), "{role:?} {permission:?}");
+            let free = caller(role);
+            let limited = Caller { targets: Some(vec![Target::All]), ..free.clone() };
+            for permission in all {
+                let may = allowed.contains(&permission);
+                assert_eq!(free.may(permission).is_ok(), may, "{role:?} {permission:?}");
+                let of_services = matches!(permission, Read | Trigger);
+                assert_eq!(limited.may(permission).is_ok(), may && of_services, "limited {role:?} {permission:?}");
             }
         }
     }
 
+    fn caller(role: Option<Role>) -> Caller {
+        let from = "the Unix socket".to_owned();
+        Caller { name: "bob".to_owned(), role, credential: Credential::Socket, from, targets: None }
+    }
+
     #[test]
     fn a_refusal_says_what_it_takes() {
-        let caller = Caller { name: "bob".to_owned(), role: None, credential: Credential::Socket };
-        let refusal = caller.may(Permission::Trigger).unwrap_err().to_string();
+        let refusal = caller(None).may(Permission::Trigger).unwrap_err().to_string();
         assert_eq!(refusal, "bob has the role none and this needs the role operator");
     }
 }

@@ -1,8 +1,10 @@
 //! The rules of the grid: plain, synchronous, without I/O.
 
 pub mod access;
+pub mod audit;
 pub mod event;
 pub mod fleet;
 pub mod naming;
+pub mod page;
 pub mod target;
 pub mod view;

@@ -5,11 +5,15 @@ pub mod agent_link;
 pub mod api;
 pub mod assets;
 pub mod auth;
+pub mod connection;
+pub mod crowd;
 pub mod events;
 pub mod health;
 pub mod listener;
+pub mod metrics;
 pub mod problem;
 pub mod sessions;
+pub mod stream;
 pub mod unix;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -56,7 +60,7 @@ impl Peer {
     pub fn from(&self) -> String {
         match self {
             Peer::Remote { address } | Peer::Agent { address, .. } => address.ip().to_canonical().to_string(),
-            Peer::Local { .. } => "the Unix socket".to_owned(),
+            Peer::Local { caller } => caller.from.clone(),
         }
     }
 }
@@ -72,7 +76,7 @@ pub fn people(app: Arc<App>) -> Router {
         .route("/tokens", get(api::tokens).post(api::create_token))
         .route("/tokens/{id}", delete(api::revoke_token))
         .route("/whoami", get(api::whoami))
-        .route("/events", get(events::stream))
+        .route("/events", get(stream::stream))
         .route("/journal", get(events::journal))
         .route("/session", post(sessions::log_in).delete(sessions::log_out))
         .fallback(problem::no_such_path)
@@ -81,7 +85,8 @@ pub fn people(app: Arc<App>) -> Router {
         .nest("/api/v1", api)
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
-        .fallback(assets::serve)
+        .route("/metrics", get(metrics::metrics))
+        .fallback_service(assets::router())
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(middleware::from_fn(security_headers))
         .with_state(app)

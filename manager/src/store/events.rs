@@ -7,7 +7,7 @@ use sqlx::SqliteConnection;
 use uuid::Uuid;
 
 use super::{Result, Store};
-use crate::grid::{event::Event, fleet::LastLink};
+use crate::grid::{audit::Deed, event::Event, fleet::LastLink};
 
 /// How many events `history.db` keeps.
 const KEPT: i64 = 500_000;
@@ -21,13 +21,15 @@ pub struct EventRow {
     pub at: Timestamp,
     /// The event as JSON.
     pub body: String,
+    /// What the audit says of it.
+    pub deed: Option<Box<Deed>>,
 }
 
 impl EventRow {
     /// Writes an event down.
     pub fn of(seq: u64, event: &Event) -> Self {
         let body = serde_json::to_string(event).expect("events are plain data with string keys");
-        Self { seq, at: event.at, body }
+        Self { seq, at: event.at, body, deed: event.draft.deed.clone() }
     }
 }
 
@@ -64,22 +66,27 @@ fn integer(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// Adds an event within a transaction of `grid.db`.
+/// Adds an event, and what the audit says of it, within a transaction of `grid.db`.
 pub(super) async fn insert(connection: &mut SqliteConnection, event: &EventRow) -> Result<()> {
     sqlx::query("insert into event (seq, at, body) values (?, ?, ?)")
         .bind(integer(event.seq))
         .bind(event.at.as_millis())
         .bind(&event.body)
-        .execute(connection)
+        .execute(&mut *connection)
         .await?;
-    Ok(())
+    match &event.deed {
+        Some(deed) => super::audit::insert(connection, event.at, deed).await,
+        None => Ok(()),
+    }
 }
 
 impl Store {
     /// Adds an event that must not be lost.
     pub async fn record(&self, event: &EventRow) -> Result<()> {
-        let mut connection = self.grid.write.acquire().await.map_err(super::StoreError::from)?;
-        insert(&mut connection, event).await
+        let mut tx = self.grid.write.begin().await?;
+        insert(&mut tx, event).await?;
+        tx.commit().await?;
+        Ok(())
     }
 
     /// Adds events that may be thrown away, and what is to be remembered; notes up to which number events are lost.
@@ -249,7 +256,7 @@ mod tests {
     use crate::store::temporary;
 
     fn row(seq: u64) -> EventRow {
-        EventRow { seq, at: Timestamp::from_millis(5), body: format!("{{\"n\":{seq}}}") }
+        EventRow { seq, at: Timestamp::from_millis(5), body: format!("{{\"n\":{seq}}}"), deed: None }
     }
 
     #[tokio::test]

@@ -96,7 +96,7 @@ mod tests {
         assert!(!store.has_users().await.unwrap());
         assert!(store.add_user("admin", "hash", Role::Admin, now).await.unwrap());
         assert!(!store.add_user("admin", "other", Role::Viewer, now).await.unwrap());
-        let event = EventRow { seq: 1, at: now, body: "{}".to_owned() };
+        let event = EventRow { seq: 1, at: now, body: "{}".to_owned(), deed: None };
         store.add_session(&[1; 32], "admin", now, later, &event).await.unwrap();
         assert!(store.add_session(&[2; 32], "admin", now, later, &event).await.is_err(), "the number is taken");
         assert_eq!(store.session(&[2; 32], now).await.unwrap(), None);

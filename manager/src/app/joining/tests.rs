@@ -41,7 +41,13 @@ async fn with_a_member() -> (tempfile::TempDir, Arc<App>, Hash) {
     let meta = store.meta(None).await.unwrap();
     let authority = Authority::load_or_make(dir.path(), meta.grid, None).unwrap();
     let app = App::start(store, meta, authority, "here".to_owned()).await.unwrap();
-    let admin = Caller { name: "me".to_owned(), role: Some(Role::Admin), credential: Credential::Socket };
+    let admin = Caller {
+        name: "me".to_owned(),
+        role: Some(Role::Admin),
+        credential: Credential::Socket,
+        from: "here".to_owned(),
+        targets: None,
+    };
     let wanted = Wanted::Join { uses: 1, machine: None };
     let (_, token) = app.create_token(&admin, wanted, std::time::Duration::from_secs(60)).await.unwrap();
     let key = KeyPair::generate().unwrap();
