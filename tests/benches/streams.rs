@@ -108,7 +108,9 @@ impl Bench {
         let (took, used) = (begun.elapsed().as_secs_f64(), cpu(pid) - used);
         let told = self.fleet.told() - told;
         // Each machine's last comes after its others.
-        (0..MACHINES).for_each(|machine| drop(self.fleet.change_with(machine, 0, State::Active, Some(LAST))));
+        for machine in 0..MACHINES {
+            self.fleet.change_with(machine, 0, State::Active, Some(LAST));
+        }
         let mut lag = Figures::default();
         let (mut least, mut most, mut resets, mut bytes) = (u64::MAX, 0, 0, 0);
         for watcher in watching {
