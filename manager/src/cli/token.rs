@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     grid::access::Role,
-    http::api::{TokenRequest, TokenResponse},
+    http::api::tokens::{TokenRequest, TokenResponse},
     store::tokens::{Token, TokenType},
 };
 

@@ -6,7 +6,7 @@ use super::{
     exit::{Exit, Failure},
     output::Output,
 };
-use crate::http::api::Whoami;
+use crate::http::api::me::Whoami;
 
 /// Shows who the manager takes the caller for.
 pub async fn run(client: &Client, output: &mut Output) -> Result<Exit, Failure> {
