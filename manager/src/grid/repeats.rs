@@ -46,8 +46,7 @@ impl<T> Repeats<T> {
     pub fn note(&mut self, caller: &str, what: impl FnOnce() -> T, now: Instant) -> Verdict {
         // What is held waits for whoever looks for what is due, and is not forgotten here.
         self.callers.retain(|_, window| window.held.is_some() || now.duration_since(window.begun) < MINUTE);
-        let window =
-            self.callers.entry(caller.to_owned()).or_insert(Window { begun: now, written: 0, held: None });
+        let window = self.callers.entry(caller.to_owned()).or_insert(Window { begun: now, written: 0, held: None });
         if window.written < WRITTEN {
             window.written += 1;
             return Verdict::Write;

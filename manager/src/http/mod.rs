@@ -20,7 +20,7 @@ use axum::{
     http::{HeaderName, HeaderValue, header},
     middleware::{self, Next},
     response::Response,
-    routing::{delete, get, post},
+    routing::{delete, get, patch, post, put},
 };
 use rustls::pki_types::CertificateDer;
 
@@ -71,6 +71,12 @@ pub fn people(app: Arc<App>) -> Router {
         .route("/trigger", post(api::triggers::trigger))
         .route("/tokens", get(api::tokens::tokens).post(api::tokens::create_token))
         .route("/tokens/{id}", delete(api::tokens::revoke_token))
+        .route("/users", get(api::users::users).post(api::users::create))
+        .route("/users/{name}", patch(api::users::change).delete(api::users::remove))
+        .route("/users/{name}/password", post(api::users::reset_password))
+        .route("/users/{name}/sessions", delete(api::users::log_out))
+        .route("/me/password", put(api::me::change_password))
+        .route("/me/sessions", delete(api::me::log_out_everywhere))
         .route("/whoami", get(api::me::whoami))
         .route("/events", get(events::stream))
         .route("/journal", get(events::journal))

@@ -6,12 +6,12 @@ use axum::{Json, extract::State, http::StatusCode};
 use protocol::name::MachineName;
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Body, Subject};
+use super::{Answer, Body, Params, Subject, limit, targets};
 use crate::{
     app::{App, to_the_end, tokens::Wanted},
-    grid::access::Role,
+    grid::{access::Role, page::Page},
     http::{auth::Authenticated, problem::Problem},
-    store::tokens::Token,
+    store::tokens::{Token, TokenType},
 };
 
 /// What `POST /tokens` takes.
@@ -34,6 +34,15 @@ pub enum TokenRequest {
         ttl_seconds: u64,
         /// The role it gives.
         role: Role,
+        /// The only targets it is for; everything without it.
+        #[serde(default)]
+        targets: Option<Vec<String>>,
+        /// What it is for, in words.
+        #[serde(default)]
+        description: String,
+        /// The user whose it is to be; the caller's own without it.
+        #[serde(default)]
+        owner: Option<String>,
     },
 }
 
@@ -55,16 +64,34 @@ pub async fn create_token(
 ) -> Result<(StatusCode, Json<TokenResponse>), Problem> {
     let (wanted, seconds) = match request {
         TokenRequest::Join { ttl_seconds, uses, machine } => (Wanted::Join { uses, machine }, ttl_seconds),
-        TokenRequest::Api { ttl_seconds, role } => (Wanted::Api { role }, ttl_seconds),
+        TokenRequest::Api { ttl_seconds, role, targets: texts, description, owner } => {
+            let targets = texts.map(|texts| targets(&texts)).transpose()?;
+            (Wanted::Api { role, targets, description, owner }, ttl_seconds)
+        }
     };
     let ttl = Duration::from_secs(seconds);
     let (token, secret) = to_the_end(async move { app.create_token(&caller, wanted, ttl).await }).await?;
     Ok((StatusCode::CREATED, Json(TokenResponse { token, secret })))
 }
 
+/// What `GET /tokens` takes.
+#[derive(Debug, Default, Deserialize)]
+pub struct TokensQuery {
+    /// Only tokens of this type.
+    r#type: Option<TokenType>,
+    /// How many at most.
+    limit: Option<u32>,
+    /// After what, as `next` said.
+    cursor: Option<String>,
+}
+
 /// `GET /tokens`
-pub async fn tokens(State(app): State<Arc<App>>, Authenticated(caller): Authenticated) -> Answer<Vec<Token>> {
-    Ok(Json(app.tokens(&caller).await?))
+pub async fn tokens(
+    State(app): State<Arc<App>>,
+    Authenticated(caller): Authenticated,
+    Params(query): Params<TokensQuery>,
+) -> Answer<Page<Token>> {
+    Ok(Json(app.tokens(&caller, query.r#type, query.cursor.as_deref(), limit(query.limit)?).await?))
 }
 
 /// `DELETE /tokens/{id}`
