@@ -13,11 +13,12 @@ pub mod status;
 pub mod tokens;
 pub mod traffic;
 pub mod trigger;
+pub mod users;
 pub mod watching;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use protocol::{statement::Statement, time::Timestamp};
@@ -65,6 +66,8 @@ pub struct App {
     fleet: Mutex<Fleet>,
     refusals: refusals::Refusals,
     logins: login::Logins,
+    held: auditing::Held,
+    uses: tokens::Uses,
 }
 
 /// Why something was not done.
@@ -76,6 +79,18 @@ pub enum AppError {
     /// What it is about is not there.
     #[error(transparent)]
     NoSuchTarget(#[from] NoSuchTarget),
+    /// What it is about has gone meanwhile.
+    #[error("it is not there any more")]
+    NotFound,
+    /// The password that was given is not the one.
+    #[error("this password is not the right one")]
+    WrongPassword,
+    /// Too many logins failed, or wait to be looked at.
+    #[error("too many logins failed, or are being checked: try again in {} s", login::seconds(*.wait))]
+    TooManyLogins {
+        /// How long to wait.
+        wait: Duration,
+    },
     /// What was given cannot be used.
     #[error("{0}")]
     Invalid(String),
@@ -93,9 +108,7 @@ pub enum AppError {
 impl From<StoreError> for AppError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::NotFound => {
-                AppError::NoSuchTarget(NoSuchTarget { what: "such thing", name: String::new(), hint: String::new() })
-            }
+            StoreError::NotFound => AppError::NotFound,
             StoreError::Conflict(what) => AppError::Conflict(what),
             StoreError::DiskFull => AppError::DiskFull,
             StoreError::Other(error) => AppError::Internal(error),
@@ -135,6 +148,8 @@ impl App {
             fleet: Mutex::new(fleet),
             refusals: refusals::Refusals::default(),
             logins: login::Logins::default(),
+            held: auditing::Held::default(),
+            uses: tokens::Uses::default(),
         });
         let started = Draft::new(crate::grid::event::Kind::ManagerStarted)
             .data(serde_json::json!({"version": env!("CARGO_PKG_VERSION"), "host": app.host}));

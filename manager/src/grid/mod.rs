@@ -6,5 +6,8 @@ pub mod event;
 pub mod fleet;
 pub mod naming;
 pub mod page;
+pub mod repeats;
 pub mod target;
+pub mod throttle;
+pub mod user;
 pub mod view;
