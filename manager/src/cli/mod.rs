@@ -8,6 +8,7 @@ pub mod exit;
 pub mod log_file;
 pub mod machines;
 pub mod output;
+pub mod pages;
 pub mod status;
 pub mod token;
 pub mod trigger;

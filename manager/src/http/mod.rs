@@ -8,6 +8,7 @@ pub mod auth;
 pub mod events;
 pub mod health;
 pub mod listener;
+pub mod page;
 pub mod problem;
 pub mod sessions;
 pub mod unix;
