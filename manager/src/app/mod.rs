@@ -9,6 +9,7 @@ pub mod machines;
 pub mod presence;
 pub mod refusals;
 pub mod status;
+pub mod tags;
 pub mod tokens;
 pub mod trigger;
 pub mod watching;
@@ -50,6 +51,7 @@ pub struct App {
     pub access_changed: watch::Sender<u64>,
     // Held for moments only, never across an await.
     fleet: Mutex<Fleet>,
+    tagging: tokio::sync::Mutex<()>,
     refusals: refusals::Refusals,
     logins: login::Logins,
 }
@@ -116,6 +118,7 @@ impl App {
             links: Links::default(),
             access_changed: watch::Sender::new(0),
             fleet: Mutex::new(fleet),
+            tagging: tokio::sync::Mutex::default(),
             refusals: refusals::Refusals::default(),
             logins: login::Logins::default(),
         });

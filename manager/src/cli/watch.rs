@@ -10,10 +10,7 @@ use crossterm::{
 };
 use eventsource_stream::Eventsource;
 use futures_util::{Stream, StreamExt};
-use protocol::{
-    name::{NameError, ServiceName},
-    time::Timestamp,
-};
+use protocol::{name::ServiceName, time::Timestamp};
 
 use super::{
     args::Format,
@@ -24,7 +21,7 @@ use super::{
 };
 use crate::grid::{
     event::{Event, Kind},
-    target::Target,
+    target::{Target, TargetError},
     view::{ServiceView, Status},
 };
 
@@ -50,7 +47,7 @@ pub enum Told {
 /// Watches until it is interrupted.
 pub async fn run(client: &Client, output: &mut Output, path: &str, targets: &[String]) -> Result<Exit, Failure> {
     let mut status: Status = client.get(path).await?;
-    let targets: Result<Vec<Target>, NameError> = targets.iter().map(|target| target.parse()).collect();
+    let targets: Result<Vec<Target>, TargetError> = targets.iter().map(|target| target.parse()).collect();
     let targets = targets.map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
     let redraw = output.is_terminal() && output.format() == Format::Table;
     let _cursor = redraw.then(|| HiddenCursor::new(output));

@@ -11,6 +11,7 @@ pub mod listener;
 pub mod page;
 pub mod problem;
 pub mod sessions;
+pub mod tags;
 pub mod unix;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -73,6 +74,7 @@ pub fn people(app: Arc<App>) -> Router {
         .route("/tokens", get(api::tokens).post(api::create_token))
         .route("/tokens/{id}", delete(api::revoke_token))
         .route("/whoami", get(api::whoami))
+        .route("/tags", get(tags::list).post(tags::change))
         .route("/events", get(events::stream))
         .route("/journal", get(events::journal))
         .route("/session", post(sessions::log_in).delete(sessions::log_out))

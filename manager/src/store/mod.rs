@@ -8,6 +8,7 @@ pub mod events;
 pub mod machines;
 pub mod meta;
 pub mod services;
+pub mod tags;
 pub mod tokens;
 pub mod users;
 

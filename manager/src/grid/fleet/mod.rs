@@ -4,6 +4,7 @@
 
 mod read;
 mod restore;
+mod tagging;
 #[cfg(test)]
 mod tests;
 
@@ -18,9 +19,13 @@ use protocol::{
 use uuid::Uuid;
 
 use self::read::exit_view;
-pub use self::restore::{LastLink, Remembered};
+pub use self::{
+    restore::{LastLink, Remembered},
+    tagging::TagError,
+};
 use super::{
     event::Change,
+    tags::MachineTags,
     view::{ExitView, ServiceView},
 };
 
@@ -50,6 +55,7 @@ struct Machine {
     since: Timestamp,
     last_heard: Option<Timestamp>,
     instances: BTreeMap<String, Instance>,
+    tags: MachineTags,
 }
 
 /// Whether an agent is linked.
@@ -132,6 +138,7 @@ impl Fleet {
             since: now,
             last_heard: None,
             instances: BTreeMap::new(),
+            tags: MachineTags::default(),
         };
         self.machines.insert(machine.name, added);
     }
