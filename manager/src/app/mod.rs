@@ -1,5 +1,6 @@
 //! The use cases: what can be done with a grid, whoever asks and however. Knows neither HTTP nor terminals.
 
+pub mod audit;
 pub mod auditing;
 pub mod joining;
 pub mod journal;

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod audit;
+pub mod chain;
 pub mod event;
 pub mod fleet;
 pub mod naming;

@@ -4,6 +4,7 @@ pub mod agent_join;
 pub mod agent_link;
 pub mod api;
 pub mod assets;
+pub mod audit;
 pub mod auth;
 pub mod events;
 pub mod health;
@@ -75,6 +76,8 @@ pub fn people(app: Arc<App>) -> Router {
         .route("/tokens/{id}", delete(api::revoke_token))
         .route("/whoami", get(api::whoami))
         .route("/tags", get(tags::list).post(tags::change))
+        .route("/audit", get(audit::list))
+        .route("/audit/verify", get(audit::verify))
         .route("/events", get(events::stream))
         .route("/journal", get(events::journal))
         .route("/session", post(sessions::log_in).delete(sessions::log_out))
