@@ -7,6 +7,7 @@ pub mod journal;
 pub mod links;
 pub mod login;
 pub mod machines;
+pub mod past;
 pub mod presence;
 pub mod refusals;
 pub mod status;

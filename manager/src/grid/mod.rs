@@ -7,6 +7,7 @@ pub mod event;
 pub mod fleet;
 pub mod naming;
 pub mod page;
+pub mod search;
 pub mod tags;
 pub mod target;
 pub mod view;

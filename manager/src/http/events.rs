@@ -1,11 +1,11 @@
-//! `/api/v1/events`: the stream of events (server-sent events), and `/api/v1/journal`: what happened before.
+//! `/api/v1/events`: the stream of events (server-sent events).
 
 use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
     extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
 use futures_util::{Stream, stream};
@@ -22,11 +22,10 @@ use super::{
 };
 use crate::{
     app::{
-        App, AppError,
+        App,
         journal::{Published, Start, Told},
-        watching::Part,
     },
-    grid::{access::Caller, event::EventId},
+    grid::access::Caller,
 };
 
 /// Under load events are sent together once in this time; the first after a pause is sent at once.
@@ -41,15 +40,11 @@ const ALIVE: &[u8] = b"event: alive\ndata: {}\n\n";
 /// The most that is sent at once, in bytes.
 const MAX_CHUNK: usize = 256 * 1024;
 
-/// What both take.
+/// What `GET /events` takes.
 #[derive(Debug, Default, Deserialize)]
 pub struct EventsQuery {
     /// Events after this one.
     since: Option<String>,
-    /// Events before this one (`/journal` only).
-    before: Option<String>,
-    /// How many at most (`/journal` only).
-    limit: Option<u32>,
 }
 
 /// `GET /events`: resumes after `Last-Event-ID` or `?since=`. An id that is unknown or gone gets a `reset` event with
@@ -172,24 +167,6 @@ fn reset(app: &App, caller: &Caller) -> (u64, Bytes) {
     let id = snapshot.as_ref().map_or_else(|| app.journal.last().to_string(), |status| status.seq.clone());
     let data = serde_json::to_string(&snapshot).unwrap_or_else(|_| "null".to_owned());
     (seq, format!("id: {id}\nevent: reset\ndata: {data}\n\n").into())
-}
-
-/// `GET /journal`: past events as a JSON array; after `since` oldest first, else the latest before `before` (or now),
-/// newest first.
-pub async fn journal(
-    State(app): State<Arc<App>>,
-    Authenticated(caller): Authenticated,
-    Params(query): Params<EventsQuery>,
-) -> Result<Response, Problem> {
-    let parse = |text: String| text.parse::<EventId>().map_err(|error| Problem::from(AppError::Invalid(error)));
-    let part = match (query.since, query.before) {
-        (Some(since), _) => Part::After(parse(since)?),
-        (None, Some(before)) => Part::Before(parse(before)?),
-        (None, None) => Part::Latest,
-    };
-    let bodies = app.past_events(&caller, part, query.limit.unwrap_or(100)).await?;
-    let json = format!("[{}]", bodies.join(","));
-    Ok((StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], json).into_response())
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ pub mod audit;
 pub mod auth;
 pub mod events;
 pub mod health;
+pub mod journal;
 pub mod listener;
 pub mod page;
 pub mod problem;
@@ -79,7 +80,7 @@ pub fn people(app: Arc<App>) -> Router {
         .route("/audit", get(audit::list))
         .route("/audit/verify", get(audit::verify))
         .route("/events", get(events::stream))
-        .route("/journal", get(events::journal))
+        .route("/journal", get(journal::list))
         .route("/session", post(sessions::log_in).delete(sessions::log_out))
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method);

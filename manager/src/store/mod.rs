@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod events;
+pub mod journal;
 pub mod machines;
 pub mod meta;
 pub mod services;
