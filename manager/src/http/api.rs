@@ -10,11 +10,12 @@ use axum::{
 use protocol::{name::MachineName, state::Action};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{BODY_TIMEOUT, auth::Authenticated, problem::Problem};
+use super::{BODY_TIMEOUT, auth::Authenticated, page::PageQuery, problem::Problem};
 use crate::{
     app::{App, AppError, to_the_end, tokens::Wanted},
     grid::{
         access::{Credential, Role},
+        page::Page,
         target::Target,
         view::{MachineView, Status, TriggerResult},
     },
@@ -99,8 +100,14 @@ pub async fn status(
 }
 
 /// `GET /machines`
-pub async fn machines(State(app): State<Arc<App>>, Authenticated(caller): Authenticated) -> Answer<Vec<MachineView>> {
-    Ok(Json(app.machines(&caller)?))
+pub async fn machines(
+    State(app): State<Arc<App>>,
+    Authenticated(caller): Authenticated,
+    Params(page): Params<PageQuery>,
+) -> Answer<Page<MachineView>> {
+    let after = page.cursor::<MachineName>()?;
+    let name = |machine: &MachineView| machine.name.to_string();
+    Ok(Json(Page::of(app.machines(&caller)?, name, after.as_ref().map(MachineName::as_str), page.limit())))
 }
 
 /// What `DELETE /machines/{name}` takes.
