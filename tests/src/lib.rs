@@ -10,6 +10,7 @@ pub mod netns;
 pub mod processes;
 pub mod programs;
 pub mod raw_agent;
+pub mod sqlite;
 pub mod squatter;
 pub mod storm;
 pub mod strace;
