@@ -32,6 +32,9 @@ export const loaded = signal(false);
 /** Counts up, at most once a frame, when anything of the services changed. */
 export const version = signal(0);
 
+/** Counts up with each whole status: events before it may not have been told. */
+export const resets = signal(0);
+
 /** @type {Set<(event: GridEvent) => void>} */
 const listeners = new Set();
 
@@ -109,6 +112,7 @@ export function applyStatus(status) {
     replaceAll(machines, status.machines);
     grid.value = { name: status.grid, manager: status.manager };
     loaded.value = true;
+    resets.value++;
     version.value++;
   });
 }
