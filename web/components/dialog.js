@@ -3,10 +3,10 @@
 import { html, signal, useEffect, useId, useRef, useSignal } from "/lib/html.js";
 
 /**
- * A dialog that is open as long as it is rendered and `open` is not false.
- * @param {{title: any, open?: boolean, wide?: boolean, id?: string, onClose: () => void, children?: any}} props
+ * A dialog that is open as long as it is rendered and `open` is not false. With `bare` it has no heading, but a label.
+ * @param {{title: any, open?: boolean, wide?: boolean, id?: string, bare?: boolean, label?: string, onClose: () => void, children?: any}} props
  */
-export function Dialog({ title, open = true, wide = false, id, onClose, children }) {
+export function Dialog({ title, open = true, wide = false, id, bare = false, label, onClose, children }) {
   const ref = useRef(/** @type {HTMLDialogElement|null} */ (null));
   const heading = useId();
   useEffect(() => {
@@ -26,11 +26,16 @@ export function Dialog({ title, open = true, wide = false, id, onClose, children
     event.preventDefault();
     onClose();
   };
-  return html`<dialog ref=${ref} id=${id} class=${wide ? "wide" : ""} aria-labelledby=${heading} onCancel=${onCancel}>
-    <header>
+  const onOutside = (/** @type {PointerEvent} */ event) => {
+    // A press beside what only helps closes it. A question stays: what was typed is not lost by a slip.
+    if (bare && event.target === ref.current) onClose();
+  };
+  return html`<dialog ref=${ref} id=${id} class=${wide ? "wide" : ""} aria-labelledby=${bare ? null : heading} aria-label=${label} onCancel=${onCancel} onPointerDown=${onOutside}>
+    ${!bare &&
+    html`<header>
       <h2 id=${heading}>${title}</h2>
       <button type="button" class="icon" aria-label="Close" onClick=${onClose}>✕</button>
-    </header>
+    </header>`}
     ${children}
   </dialog>`;
 }
@@ -39,7 +44,7 @@ export function Dialog({ title, open = true, wide = false, id, onClose, children
  * @typedef {object} Question
  * @property {any} title
  * @property {any} [body] text or html
- * @property {string} action what the button says
+ * @property {string} action what the button says; with none there is nothing to confirm
  * @property {boolean} [danger] the button is red
  * @property {string} [typed] what must be typed first
  * @property {boolean} [wide]
@@ -87,8 +92,8 @@ function Asking({ title, body, action, danger, typed, wide, answer }) {
       ${typed &&
       html`<label class="field">Type <b>${typed}</b> to go on <input autocomplete="off" autofocus value=${text} onInput=${onInput} data-typed /></label>`}
       <footer>
-        <button type="button" onClick=${() => answer(false)}>Cancel</button>
-        <button type="submit" class=${danger ? "danger" : "primary"} disabled=${!ready} autofocus=${!typed} data-confirm>${action}</button>
+        <button type="button" autofocus=${!action} onClick=${() => answer(false)}>${action ? "Cancel" : "Close"}</button>
+        ${action && html`<button type="submit" class=${danger ? "danger" : "primary"} disabled=${!ready} autofocus=${!typed} data-confirm>${action}</button>`}
       </footer>
     </form>
   <//>`;

@@ -57,6 +57,15 @@ function writes(target) {
   return target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName) && !["checkbox", "radio", "button"].includes(/** @type {any} */ (target).type));
 }
 
+/**
+ * Whether a key is what the thing that has the focus waits for.
+ * @param {string} key
+ * @param {EventTarget|null} target
+ */
+function presses(key, target) {
+  return (key === " " || key === "Enter") && target instanceof Element && !!target.closest("button, a, summary, input");
+}
+
 let since = -WAIT;
 
 addEventListener("keydown", (event) => {
@@ -68,7 +77,7 @@ addEventListener("keydown", (event) => {
     openPalette();
     return;
   }
-  if (document.querySelector("dialog[open]") || writes(event.target)) return;
+  if (document.querySelector("dialog[open]") || writes(event.target) || presses(key, event.target)) return;
   const act = globalKey(event, key) ?? viewKeys.peek()[key] ?? (key === "Escape" ? clear : undefined);
   if (!act) return;
   event.preventDefault();
