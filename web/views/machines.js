@@ -31,7 +31,7 @@ export default function Machines() {
     ${all.length > 0 && html`<div class="filters">
       ${only
         ? html`<p>Only <b>${only}</b>. <a href=${href("/machines")}>Show all machines</a></p>`
-        : html`<${Filter} label="Find" value=${words} type="search" placeholder="name, host, tag, system" onValue=${(/** @type {string} */ q) => setQuery({ q })} />`}
+        : html`<${Filter} label="Find" class="wide" value=${words} type="search" placeholder="name, host, tag, system" onValue=${(/** @type {string} */ q) => setQuery({ q })} />`}
     </div>`}
     ${shown.length > 0
       ? html`<${Table} caption="Machines" rows=${shown} keyOf=${(/** @type {Machine} */ machine) => machine.name} columns=${columns()} rowProps=${rowProps} />`

@@ -1,7 +1,8 @@
 // Lists of the API, page by page, and calls whose failure is shown where they were made.
 
 import { call } from "/lib/api.js";
-import { useEffect, useRef, useSignal } from "/lib/html.js";
+import { effect, useEffect, useRef, useSignal } from "/lib/html.js";
+import { resets } from "/lib/store.js";
 
 /** @import { Problem } from "/lib/api.js" */
 /** @import { Signal } from "/lib/html.js" */
@@ -57,8 +58,14 @@ export function useList(path) {
   useEffect(() => {
     loaded.value = false;
     load(null);
+    // After a snapshot, as after an outage or a login, what changed in between was not told.
+    const before = resets.peek();
+    const forget = effect(() => {
+      if (resets.value !== before) load(null);
+    });
     return () => {
       turn.current++;
+      forget();
     };
   }, [path]);
   return { items, next, busy, loaded, problem, more: () => load(next.peek()), reload: () => load(null) };
