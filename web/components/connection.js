@@ -9,7 +9,9 @@ import { shownState, stateWord } from "/components/state.js";
 /** How often changes are summed up aloud, in milliseconds. */
 const ALOUD = 5000;
 
-effect(() => document.body.classList.toggle("stale", !live.value.live));
+effect(() => {
+  document.body.classList.toggle("stale", !live.value.live);
+});
 
 /** The word in the header. */
 export function LiveWord() {

@@ -4,6 +4,7 @@ import { html, signal, useEffect, useId, useRef, useSignal } from "/lib/html.js"
 
 /**
  * A dialog that is open as long as it is rendered and `open` is not false. With `bare` it has no heading, but a label.
+ * What has `data-first` gets the focus.
  * @param {{title: any, open?: boolean, wide?: boolean, id?: string, bare?: boolean, label?: string, onClose: () => void, children?: any}} props
  */
 export function Dialog({ title, open = true, wide = false, id, bare = false, label, onClose, children }) {
@@ -14,7 +15,7 @@ export function Dialog({ title, open = true, wide = false, id, bare = false, lab
     if (!open || !dialog) return undefined;
     const before = document.activeElement;
     dialog.showModal();
-    const first = dialog.querySelector("[autofocus]");
+    const first = dialog.querySelector("[data-first], [autofocus]");
     if (first instanceof HTMLElement) first.focus();
     return () => {
       dialog.close();
@@ -45,7 +46,7 @@ export function Dialog({ title, open = true, wide = false, id, bare = false, lab
  * @property {any} title
  * @property {any} [body] text or html
  * @property {string} action what the button says; with none there is nothing to confirm
- * @property {boolean} [danger] the button is red
+ * @property {boolean} [danger] the button is red, and does not have the focus
  * @property {string} [typed] what must be typed first
  * @property {boolean} [wide]
  */
@@ -90,10 +91,10 @@ function Asking({ title, body, action, danger, typed, wide, answer }) {
     <form onSubmit=${onSubmit}>
       <div class="body">${body}</div>
       ${typed &&
-      html`<label class="field">Type <b>${typed}</b> to go on <input autocomplete="off" autofocus value=${text} onInput=${onInput} data-typed /></label>`}
+      html`<label class="field">Type <b>${typed}</b> to go on <input autocomplete="off" data-first value=${text} onInput=${onInput} data-typed /></label>`}
       <footer>
-        <button type="button" autofocus=${!action} onClick=${() => answer(false)}>${action ? "Cancel" : "Close"}</button>
-        ${action && html`<button type="submit" class=${danger ? "danger" : "primary"} disabled=${!ready} autofocus=${!typed} data-confirm>${action}</button>`}
+        <button type="button" data-first=${!action || (danger && !typed) ? "" : null} onClick=${() => answer(false)}>${action ? "Cancel" : "Close"}</button>
+        ${action && html`<button type="submit" class=${danger ? "danger" : "primary"} disabled=${!ready} data-first=${!typed && !danger ? "" : null} data-confirm>${action}</button>`}
       </footer>
     </form>
   <//>`;

@@ -130,7 +130,7 @@ export default function Palette({ onClose }) {
   </li>`;
   return html`<${Dialog} id="palette" title=${null} bare label="Find and do" onClose=${onClose}>
     <input type="text" role="combobox" aria-expanded="true" aria-controls="palette-list" aria-activedescendant="palette-${at.value}" aria-autocomplete="list"
-      aria-label="Find and do" placeholder="A view, a service, “stop shop-a”…" autocomplete="off" autocapitalize="none" spellcheck=${false} autofocus
+      aria-label="Find and do" placeholder="A view, a service, “stop shop-a”…" autocomplete="off" autocapitalize="none" spellcheck=${false} data-first
       value=${text} onInput=${onInput} onKeyDown=${onKeyDown} />
     <ul id="palette-list" role="listbox" aria-label="Found" ref=${list}>${found.value.map(option)}</ul>
   <//>`;

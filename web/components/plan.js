@@ -33,7 +33,7 @@ export function Plan({ action, plan }) {
   }
   const item = (/** @type {TriggerResult} */ { service, message }) =>
     html`<li key=${service}><b>${service}</b> <span class="quiet">${message}</span></li>`;
-  const rest = ([/** @type {string} */ outcome, /** @type {TriggerResult[]} */ results]) => {
+  const rest = (/** @type {[string, TriggerResult[]]} */ [outcome, results]) => {
     const why = LEFT_OUT[/** @type {keyof typeof LEFT_OUT} */ (outcome)]?.(action) ?? outcome;
     const who = results.length === 1 ? results[0].service : results.length;
     return html`<details key=${outcome} class="left-out">

@@ -22,7 +22,7 @@ effect(() => {
   const [path = ""] = route.value.path;
   if (path in views.value) return;
   const load = VIEWS.find((view) => view.path === path)?.load ?? OTHERS[path];
-  failed.value = load ? null : new Error("There is no such view.");
+  failed.value = load === undefined ? new Error("There is no such view.") : null;
   load?.().then(
     (module) => {
       views.value = { ...views.peek(), [path]: module.default };

@@ -54,7 +54,7 @@ function Tags({ instances, agents, answer }) {
     if (!bad.length) answer({ add, remove: remove.value });
   };
   const what = instances.length === 1 ? instances[0].name : `${instances.length} instances`;
-  const box = ([/** @type {string} */ tag, /** @type {number} */ count]) => html`<li key=${tag}>
+  const box = (/** @type {[string, number]} */ [tag, count]) => html`<li key=${tag}>
     <label><input type="checkbox" checked=${remove.value.includes(tag)} onChange=${() => toggle(tag)} /> <span class="tag">${tag}</span>
     ${count < instances.length && html`<span class="quiet">on ${count} of ${instances.length}</span>`}</label>
   </li>`;
@@ -65,7 +65,7 @@ function Tags({ instances, agents, answer }) {
     <form onSubmit=${onSubmit}>
       <div class="body">
         ${agents > 0 && html`<p class="note">${agents === 1 ? "One agent is left out" : `${agents} agents are left out`}: an agent has the tags of its machine.</p>`}
-        <label class="field">Add <input value=${text} onInput=${onInput} list="known-tags" autocomplete="off" autocapitalize="none" autofocus placeholder="prod, canary" /></label>
+        <label class="field">Add <input value=${text} onInput=${onInput} list="known-tags" autocomplete="off" autocapitalize="none" data-first placeholder="prod, canary" /></label>
         <datalist id="known-tags">${known.value.map((tag) => html`<option key=${tag} value=${tag} />`)}</datalist>
         ${bad.length > 0 && html`<p class="problem" role="alert">“${bad[0]}” is no tag: a tag has letters, digits, “.”, “_” and “-”, at most 64.</p>`}
         ${counts.size > 0 && html`<fieldset><legend>Take away</legend><ul class="boxes">${[...counts].sort().map(box)}</ul></fieldset>

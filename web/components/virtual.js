@@ -48,25 +48,34 @@ export function Virtual({ lines, keep = -1, render, attributes = {} }) {
   const tops = useRef({ lines: /** @type {Line[]} */ ([]), tops: [0] });
   if (tops.current.lines !== lines) tops.current = { lines, tops: offsets(lines) };
 
+  // Where the list begins in the document. It is measured when something has changed its size, not while scrolling:
+  // asking for it makes the browser lay out the page at once.
+  const start = useRef(0);
+  const look = () => {
+    const above = scrollY - start.current;
+    const all = tops.current.tops;
+    const first = lineAt(all, above);
+    const last = lineAt(all, above + innerHeight);
+    // In steps of four lines: scrolling by less renders nothing.
+    seen.value = `${Math.max(0, ((first >> 2) << 2) - BEYOND)} ${((last >> 2) << 2) + 4 + BEYOND}`;
+  };
   useEffect(() => {
-    const look = () => {
-      const box = ref.current;
-      if (!box) return;
-      const above = -box.getBoundingClientRect().top;
-      const all = tops.current.tops;
-      const first = lineAt(all, above);
-      const last = lineAt(all, above + innerHeight);
-      // In steps of four lines: scrolling by less renders nothing.
-      seen.value = `${Math.max(0, (first >> 2 << 2) - BEYOND)} ${(last >> 2 << 2) + 4 + BEYOND}`;
+    const measure = () => {
+      if (ref.current) start.current = ref.current.getBoundingClientRect().top + scrollY;
+      look();
     };
-    look();
+    const sizes = new ResizeObserver(measure);
+    sizes.observe(document.body);
+    measure();
     addEventListener("scroll", look, { passive: true });
-    addEventListener("resize", look);
+    addEventListener("resize", measure);
     return () => {
+      sizes.disconnect();
       removeEventListener("scroll", look);
-      removeEventListener("resize", look);
+      removeEventListener("resize", measure);
     };
-  }, [lines]);
+  }, []);
+  useEffect(look, [lines]);
 
   const [first, last] = seen.value.split(" ").map(Number);
   const shown = [];

@@ -33,13 +33,25 @@ export function byName(a, b) {
   return compare(a.machine, b.machine) || compare(a.type, b.type) || compare(a.name, b.name);
 }
 
-/** @type {Record<Sorting, ((a: Service, b: Service) => number)|null>} */
-const ORDERS = {
-  problems: (a, b) => problemRank(a) - problemRank(b),
-  name: null,
-  state: (a, b) => RANK[shownState(a)] - RANK[shownState(b)],
-  since: (a, b) => (a.since < b.since ? 1 : a.since > b.since ? -1 : 0),
-};
+/**
+ * Services in another order than that of their names; where it does not matter, that one stays.
+ * @param {Service[]} services
+ * @param {Sorting} sorting
+ */
+function sort(services, sorting) {
+  if (sorting === "name") return services;
+  if (sorting === "since") return services.toSorted((a, b) => (a.since < b.since ? 1 : a.since > b.since ? -1 : 0));
+  const rank = sorting === "state" ? stateRank : problemRank;
+  /** @type {Service[][]} */
+  const ranked = Array.from({ length: WORST_FIRST.length + 1 }, () => []);
+  for (const service of services) ranked[rank(service)].push(service);
+  return ranked.flat();
+}
+
+/** @param {Service} service */
+function stateRank(service) {
+  return RANK[shownState(service)] ?? WORST_FIRST.length;
+}
 
 /** @param {Service} service */
 function problemRank(service) {
@@ -94,8 +106,7 @@ function groupsOf(service, grouping) {
  * @returns {Group[]}
  */
 export function groups(services, grouping, sorting) {
-  const order = ORDERS[sorting];
-  const sorted = order ? services.toSorted(order) : services;
+  const sorted = sort(services, sorting);
   if (grouping === "none") return sorted.length ? [{ key: "", title: "", services: sorted, counts: count(sorted) }] : [];
   /** @type {Map<string, Service[]>} */
   const held = new Map();

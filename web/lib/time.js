@@ -34,12 +34,15 @@ export function age(at) {
   return length(now.value - Date.parse(at));
 }
 
+const dates = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+
 /**
  * A time for people, in their own zone.
  * @param {string|number|Date} at
  */
 export function full(at) {
-  return new Date(at).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
+  const time = new Date(at);
+  return Number.isNaN(time.getTime()) ? String(at) : dates.format(time);
 }
 
 /**
