@@ -48,7 +48,7 @@ function Page() {
     <div class="api">
       <nav aria-label="Operations">
         <div class="field"><label for="find">Find</label><input id="find" type="search" autocomplete="off" value=${words.value} onInput=${(/** @type {any} */ event) => (words.value = event.currentTarget.value)} /></div>
-        ${tags.map((tag) => html`<section key=${tag} aria-labelledby=${`nav-${tag}`}><h2 id=${`nav-${tag}`}>${tag}</h2><ul>${operations.filter((operation) => operation.tag === tag).map(({ id, method, path }) => html`<li key=${id}><a href=${`#${id}`}><span class=${`method m-${method}`}>${method.toUpperCase()}</span> <span>${path}</span></a></li>`)}</ul></section>`)}
+        ${tags.map((tag) => html`<div key=${tag}><h2>${tag}</h2><ul>${operations.filter((operation) => operation.tag === tag).map(({ id, method, path }) => html`<li key=${id}><a href=${`#${id}`}><span class=${`method m-${method}`}>${method.toUpperCase()}</span> <span>${path}</span></a></li>`)}</ul></div>`)}
         <h2><a href="#schemas">Schemas</a></h2>
       </nav>
       <main class="view" id="content" tabindex="-1">

@@ -17,6 +17,9 @@ import { useWide } from "/views/parts/wide.js";
 /** How far down somebody may have scrolled and still sees what comes, in pixels. */
 const NEAR = 120;
 
+/** So many events are looked through for words without being asked to. */
+const EAGER = 500;
+
 /** @type {[string, string][]} */
 const STATES = [
   ["", "any"],
@@ -63,7 +66,7 @@ function Older({ feed, text, shown }) {
   useEffect(() => {
     if (!more || !end.current) return undefined;
     // A search that finds little would go through the whole journal: from some point on it is asked for.
-    const eager = !text || shown > 0;
+    const eager = !text || shown > 0 || feed.events.value.length < EAGER;
     const watch = new IntersectionObserver((seen) => {
       if (eager && seen.some((entry) => entry.isIntersecting) && !feed.busy.peek() && !feed.problem.peek()) feed.older();
     }, { rootMargin: "400px" });

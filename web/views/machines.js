@@ -2,7 +2,7 @@
 
 import { html, useSignal } from "/lib/html.js";
 import { href, route, setQuery } from "/lib/router.js";
-import { can, loaded, machines } from "/lib/store.js";
+import { can, live, loaded, machines } from "/lib/store.js";
 import { Time } from "/lib/time.js";
 import { Filter } from "/views/parts/form.js";
 import { Page } from "/views/parts/page.js";
@@ -75,7 +75,7 @@ function columns() {
 /** @param {Machine} machine */
 function link(machine) {
   if (machine.revoked_at) return html`<span class="bad">✗ revoked</span> <span class="quiet"><${Time} at=${machine.revoked_at} suffix=" ago" /></span>`;
-  if (machine.connected) return html`<span class="good">● linked</span>`;
+  if (machine.connected) return live.value.live ? html`<span class="good">● linked</span>` : html`<span class="quiet">● was linked</span>`;
   return html`<span class="lost">? away</span> <span class="quiet">${machine.last_heard ? html`heard <${Time} at=${machine.last_heard} suffix=" ago" />` : "never heard"}</span>`;
 }
 
