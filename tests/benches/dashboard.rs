@@ -83,7 +83,10 @@ fn sizes() {
         );
         let found = Command::new("sh").arg("-c").arg(&find).current_dir(&web).output().expect("a shell runs");
         let sizes = String::from_utf8_lossy(&found.stdout).into_owned();
-        sizes.split_ascii_whitespace().map(|size| size.parse::<f64>().expect("a size")).sum::<f64>() / 1000.0
+        sizes
+            .split_ascii_whitespace()
+            .map(|size| size.parse::<f64>().expect("a size"))
+            .fold(0.0, |sum, size| sum + size / 1000.0)
     };
     let (own, vendor) = (size("! -path './vendor/*'"), size("-path './vendor/*'"));
     println!("the page's own code and styles:  {own:6.1} kB compressed (limit 150 kB), libraries {vendor:.1} kB");
