@@ -1,7 +1,8 @@
 //! How soon the dashboard is there, how soon it shows a change, and how smooth it is: with 1,000 instances on 100
 //! machines, in Chromium without a window, each beside a floor of the same run.
 //!
-//! Run by `script/bench`, which builds the programs as they are released.
+//! Run by `script/bench`, which builds the programs as they are released. `cargo bench -p tests --bench dashboard -- frames`
+//! measures one part only: `open`, `changes`, `frames`.
 
 #![allow(clippy::print_stdout, reason = "printing is what it is for")]
 
@@ -48,6 +49,8 @@ async fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
+    let parts: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    let wanted = |part: &str| parts.is_empty() || parts.iter().any(|wanted| wanted == part);
     sizes();
     let manager = TestManager::start();
     let fleet = Fleet::start(&Plan { mixed: false, ..Plan::new(&manager.socket(), MACHINES, INSTANCES) });
@@ -55,7 +58,8 @@ async fn main() {
     let session = log_in(&manager);
     let mut shown = None;
     let mut cold = Cold::default();
-    for _ in 0..COLD {
+    let times = if wanted("open") { COLD } else { 1 };
+    for _ in 0..times {
         let browser = cold.open(&manager, &session).await;
         if let Some(before) = shown.replace(browser) {
             Browser::close(before).await;
@@ -64,13 +68,18 @@ async fn main() {
     let browser = shown.expect("it was opened");
     cold.print();
     floor_of_opening(&manager, &session);
-    let watcher = Watcher::over_tls(&Https::of(&manager).header("Cookie", &session));
-    changes(&browser, &fleet, &watcher, "quiet").await;
-    fleet.storm(BUSY);
-    changes(&browser, &fleet, &watcher, &format!("with {BUSY} other changes a second")).await;
-    smooth(&browser, &format!("with {BUSY} changes a second")).await;
-    fleet.storm(0);
-    smooth(&browser, "quiet").await;
+    if wanted("changes") {
+        let watcher = Watcher::over_tls(&Https::of(&manager).header("Cookie", &session));
+        changes(&browser, &fleet, &watcher, "quiet").await;
+        fleet.storm(BUSY);
+        changes(&browser, &fleet, &watcher, &format!("with {BUSY} other changes a second")).await;
+        fleet.storm(0);
+    }
+    if wanted("frames") {
+        smooth(&browser, "quiet").await;
+        fleet.storm(BUSY);
+        smooth(&browser, &format!("with {BUSY} changes a second")).await;
+    }
     browser.close().await;
 }
 
@@ -227,12 +236,17 @@ async fn smooth(browser: &Browser, when: &str) {
         };
         let frames: Figures = deltas.iter().filter_map(Value::as_f64).collect();
         println!(
-            "  {what:7} {frames}   above {VISIBLE:.0} ms: {}   long tasks: {}   most rows: {}   frames without rows: {}",
+            "  {what:7} {frames}   above {VISIBLE:.0} ms: {}   long tasks: {}   most rows: {}",
             frames.above(VISIBLE),
             found["long"],
-            found["mostRows"],
-            found["empty"]
+            found["mostRows"]
         );
+        if what == "scroll" {
+            println!(
+                "          frames with an empty middle: {}; the list is {} pixels long",
+                found["empty"], found["end"]
+            );
+        }
     }
 }
 
