@@ -78,17 +78,20 @@ bench.frames = (millis, step) =>
 
 bench.idle = () => bench.frames(2000, () => {});
 
-/** Scrolls to the end and back, slowly and then in great leaps. */
-bench.scroll = async () => {
+/** Scrolls while frames are measured, each to where `place` says. */
+const scrolling = async (place) => {
   const box = scroller();
   const end = box.scrollHeight - box.clientHeight;
-  const found = await bench.frames(4000, (at) => {
-    const turn = at < 2000 ? at / 2000 : ((at - 2000) % 500) / 500;
-    box.scrollTop = end * (1 - Math.abs(1 - 2 * turn));
-  });
+  const found = await bench.frames(4000, (at) => (box.scrollTop = place(at, end)));
   box.scrollTop = 0;
   return { ...found, end };
 };
+
+/** Scrolls as a wheel does: 3000 pixels a second, down and up. */
+bench.scroll = () => scrolling((at) => (at < 2000 ? at * 3 : (4000 - at) * 3));
+
+/** Drags the scroll bar from end to end, four times a second: everything is new in every frame. */
+bench.drag = () => scrolling((at, end) => end * (1 - Math.abs(1 - ((at / 250) % 2))));
 
 /** Types into the search as a person does, a letter in each 120 ms. */
 bench.filter = async () => {

@@ -228,7 +228,7 @@ async fn changes(browser: &Browser, fleet: &Fleet, watcher: &Watcher, when: &str
 /// Times frames while the page is scrolled and filtered.
 async fn smooth(browser: &Browser, when: &str) {
     println!("milliseconds between frames, {when}:");
-    for what in ["idle", "scroll", "filter"] {
+    for what in ["idle", "scroll", "drag", "filter"] {
         let found = browser.run(&format!("return bench.{what}()")).await;
         let Some(deltas) = found["deltas"].as_array() else {
             println!("  {what:7} the page has no such thing");
@@ -241,7 +241,7 @@ async fn smooth(browser: &Browser, when: &str) {
             found["long"],
             found["mostRows"]
         );
-        if what == "scroll" {
+        if !found["end"].is_null() {
             println!(
                 "          frames with an empty middle: {}; the list is {} pixels long",
                 found["empty"], found["end"]

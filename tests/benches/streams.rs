@@ -1,7 +1,8 @@
 //! A hundred watchers while a thousand changes come in each second: what each hears and how late, what the manager's
 //! memory does, and what becomes of one that does not read. Beside it one watcher alone, in the same run.
 //!
-//! Run by `script/bench`, which builds the programs as they are released.
+//! Run by `script/bench`, which builds the programs as they are released. `cargo bench -p tests --bench streams -- 20 200`
+//! measures with 20 watchers and 200 changes a second.
 
 #![allow(clippy::print_stdout, reason = "printing is what it is for")]
 
@@ -49,20 +50,23 @@ async fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
+    let mut numbers = std::env::args().filter_map(|argument| argument.parse::<u32>().ok());
+    let watchers = numbers.next().map_or(WATCHERS, |watchers| watchers as usize).next_multiple_of(SHARED);
+    let rate = numbers.next().unwrap_or(RATE);
     let manager = TestManager::start();
     let token = manager.token_with(&["--api", "--role", "viewer"]);
     let fleet = Fleet::start(&Plan { mixed: false, ..Plan::new(&manager.socket(), MACHINES, INSTANCES) });
-    println!("{RATE} changes a second of {} instances on {MACHINES} machines", fleet.size());
-    let bench = Bench { manager, token, fleet };
+    println!("{rate} changes a second of {} instances on {MACHINES} machines", fleet.size());
+    let bench = Bench { manager, token, fleet, rate };
     let floor = bench.round("one watcher alone (the floor)", 1, 1, SHORT).await;
     let asleep = bench.sleeper();
     let many =
-        bench.round(&format!("{WATCHERS} watchers, a connection each; another does not read"), WATCHERS, 1, LONG).await;
+        bench.round(&format!("{watchers} watchers, a connection each; another does not read"), watchers, 1, LONG).await;
     bench.wake(asleep).await;
-    let shared = bench.round(&format!("{WATCHERS} watchers, {SHARED} on a connection"), WATCHERS, SHARED, SHORT).await;
+    let shared = bench.round(&format!("{watchers} watchers, {SHARED} on a connection"), watchers, SHARED, SHORT).await;
     for (what, lag) in [("a connection each", many), ("shared connections", shared)] {
         let (median, p99) = (lag.median() / floor.median(), lag.part(0.99) / floor.part(0.99));
-        println!("lag of {WATCHERS} as a multiple of that of one, {what}: median {median:.1}, p99 {p99:.1}");
+        println!("lag of {watchers} as a multiple of that of one, {what}: median {median:.1}, p99 {p99:.1}");
     }
 }
 
@@ -70,6 +74,7 @@ struct Bench {
     manager: TestManager,
     token: String,
     fleet: Fleet,
+    rate: u32,
 }
 
 /// What a watcher heard.
@@ -102,7 +107,7 @@ impl Bench {
         let peak = Peak::of(pid);
         let told = self.fleet.told();
         let (begun, used) = (Instant::now(), cpu(pid));
-        self.fleet.storm(RATE);
+        self.fleet.storm(self.rate);
         tokio::time::sleep(time).await;
         self.fleet.storm(0);
         let (took, used) = (begun.elapsed().as_secs_f64(), cpu(pid) - used);
