@@ -57,7 +57,7 @@ async fn main() {
     let token = manager.token_with(&["--api", "--role", "viewer"]);
     let fleet = Fleet::start(&Plan { mixed: false, ..Plan::new(&manager.socket(), MACHINES, INSTANCES) });
     println!("{rate} changes a second of {} instances on {MACHINES} machines", fleet.size());
-    let bench = Bench { manager, token, fleet, rate };
+    let bench = Bench { fleet, manager, token, rate };
     let floor = bench.round("one watcher alone (the floor)", 1, 1, SHORT).await;
     let asleep = bench.sleeper();
     let many =
@@ -71,9 +71,10 @@ async fn main() {
 }
 
 struct Bench {
+    // Ends before the manager does, which it would complain of.
+    fleet: Fleet,
     manager: TestManager,
     token: String,
-    fleet: Fleet,
     rate: u32,
 }
 
