@@ -8,7 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use protocol::state::State;
@@ -36,7 +36,15 @@ fn fleet(manager: &TestManager, machines: usize) -> Fleet {
 }
 
 fn open(manager: &TestManager) -> BufReader<UnixStream> {
-    let mut stream = http::stream(&manager.socket(), "/api/v1/events", "").expect("the stream opens");
+    open_with(manager, "")
+}
+
+fn open_after(manager: &TestManager, id: &str) -> BufReader<UnixStream> {
+    open_with(manager, &format!("Last-Event-ID: {id}\r\n"))
+}
+
+fn open_with(manager: &TestManager, headers: &str) -> BufReader<UnixStream> {
+    let mut stream = http::stream(&manager.socket(), "/api/v1/events", headers).expect("the stream opens");
     // By then the manager has subscribed.
     stream.read_line(&mut String::new()).expect("the stream begins");
     stream
@@ -70,19 +78,39 @@ fn storm(fleet: &Fleet, changes: u64, heard: &AtomicU64) {
     }
 }
 
-/// What a watcher believes.
-#[derive(Default)]
-struct Shown {
+/// A watcher as the page is one: what it believes, and what it does when it was cut off.
+struct Page<'a> {
+    manager: &'a TestManager,
+    stream: BufReader<UnixStream>,
+    last: String,
     services: BTreeMap<String, Value>,
     resets: usize,
 }
 
-impl Shown {
-    /// Reads a stream until some service has this reason, whether a change or a snapshot says so.
-    fn read_until(&mut self, stream: &mut impl BufRead, reason: &str) {
-        let mut is_reset = false;
-        for line in stream.lines().map(|line| line.expect("the stream goes on")) {
-            is_reset |= line == "event: reset";
+impl<'a> Page<'a> {
+    fn open(manager: &'a TestManager) -> Self {
+        let status = manager.status();
+        let last = status["seq"].as_str().expect("an id").to_owned();
+        let stream = open_after(manager, &last);
+        Self { manager, stream, last, services: services(&status), resets: 0 }
+    }
+
+    /// Reads until some service has this reason, whether a change or a snapshot says so.
+    fn read_until(&mut self, reason: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        let (mut is_reset, mut line) = (false, String::new());
+        while !self.services.values().any(|service| service["reason"] == reason) {
+            assert!(Instant::now() < deadline, "`{reason}` is not told");
+            line.clear();
+            if self.stream.read_line(&mut line).map_or(true, |length| length == 0) {
+                self.stream = open_after(self.manager, &self.last);
+                is_reset = false;
+                continue;
+            }
+            is_reset |= line == "event: reset\n";
+            if let Some(id) = line.strip_prefix("id: ") {
+                self.last = id.trim().to_owned();
+            }
             let Some(data) = line.strip_prefix("data: ") else { continue };
             let event: Value = serde_json::from_str(data).expect("JSON");
             if std::mem::take(&mut is_reset) {
@@ -91,11 +119,7 @@ impl Shown {
             } else if event["kind"] == "service.state" {
                 self.services.insert(event["service"].as_str().expect("a name").to_owned(), event["data"].clone());
             }
-            if self.services.values().any(|service| service["reason"] == reason) {
-                return;
-            }
         }
-        panic!("the stream ended before `{reason}`");
     }
 }
 
@@ -109,25 +133,19 @@ fn watchers_that_do_not_read_cost_little_and_are_right_afterwards() {
     let manager = TestManager::start();
     let fleet = fleet(&manager, 4);
     let awake = count(&manager);
-    let mut asleep: Vec<_> = (0..20).map(|_| open(&manager)).collect();
+    let mut asleep: Vec<_> = (0..20).map(|_| Page::open(&manager)).collect();
     let before = resident(manager.pid());
     storm(&fleet, TOO_MANY, &awake);
     let grown = resident(manager.pid()) - before;
     assert!(grown < LITTLE, "20 watchers that do not read took {grown:.0} MB");
     fleet.change_with(0, 0, State::Stopping, Some("the last one"));
-    let shown: Vec<Shown> = asleep
-        .iter_mut()
-        .map(|stream| {
-            let mut shown = Shown::default();
-            shown.read_until(stream, "the last one");
-            shown
-        })
-        .collect();
+    // They read again, and find that they are cut off, or that there was too much: either way they begin anew.
+    asleep.iter_mut().for_each(|page| page.read_until("the last one"));
     fleet.change_with(1, 1, State::Stopping, Some("afterwards"));
-    for (stream, mut shown) in asleep.iter_mut().zip(shown) {
-        shown.read_until(stream, "afterwards");
-        assert!(shown.resets >= 1, "it must hear that it missed something");
-        assert_eq!(shown.services, services(&manager.status()));
+    for page in &mut asleep {
+        page.read_until("afterwards");
+        assert!(page.resets >= 1, "it must hear that it missed something");
+        assert_eq!(page.services, services(&manager.status()));
     }
 }
 
