@@ -6,5 +6,6 @@ pub mod event;
 pub mod fleet;
 pub mod naming;
 pub mod page;
+pub mod schema;
 pub mod target;
 pub mod view;

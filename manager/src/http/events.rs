@@ -8,26 +8,44 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
+use utoipa::IntoParams;
 
-use super::{api::Params, auth::Authenticated, problem::Problem};
+use super::{
+    api::Params,
+    auth::Authenticated,
+    openapi::answers::{BadParameters, LoginNeeded},
+    problem::Problem,
+};
 use crate::{
     app::{App, AppError, watching::Part},
-    grid::event::EventId,
+    grid::event::{Event, EventId},
 };
 
 /// What `GET /journal` takes.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct EventsQuery {
     /// Events after this one.
+    #[param(pattern = r"^[0-9]{1,19}-[0-9]{1,19}$", example = "1-4711")]
     since: Option<String>,
     /// Events before this one.
+    #[param(pattern = r"^[0-9]{1,19}-[0-9]{1,19}$", example = "1-4711")]
     before: Option<String>,
     /// How many at most.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
 }
 
-/// `GET /journal`: past events as a JSON array; after `since` oldest first, else the latest before `before` (or now),
-/// newest first.
+/// What happened before.
+///
+/// After `since` oldest first, else the latest before `before` (or now), newest first.
+#[utoipa::path(
+    get,
+    path = "/journal",
+    tag = "status",
+    params(EventsQuery),
+    responses((status = 200, description = "The events", body = Vec<Event>), BadParameters, LoginNeeded),
+)]
 pub async fn journal(
     State(app): State<Arc<App>>,
     Authenticated(caller): Authenticated,

@@ -11,6 +11,7 @@ pub mod events;
 pub mod health;
 pub mod listener;
 pub mod metrics;
+pub mod openapi;
 pub mod problem;
 pub mod sessions;
 pub mod stream;
@@ -19,19 +20,25 @@ pub mod unix;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
-    Router,
-    extract::Request,
+    Extension, Router,
+    extract::{DefaultBodyLimit, Request},
     http::{HeaderName, HeaderValue, header},
     middleware::{self, Next},
     response::Response,
-    routing::{delete, get, post},
+    routing::{get, post},
 };
 use rustls::pki_types::CertificateDer;
+use utoipa::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
+use self::openapi::Description;
 use crate::app::App;
 
-/// How long the body of a request may take to come; the largest there is holds a few kilobytes.
+/// How long the body of a request may take to come; see [`MAX_BODY`].
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The largest body of a request, in bytes: a thousand targets with the longest names are fewer.
+const MAX_BODY: usize = 512 * 1024;
 
 /// Who is at the other end of a connection; every request carries it.
 #[derive(Debug, Clone)]
@@ -65,29 +72,37 @@ impl Peer {
     }
 }
 
-/// What people and scripts call.
-pub fn people(app: Arc<App>) -> Router {
-    let api = Router::new()
-        .route("/status", get(api::status))
-        .route("/machines", get(api::machines))
-        .route("/machines/{name}", delete(api::remove_machine))
-        .route("/machines/{name}/revoke", post(api::revoke_machine))
-        .route("/trigger", post(api::trigger))
-        .route("/tokens", get(api::tokens).post(api::create_token))
-        .route("/tokens/{id}", delete(api::revoke_token))
-        .route("/whoami", get(api::whoami))
-        .route("/events", get(stream::stream))
-        .route("/journal", get(events::journal))
-        .route("/session", post(sessions::log_in).delete(sessions::log_out))
-        .fallback(problem::no_such_path)
-        .method_not_allowed_fallback(problem::no_such_method);
-    Router::new()
+/// What people and scripts call: every operation, with its description.
+fn operations() -> OpenApiRouter<Arc<App>> {
+    let api = OpenApiRouter::new()
+        .routes(routes!(api::status))
+        .routes(routes!(api::machines))
+        .routes(routes!(api::remove_machine))
+        .routes(routes!(api::revoke_machine))
+        .routes(routes!(api::trigger))
+        .routes(routes!(api::tokens, api::create_token))
+        .routes(routes!(api::revoke_token))
+        .routes(routes!(api::whoami))
+        .routes(routes!(stream::stream))
+        .routes(routes!(events::journal))
+        .routes(routes!(sessions::log_in, sessions::log_out))
+        .routes(routes!(openapi::description))
+        .fallback(problem::no_such_path);
+    OpenApiRouter::with_openapi(openapi::Whole::openapi())
         .nest("/api/v1", api)
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
-        .route("/metrics", get(metrics::metrics))
-        .fallback(assets::serve)
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(metrics::metrics))
+}
+
+/// What people and scripts call, and the pages.
+pub fn people(app: Arc<App>) -> Router {
+    let (router, description) = operations().split_for_parts();
+    router
+        .fallback_service(assets::router())
         .method_not_allowed_fallback(problem::no_such_method)
+        .layer(Extension(Description::of(&description)))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn(security_headers))
         .with_state(app)
 }

@@ -8,10 +8,10 @@ use super::{
     events::{self, EventRow},
     machines::Hash,
 };
-use crate::grid::access::Role;
+use crate::grid::{access::Role, schema};
 
 /// What a token is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TokenType {
     /// Joins machines.
@@ -21,7 +21,7 @@ pub enum TokenType {
 }
 
 /// A token, without its secret.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Token {
     /// Its id.
     pub id: String,
@@ -36,12 +36,15 @@ pub struct Token {
     /// How many it has served.
     pub uses: Option<u32>,
     /// When it was made.
+    #[schema(value_type = schema::Timestamp)]
     pub created_at: Timestamp,
     /// By whom.
     pub created_by: String,
     /// When it ends.
+    #[schema(value_type = schema::Timestamp)]
     pub expires_at: Timestamp,
     /// When it was revoked.
+    #[schema(value_type = Option<schema::Timestamp>)]
     pub revoked_at: Option<Timestamp>,
 }
 

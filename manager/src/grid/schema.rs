@@ -1,0 +1,130 @@
+//! How what `protocol` defines looks in JSON: for the description of the API, which `protocol` knows nothing of.
+
+use protocol::{
+    name::{MAX_MACHINE, MAX_SERVICE},
+    state::{Action as RealAction, State as RealState},
+};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        RefOr, Schema,
+        schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type},
+    },
+};
+
+/// What the name of a machine is made of; so is a tag.
+pub const MACHINE: &str = "^[A-Za-z0-9_][A-Za-z0-9._-]*$";
+
+/// What the name of a service is made of.
+pub const SERVICE: &str = "^[A-Za-z0-9_][A-Za-z0-9._@-]*$";
+
+/// What a target is made of.
+pub const TARGET: &str = "^([@#][A-Za-z0-9_][A-Za-z0-9._-]{0,63}|[A-Za-z0-9_][A-Za-z0-9._@-]{0,159})$";
+
+/// What the id of an event is made of.
+pub const EVENT_ID: &str = "^[0-9]{1,19}-[0-9]{1,19}$";
+
+/// A type that stands for another one in the description.
+macro_rules! stand_in {
+    (#[doc = $text:literal] $name:ident, $schema:expr) => {
+        #[doc = $text]
+        pub struct $name;
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                $schema.description(Some($text.trim())).build().into()
+            }
+        }
+
+        impl ToSchema for $name {}
+    };
+}
+
+fn text() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String)
+}
+
+fn name(pattern: &str, longest: usize) -> ObjectBuilder {
+    text().min_length(Some(1)).max_length(Some(longest)).pattern(Some(pattern))
+}
+
+stand_in!(
+    /// The name of a machine. `agent`, `agents` and `all` are taken.
+    MachineName,
+    name(MACHINE, MAX_MACHINE)
+);
+
+stand_in!(
+    /// The name of a service. `agent`, `agents` and `all` are taken.
+    ServiceName,
+    name(SERVICE, MAX_SERVICE)
+);
+
+stand_in!(
+    /// A service, `@MACHINE` (its instances), `#TAG`, `all` (all instances) or `agents`.
+    Target,
+    text().min_length(Some(1)).pattern(Some(TARGET))
+);
+
+stand_in!(
+    /// A point in time: RFC 3339, UTC, with milliseconds.
+    Timestamp,
+    text().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+);
+
+stand_in!(
+    /// The state of a service.
+    State,
+    text().enum_values(Some(RealState::ALL.map(RealState::as_str)))
+);
+
+stand_in!(
+    /// What a trigger delivers.
+    Action,
+    text().enum_values(Some([RealAction::Start, RealAction::Stop, RealAction::Kill].map(RealAction::as_str)))
+);
+
+/// What an agent tells of its machine, as last told.
+#[derive(ToSchema)]
+pub struct MachineFacts {
+    /// The host name.
+    pub hostname: String,
+    /// The operating system, as it calls itself.
+    pub os: String,
+    /// The kernel's release.
+    pub kernel: String,
+    /// The processor's architecture.
+    pub arch: String,
+    /// The number of processors.
+    pub cpus: u32,
+    /// The memory, in bytes.
+    pub memory: u64,
+    /// Which boot of the machine this is.
+    pub boot_id: String,
+    /// The user that the agent runs as.
+    pub user: String,
+    /// Whether systemd runs the machine.
+    pub systemd: bool,
+    /// What an operator should know of the machine.
+    pub notes: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_facts_are_those_of_the_protocol() {
+        let real = serde_json::to_value(protocol::report::MachineFacts::default()).unwrap();
+        let described = serde_json::to_value(MachineFacts::schema()).unwrap();
+        let keys = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        assert_eq!(keys(&described["properties"]), keys(&real));
+    }
+
+    #[test]
+    fn a_stand_in_says_what_it_is() {
+        let described = serde_json::to_value(MachineName::schema()).unwrap();
+        assert_eq!(described["maxLength"], 64);
+        assert!(described["description"].as_str().unwrap().starts_with("The name of a machine."));
+    }
+}
