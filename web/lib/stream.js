@@ -24,12 +24,16 @@ let timer = 0;
 /** Which watching this is; what belongs to an earlier one is not listened to. */
 let turn = 0;
 
+/** When the manager was last heard from; what is lost is lost since then. */
+let lastHeard = new Date();
+
 /** @param {boolean} now */
 function tell(now) {
-  if (live.peek().live !== now) live.value = { live: now, since: new Date() };
+  if (live.peek().live !== now) live.value = { live: now, since: lastHeard };
 }
 
 function heard() {
+  lastHeard = new Date();
   clearTimeout(timer);
   timer = setTimeout(again, SILENCE);
   nextAttempt.value = null;

@@ -60,7 +60,7 @@ const COLUMNS = [
   { label: "Who", cell: (record) => html`<span>${chosen("actor", record.actor)} <span class="quiet">${[record.credential, record.from && `from ${record.from}`].filter(Boolean).join(" ")}</span></span>` },
   { label: "Action", cell: (record) => chosen("action", record.action) },
   { label: "On", cell: (record) => record.subject && chosen("subject", record.subject) },
-  { label: "Outcome", cell: (record) => html`<span class=${`outcome o-${record.outcome}`}>${record.outcome.replace("_", " ")}</span>` },
+  { label: "Outcome", cell: (record) => html`<span class=${`result o-${record.outcome}`}>${record.outcome.replace("_", " ")}</span>` },
   { label: "Detail", class: "detail", cell: (record) => record.detail },
   { label: "Hash", cell: (record) => html`<code class="id" title=${record.hash}>${record.hash.slice(0, 10)}</code>` },
 ];
@@ -105,14 +105,14 @@ function Verify() {
   return html`<details class="panel" open=${open.value} onToggle=${(/** @type {any} */ event) => (open.value = event.currentTarget.open)}>
     <summary>Verify the record</summary>
     <p>Checks the hash of every record. Who could write the manager's files could also write a whole new chain: note the head down now and then, somewhere else, and give it here later.</p>
-    <form onSubmit=${submit} class="fields">
-      <${Text} label="A head that was noted down" name="expect" placeholder="SEQ:HASH" class="wide" pattern="[0-9]+:[0-9a-fA-F]+" hint="Leave it empty to check the chain alone." />
+    <form onSubmit=${submit} class="verify">
+      <${Text} label="A head that was noted down" name="expect" placeholder="SEQ:HASH" pattern="[0-9]+:[0-9a-fA-F]+" hint="Leave it empty to check the chain alone." />
       <div class="submit"><button type="submit" class="primary" disabled=${act.busy.value}>${act.busy.value ? "Checking…" : "Verify"}</button></div>
     </form>
     <${ProblemNote} problem=${act.problem.value} />
     <div role="status">${check && html`
       <p class=${check.ok ? "good" : "problem"}>${check.ok ? "✓ The record is whole" : `✗ The record is not whole${check.broken_at == null ? "" : `, from record ${check.broken_at} on`}`}: ${check.message}</p>
-      ${check.head && html`<p>Head to note down: <${Copy} text=${check.head} label="Copy the head" /></p>`}`}
+      ${check.head && html`<p>${check.ok ? "The head, to note down" : "The head as it is now"}</p><${Copy} text=${check.head} label="Copy the head" />`}`}
     </div>
   </details>`;
 }

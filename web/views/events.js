@@ -9,6 +9,7 @@ import { FAMILIES, filtersOf, isFiltered, kindsOf, mentions } from "/views/event
 import { Lines } from "/views/events/line.js";
 import { Choice, Filter } from "/views/parts/form.js";
 import { Page } from "/views/parts/page.js";
+import { useWide } from "/views/parts/wide.js";
 
 /** @import { Filters as Chosen } from "/views/events/filters.js" */
 /** @import { Feed } from "/views/events/feed.js" */
@@ -79,6 +80,7 @@ function Older({ feed, text, shown }) {
 
 /** @param {{filters: Chosen}} props */
 function Filters({ filters }) {
+  const wide = useWide();
   const names = useComputed(() => [[...services.value.keys()], [...machines.value.keys()]]);
   const chosen = new Set(kindsOf(filters.kind));
   const families = FAMILIES.filter((family) => !family.admin || can("manage"));
@@ -93,6 +95,12 @@ function Filters({ filters }) {
   const typed = (/** @type {"q" | "service" | "machine" | "actor"} */ name, /** @type {string} */ value) => ({ name, value, onValue: (/** @type {string} */ text) => setQuery({ [name]: text }) });
   const clear = () => setQuery({ q: null, kind: null, service: null, machine: null, actor: null, state: null });
   const drop = () => setQuery({ kind: families.filter(has).map((family) => family.key).join(",") });
+  const isExact = [filters.service, filters.machine, filters.actor, filters.state].some(Boolean);
+  const exact = html`
+    <${Filter} label="Service" ...${typed("service", filters.service)} list="all-services" placeholder="name, exactly" />
+    <${Filter} label="Machine" ...${typed("machine", filters.machine)} list="all-machines" placeholder="name, exactly" />
+    <${Filter} label="Who" ...${typed("actor", filters.actor)} placeholder="name, exactly" />
+    <${Choice} label="State" name="state" options=${STATES} value=${filters.state} onChange=${(/** @type {any} */ event) => setQuery({ state: event.currentTarget.value })} />`;
   return html`<form class="filters" role="search" aria-label="Filter the events" onSubmit=${(/** @type {Event} */ event) => event.preventDefault()}>
     <fieldset class="kinds">
       <legend>Kinds <span class="quiet">${chosen.size ? "" : "(all)"}</span></legend>
@@ -100,10 +108,7 @@ function Filters({ filters }) {
       ${others.length > 0 && html`<button type="button" class="link" onClick=${drop} aria-label=${`Do not filter by ${others.join(", ")}`}>${others.join(", ")} ✕</button>`}
     </fieldset>
     <${Filter} label="Words" ...${typed("q", filters.text)} type="search" />
-    <${Filter} label="Service" ...${typed("service", filters.service)} list="all-services" placeholder="name, exactly" />
-    <${Filter} label="Machine" ...${typed("machine", filters.machine)} list="all-machines" placeholder="name, exactly" />
-    <${Filter} label="Who" ...${typed("actor", filters.actor)} placeholder="name, exactly" />
-    <${Choice} label="State" name="state" options=${STATES} value=${filters.state} onChange=${(/** @type {any} */ event) => setQuery({ state: event.currentTarget.value })} />
+    ${wide ? exact : html`<details class="more-filters" open=${isExact}><summary>More filters</summary><div>${exact}</div></details>`}
     ${isFiltered(filters) && html`<div class="buttons"><button type="button" onClick=${clear}>Clear the filters</button></div>`}
     <datalist id="all-services">${names.value[0].map((name) => html`<option key=${name} value=${name} />`)}</datalist>
     <datalist id="all-machines">${names.value[1].map((name) => html`<option key=${name} value=${name} />`)}</datalist>

@@ -33,7 +33,8 @@ export function Login({ onLogin, over }) {
       busy.value = false;
     }
   };
-  return html`<div class=${over ? "login over" : "login"}>
+  return html`<div class=${over ? "login over" : "login"} role=${over ? "dialog" : "main"} aria-label="Log in">
+    ${!over && html`<h1 class="hidden">Tomcat Grid</h1>`}
     <form id="login" ref=${form} onSubmit=${onSubmit} aria-labelledby="login-title">
       <p class="brand"><img src="/icon.svg" alt="" width="28" height="28" /> Tomcat Grid</p>
       <h2 id="login-title">Log in</h2>

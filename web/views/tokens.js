@@ -8,9 +8,9 @@ import { Copy } from "/components/copy.js";
 import { confirm } from "/components/dialog.js";
 import { ProblemNote, toast } from "/components/toast.js";
 import { steps } from "/views/parts/clock.js";
-import { Choice, Submit, Text, valuesOf } from "/views/parts/form.js";
+import { Choice, Submit, Text, useFirstField, valuesOf } from "/views/parts/form.js";
 import { useAct, useList } from "/views/parts/loading.js";
-import { Page, focusHeading } from "/views/parts/page.js";
+import { Page, focusHeading, focusOpener } from "/views/parts/page.js";
 import { Secret } from "/views/parts/secret.js";
 import { API_SPANS, roughly, tokenState } from "/views/parts/spans.js";
 import { Listing, Table } from "/views/parts/table.js";
@@ -39,16 +39,20 @@ export default function Tokens() {
     making.value = false;
     list.reload();
   };
+  const close = () => {
+    making.value = false;
+    focusOpener();
+  };
   const done = () => {
     made.value = null;
     focusHeading();
   };
   return html`<${Page} title="API tokens" about=${about} actions=${button}>
-    ${making.value && html`<${Make} keep=${keep} close=${() => (making.value = false)} />`}
+    ${making.value && html`<${Make} keep=${keep} close=${close} />`}
     ${made.value && html`<${JustMade} token=${made.value} onDone=${done} />`}
     <${Listing} list=${list} what="tokens" empty="No API tokens. A script needs one to call the API.">
       ${shown.length > 0 ? html`<${Table} caption="API tokens" rows=${shown} keyOf=${(/** @type {Token} */ token) => token.id} columns=${columns(list)} rowProps=${rowProps} />` : html`<p class="nothing">No token is good now.</p>`}
-      ${hidden > 0 && html`<p><label class="check"><input type="checkbox" checked=${old.value} onChange=${() => (old.value = !old.value)} /> Show also ${hidden} that ${hidden === 1 ? "is" : "are"} revoked or expired</label></p>`}
+      ${hidden > 0 && html`<p class="also"><label class="check"><input type="checkbox" checked=${old.value} onChange=${() => (old.value = !old.value)} /> Show also ${hidden} that ${hidden === 1 ? "is" : "are"} revoked or expired</label></p>`}
     <//>
   <//>`;
 }
@@ -102,6 +106,7 @@ function Revoke({ token, list }) {
 /** @param {{keep: (token: Made) => void, close: () => void}} props */
 function Make({ keep, close }) {
   const act = useAct();
+  const form = useFirstField();
   const own = me.value?.role ?? "viewer";
   const roles = /** @type {[string, string][]} */ (ROLES.slice(0, ROLES.indexOf(own) + 1).map((role) => [role, role]));
   const submit = async (/** @type {SubmitEvent} */ event) => {
@@ -112,9 +117,9 @@ function Make({ keep, close }) {
       keep(await call("POST", "/tokens", body));
     });
   };
-  return html`<form class="panel" onSubmit=${submit} aria-label="Make an API token">
+  return html`<form class="panel" ref=${form} onSubmit=${submit} aria-label="Make an API token">
     <div class="fields">
-      <${Text} label="What it is for" name="description" maxlength="200" autofocus hint="For example: deploy pipeline of the shop" />
+      <${Text} label="What it is for" name="description" maxlength="200" hint="For example: deploy pipeline of the shop" />
       <${Choice} label="Role" name="role" options=${roles} value="viewer" hint="It never may more than its owner." />
       <${Choice} label="Good for" name="ttl" options=${API_SPANS} value=${API_SPANS[3][0]} />
       <${Text} label="Only for" name="targets" placeholder="everything" class="wide" hint=${html`Services, <code>@MACHINE</code> or <code>#TAG</code>, divided by blanks. It sees and acts on those only.`} />

@@ -6,9 +6,9 @@ import { can, me, onEvent } from "/lib/store.js";
 import { Time } from "/lib/time.js";
 import { confirm } from "/components/dialog.js";
 import { ProblemNote, toast } from "/components/toast.js";
-import { Choice, Submit, Text, valuesOf } from "/views/parts/form.js";
+import { Choice, Submit, Text, useFirstField, valuesOf } from "/views/parts/form.js";
 import { useAct, useList } from "/views/parts/loading.js";
-import { Page, focusHeading } from "/views/parts/page.js";
+import { Page, focusHeading, focusOpener } from "/views/parts/page.js";
 import { Secret } from "/views/parts/secret.js";
 import { Listing, Table } from "/views/parts/table.js";
 
@@ -40,9 +40,13 @@ function Everybody() {
     shown.value = password;
     adding.value = false;
   };
+  const close = () => {
+    adding.value = false;
+    focusOpener();
+  };
   const button = html`<button type="button" class="primary" aria-expanded=${adding.value} onClick=${() => (adding.value = !adding.value)}>Add a user…</button>`;
   return html`<${Page} title="Users" about="Who may log in, and what they may do." actions=${button}>
-    ${adding.value && html`<${Add} list=${list} show=${show} close=${() => (adding.value = false)} />`}
+    ${adding.value && html`<${Add} list=${list} show=${show} close=${close} />`}
     ${shown.value && html`<${Password} shown=${shown.value} onDone=${() => hide(shown)} />`}
     <${Listing} list=${list} what="users" empty="No users.">
       <${Table} caption="Users" rows=${list.items.value} keyOf=${(/** @type {User} */ user) => user.name} columns=${columns(list, show)} rowProps=${(/** @type {User} */ user) => ({ "data-user": user.name })} />
@@ -67,6 +71,7 @@ function Password({ shown, onDone }) {
 /** @param {{list: List<User>, show: (shown: Shown) => void, close: () => void}} props */
 function Add({ list, show, close }) {
   const act = useAct();
+  const form = useFirstField();
   const submit = async (/** @type {SubmitEvent} */ event) => {
     const { name, role, password } = valuesOf(event);
     const done = await act.run(async () => {
@@ -76,11 +81,10 @@ function Add({ list, show, close }) {
       toast(`The user ${name} is added.`, "good");
     });
     if (done) list.reload();
-    if (done && password) focusHeading();
   };
-  return html`<form class="panel" onSubmit=${submit} aria-label="Add a user">
+  return html`<form class="panel" ref=${form} onSubmit=${submit} aria-label="Add a user">
     <div class="fields">
-      <${Text} label="Name" name="name" required pattern=${NAME} maxlength="64" autofocus hint="Letters, digits, and . _ - @" />
+      <${Text} label="Name" name="name" required pattern=${NAME} maxlength="64" hint="Letters, digits, and . _ - @" />
       <${Choice} label="Role" name="role" options=${ROLES} value="viewer" />
       <${Text} label="Password" name="password" type="password" minlength="8" maxlength="1024" autocomplete="new-password" hint="Leave it empty: one is made, and shown once." />
     </div>

@@ -8,8 +8,12 @@
 /** The words of states. */
 const STATE_WORDS = { not_available: "not available" };
 
-/** What triggers are called when they are told. */
-const TRIGGERED = { start: "started", stop: "stopped", kill: "killed" };
+/**
+ * What stands before and behind the service when a trigger was delivered. A stop is a request: that it stopped is an
+ * event of its own.
+ * @type {Record<string, [string, string]>}
+ */
+const TRIGGERED = { start: ["started", ""], stop: ["told", " to stop"], kill: ["killed", ""] };
 
 /** How the outcomes of a trigger are told. */
 const OUTCOMES = {
@@ -70,8 +74,8 @@ function trigger(event) {
   const { action = "trigger", outcome = "unknown", message = "" } = event.data ?? {};
   const name = service(event.service);
   if (outcome === "done") {
-    const verb = /** @type {Record<string, string>} */ (TRIGGERED)[action] ?? `triggered ${action} of`;
-    return [actor(event.actor), ` ${verb} `, name, because(message)];
+    const [before, behind] = TRIGGERED[action] ?? [`triggered ${action} of`, ""];
+    return [actor(event.actor), ` ${before} `, name, behind + because(message)];
   }
   const told = /** @type {Record<string, string>} */ (OUTCOMES)[outcome] ?? outcome;
   return [actor(event.actor), ` asked to ${action} `, name, `: ${told}${message ? ` (${message})` : ""}`];

@@ -6,7 +6,7 @@ import { href, setQuery } from "/lib/router.js";
 import { clear, selected } from "/lib/selection.js";
 import { can, live } from "/lib/store.js";
 import { PROBLEMS, Shape, WORST_FIRST, stateWord } from "/components/state.js";
-import { asked, counts, dense, grouping, onlySelected, order, search, sorting, states, text, toggleState } from "/views/grid/model.js";
+import { asked, counts, dense, foundCount, grouping, onlySelected, order, search, sorting, states, text, toggleState } from "/views/grid/model.js";
 
 /** @import { Shown } from "/components/state.js" */
 /** @import { Action } from "/lib/types.js" */
@@ -25,7 +25,11 @@ function CountButton({ state }) {
 function ProblemCount() {
   const count = useComputed(() => [...PROBLEMS].reduce((sum, state) => sum + (counts.value[/** @type {Shown} */ (state)] ?? 0), 0));
   const pressed = states.value.has("problems");
-  if (!count.value && !pressed) return html`<p class="all-good s-active" data-count="problems"><${Shape} state="active" /> No problems</p>`;
+  if (!count.value && !pressed) {
+    if (!foundCount.value) return null;
+    const among = text.value.trim() ? " among these" : "";
+    return html`<p class="all-good s-active" data-count="problems"><${Shape} state="active" /> No problems${among}</p>`;
+  }
   return html`<button type="button" class="count problems" data-count="problems" aria-pressed=${pressed} onClick=${() => toggleState("problems")}>
     <b>${count}</b> <span>${count.value === 1 ? "problem" : "problems"}</span>
   </button>`;
@@ -132,7 +136,7 @@ export function Results() {
   }
   return html`<section id="results" aria-label="What became of it">
     <header>
-      <h2>${action}: ${many(bad.length, "service")} of ${results.length} not done</h2>
+      <h2>${action}: ${bad.length} of ${many(results.length, "service")} not done</h2>
       <button type="button" onClick=${choose}>Show ${bad.length === 1 ? "it" : "them"}</button>
       <button type="button" data-retry onClick=${() => trigger(action, names)}>Try again</button>
       <button type="button" class="icon" aria-label="Dismiss" onClick=${close}>✕</button>

@@ -95,17 +95,29 @@ const TILE_KEYS = {
   l: () => move(1),
 };
 
+/** A box for everything that is shown, how many that are, and the names of the columns where there are some. */
 function Columns() {
-  if (dense.value || narrow.value) return null;
-  return html`<div class="columns" aria-hidden="true">
-    <div class="c-check"></div>
-    <div class="c-name">Service</div>
-    <div class="c-machine">Machine</div>
-    <div class="c-state">State</div>
-    <div class="c-since">Since</div>
-    <div class="c-ports">Ports</div>
-    <div class="c-tags">Tags</div>
-    <div class="c-remarks">Remarks</div>
+  const box = useRef(/** @type {HTMLInputElement|null} */ (null));
+  const names = order.value;
+  const some = names.filter((name) => selected.value.has(name)).length;
+  useEffect(() => {
+    if (box.current) box.current.indeterminate = some > 0 && some < names.length;
+  }, [some, names.length]);
+  const many = `${names.length.toLocaleString("en")} ${names.length === 1 ? "service" : "services"}`;
+  const onChange = () => selectAll(names, some < names.length);
+  return html`<div class="columns">
+    <div class="c-check">
+      ${can("trigger") && html`<label title="All that are shown (Ctrl-A)"><input ref=${box} type="checkbox" checked=${some === names.length} onChange=${onChange} aria-label="Select all ${many} shown" data-check-all /></label>`}
+    </div>
+    <div class="c-name" data-shown=${names.length}>${many}</div>
+    ${!dense.value &&
+    !narrow.value &&
+    html`<div class="c-machine">Machine</div>
+      <div class="c-state">State</div>
+      <div class="c-since">Since</div>
+      <div class="c-ports">Ports</div>
+      <div class="c-tags">Tags</div>
+      <div class="c-remarks">Remarks</div>`}
   </div>`;
 }
 
@@ -144,8 +156,7 @@ function List() {
     onDblClick: onDoubleClick,
   };
   return html`<div ref=${ref} class="list by-${grouping.value}${dense.value ? " dense" : ""}">
-    <${Columns} />
-    ${lines.length > 0 && html`<${Virtual} lines=${lines} keep=${here} render=${draw} attributes=${attributes} />`}
+    ${lines.length > 0 && html`<${Columns} /><${Virtual} lines=${lines} keep=${here} render=${draw} attributes=${attributes} />`}
   </div>`;
 }
 

@@ -135,6 +135,9 @@ const countText = computed(() => JSON.stringify(count(found.value)));
  * @type {import("/lib/html.js").Signal<import("/lib/rows.js").Counts>} */
 export const counts = computed(() => JSON.parse(countText.value));
 
+/** How many the search finds, whatever their state. */
+export const foundCount = computed(() => found.value.length);
+
 /** How many tiles stand in a line; 0 for rows. */
 export const perLine = computed(() => (dense.value ? Math.max(1, Math.floor(width.value / TILE)) : 0));
 
@@ -181,7 +184,7 @@ export const order = computed(() => {
   const names = new Set();
   for (const line of shownLines.value) {
     if (line.name) names.add(line.name);
-    else line.names?.forEach((name) => names.add(name));
+    else for (const name of line.names ?? []) names.add(name);
   }
   return /** @type {string[]} */ ([...names]);
 });

@@ -57,8 +57,8 @@ function Outcome({ name }) {
   const mine = useComputed(() => outcomes.value.get(name));
   if (!mine.value) return null;
   const { action, outcome, message } = mine.value;
-  return html`<span class="outcome o-${outcome}" title=${message}>
-    <b>${action}: ${OUTCOMES[outcome] ?? outcome}</b> ${outcome !== "done" && outcome !== "pending" && message}
+  return html`<span class="told o-${outcome}" title=${message}>
+    <span><b>${action}: ${OUTCOMES[outcome] ?? outcome}</b>${outcome !== "done" && outcome !== "pending" && message && ` – ${message}`}</span>
     ${outcome !== "pending" && html`<button type="button" class="icon" tabindex="-1" data-dismiss aria-label="Dismiss: ${action} ${name}" onClick=${() => dismiss([name])}>✕</button>`}
   </span>`;
 }

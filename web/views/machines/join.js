@@ -8,7 +8,7 @@ import { Copy } from "/components/copy.js";
 import { confirm } from "/components/dialog.js";
 import { ProblemNote, toast } from "/components/toast.js";
 import { steps } from "/views/parts/clock.js";
-import { Choice, Submit, Text, valuesOf } from "/views/parts/form.js";
+import { Choice, Submit, Text, useFirstField, valuesOf } from "/views/parts/form.js";
 import { useAct, useList } from "/views/parts/loading.js";
 import { focusHeading } from "/views/parts/page.js";
 import { Secret } from "/views/parts/secret.js";
@@ -40,6 +40,7 @@ export function JoinTokens({ open }) {
 /** @param {{keep: (token: Made) => void}} props */
 function Make({ keep }) {
   const act = useAct();
+  const form = useFirstField();
   const submit = (/** @type {SubmitEvent} */ event) => {
     const { ttl, uses, machine } = valuesOf(event);
     act.run(async () => {
@@ -47,9 +48,9 @@ function Make({ keep }) {
       keep(await call("POST", "/tokens", body));
     });
   };
-  return html`<form onSubmit=${submit} aria-label="Make a join token">
+  return html`<form ref=${form} onSubmit=${submit} aria-label="Make a join token">
     <div class="fields">
-      <${Choice} label="Good for" name="ttl" options=${JOIN_SPANS} value=${JOIN_SPANS[2][0]} autofocus />
+      <${Choice} label="Good for" name="ttl" options=${JOIN_SPANS} value=${JOIN_SPANS[2][0]} />
       <${Text} label="Machines" name="uses" type="number" min="1" max="100000" step="1" value="1" required hint="How many may join with it." />
       <${Text} label="Only the machine" name="machine" maxlength="64" placeholder="any" hint="A name that is registered already: a host that was rebuilt." />
     </div>
@@ -87,7 +88,7 @@ function Others() {
   return html`<h3 tabindex="-1" id="join-tokens">Join tokens</h3>
     <${Listing} list=${list} what="tokens" empty="There are no join tokens.">
       ${shown.length > 0 ? html`<${Table} caption="Join tokens" rows=${shown} keyOf=${(/** @type {Token} */ token) => token.id} columns=${columns(list)} rowProps=${(/** @type {Token} */ token) => ({ "data-token": token.id })} />` : html`<p class="nothing">None is good now.</p>`}
-      ${hidden > 0 && html`<p><label class="check"><input type="checkbox" checked=${old.value} onChange=${() => (old.value = !old.value)} /> Show also ${hidden} that ${hidden === 1 ? "is" : "are"} used up, revoked or expired</label></p>`}
+      ${hidden > 0 && html`<p class="also"><label class="check"><input type="checkbox" checked=${old.value} onChange=${() => (old.value = !old.value)} /> Show also ${hidden} that ${hidden === 1 ? "is" : "are"} used up, revoked or expired</label></p>`}
     <//>`;
 }
 

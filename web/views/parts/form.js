@@ -62,6 +62,16 @@ export function Choice({ label, hint, class: extra, options, value, ...attribute
 }
 
 /**
+ * For a form that appears when it is asked for: its first field has the focus then.
+ * @returns {{current: HTMLFormElement | null}} the form's `ref`
+ */
+export function useFirstField() {
+  const form = useRef(/** @type {HTMLFormElement | null} */ (null));
+  useEffect(() => /** @type {HTMLElement | null | undefined} */ (form.current?.querySelector("input, select"))?.focus(), []);
+  return form;
+}
+
+/**
  * The end of a form: the problem of its last try, and its button.
  * @param {{act: import("/views/parts/loading.js").Act, label: string, children?: any}} props
  */

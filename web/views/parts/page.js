@@ -15,11 +15,21 @@ export function Page({ title, about, actions, class: extra = "", children }) {
   </div>`;
 }
 
+/** Puts the focus on the button that opened a form, when the form is closed. */
+export const focusOpener = () => focusHeading(".view-actions button");
+
+/** How long a list may take to be drawn without what was removed, in milliseconds. */
+const DRAWN = 300;
+
 /**
  * Puts the focus on a heading, when what had it was taken away.
  * @param {string} [selector]
  */
 export function focusHeading(selector = ".view h1") {
-  // After the list is drawn without it.
-  requestAnimationFrame(() => /** @type {HTMLElement|null} */ (document.querySelector(selector))?.focus());
+  const focus = () => /** @type {HTMLElement|null} */ (document.querySelector(selector))?.focus();
+  // A dialog that closes gives the focus back to its button first.
+  requestAnimationFrame(() => setTimeout(focus));
+  setTimeout(() => {
+    if (document.activeElement === document.body) focus();
+  }, DRAWN);
 }

@@ -41,7 +41,7 @@ function cell(column, row) {
   const label = column.quiet || column.head ? undefined : column.label;
   return column.head
     ? html`<th key=${column.label} scope="row" role="rowheader" class=${classes}>${content}</th>`
-    : html`<td key=${column.label} role="cell" class=${classes} data-label=${label}>${content}</td>`;
+    : html`<td key=${column.label} role="cell" class=${classes} data-label=${label}><div>${content}</div></td>`;
 }
 
 /**

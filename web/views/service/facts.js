@@ -17,7 +17,7 @@ export function Fact({ term, children }) {
 }
 
 /** @param {Exit} exit */
-const ending = (exit) => html`<span class=${exit.wanted ? undefined : "bad"}>${exit.wanted ? "it was told to" : "nobody told it to"}: ${exit.how}</span>, <${Time} at=${exit.at} suffix=" ago" /> <span class="quiet">(<${Time} at=${exit.at} as="date" />)</span>`;
+const ending = (exit) => html`<span class=${exit.wanted ? undefined : "bad"}>${exit.wanted ? "wanted" : "not wanted"}: ${exit.how}</span>, <${Time} at=${exit.at} suffix=" ago" /> <span class="quiet">(<${Time} at=${exit.at} as="date" />)</span>`;
 
 /** @param {{service: Service}} props */
 export function Facts({ service }) {
