@@ -32,10 +32,23 @@ impl Dashboard {
 
     /// Logs in, and waits for the first service.
     pub async fn log_in(&self, name: &str, password: &str) {
+        self.sign_in(name, password).await;
+        self.wait_shown("[data-service]").await;
+    }
+
+    /// Logs in, and waits until the login is gone.
+    pub async fn sign_in(&self, name: &str, password: &str) {
         self.browser.write("#login [name=name]", name).await;
         self.browser.write("#login [name=password]", password).await;
         self.browser.click("#login button[type=submit]").await;
-        self.wait_shown("[data-service]").await;
+        self.browser.wait_true("!document.querySelector('#login')").await;
+    }
+
+    /// Waits until what was to be drawn is drawn.
+    pub async fn next_frames(&self) {
+        self.browser
+            .run("return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))")
+            .await;
     }
 
     /// Goes to a view, and waits until what it shows is there.
