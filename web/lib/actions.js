@@ -1,8 +1,8 @@
-// Triggers and tags: what would happen is asked of the manager first, confirmed, done, and told.
+// Triggers: what would happen is asked of the manager first, confirmed, done, and told.
 
 import { call } from "/lib/api.js";
 import { batch, html, signal } from "/lib/html.js";
-import { applyTags, onEvent, services } from "/lib/store.js";
+import { onEvent, services } from "/lib/store.js";
 import { confirm } from "/components/dialog.js";
 import { Plan } from "/components/plan.js";
 import { toast } from "/components/toast.js";
@@ -154,39 +154,4 @@ onEvent((event) => {
   const { action, outcome, message } = event.data;
   const mine = outcomes.peek().get(event.service);
   if (mine?.outcome === "pending" && mine.action === action) remember([[event.service, { action, outcome, message }]]);
-});
-
-/**
- * Asks for tags to add and remove, and changes them.
- * @param {string[]} names of services
- * @returns {Promise<void>}
- */
-export async function tag(names) {
-  const known = names.flatMap((name) => services.peek().get(name)?.peek() ?? []);
-  const instances = known.filter((service) => service.type === "instance");
-  const { askTags } = await import("/components/tags.js");
-  const change = await askTags(instances, known.length - instances.length);
-  if (!change || (!change.add.length && !change.remove.length)) return;
-  try {
-    const targets = instances.map((service) => service.name);
-    const changed = new Set();
-    for (let i = 0; i < targets.length; i += CHUNK) {
-      const answer = await call("POST", "/tags", { ...change, services: targets.slice(i, i + CHUNK), machines: [] });
-      for (const name of answer.services) changed.add(name);
-    }
-    toast(changed.size ? `Tags of ${many(changed.size, "instance")} changed.` : "No tag was to change.", "good");
-  } catch (problem) {
-    toast(`Tags: ${/** @type {Error} */ (problem).message}`, "bad");
-  }
-}
-
-let reading = 0;
-
-// The tags of a machine are those of all on it: what carries which tag now is the manager's to say.
-onEvent((event) => {
-  if (event.kind !== "tags.changed" || reading) return;
-  reading = setTimeout(async () => {
-    reading = 0;
-    applyTags(await call("GET", "/status").catch(() => ({ services: [], machines: [] })));
-  }, 200);
 });

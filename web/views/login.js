@@ -11,10 +11,10 @@ export function Login({ onLogin, over }) {
   const error = useSignal("");
   const busy = useSignal(false);
   const form = useRef(/** @type {HTMLFormElement|null} */ (null));
-  const known = me.value?.name ?? "";
+  const known = me.value?.name ?? "admin";
   useEffect(() => {
-    const first = form.current?.elements.namedItem(known ? "password" : "name");
-    if (first instanceof HTMLElement) first.focus();
+    const password = form.current?.elements.namedItem("password");
+    if (password instanceof HTMLElement) password.focus();
   }, []);
   const onSubmit = async (/** @type {Event} */ event) => {
     event.preventDefault();

@@ -1,10 +1,11 @@
 // Above the grid: counts that filter, the search, and how it is shown. Below it: what to do with what is selected.
 
 import { html, useComputed, useEffect, useRef } from "/lib/html.js";
-import { dismiss, many, report, tag, trigger } from "/lib/actions.js";
+import { dismiss, many, report, trigger } from "/lib/actions.js";
 import { href, setQuery } from "/lib/router.js";
 import { clear, selected } from "/lib/selection.js";
 import { can, live } from "/lib/store.js";
+import { tag } from "/lib/tags.js";
 import { PROBLEMS, Shape, WORST_FIRST, stateWord } from "/components/state.js";
 import { asked, counts, dense, foundCount, grouping, onlySelected, order, search, sorting, states, text, toggleState } from "/views/grid/model.js";
 

@@ -155,7 +155,7 @@ function List() {
     onClick,
     onDblClick: onDoubleClick,
   };
-  return html`<div ref=${ref} class="list by-${grouping.value}${dense.value ? " dense" : ""}">
+  return html`<div ref=${ref} class="list by-${grouping.value}${dense.value ? " dense" : ""}${can("trigger") ? "" : " read-only"}">
     ${lines.length > 0 && html`<${Columns} /><${Virtual} lines=${lines} keep=${here} render=${draw} attributes=${attributes} />`}
   </div>`;
 }
