@@ -50,7 +50,7 @@ async fn everybody_can_use_every_view() {
     check(&dashboard, "the help on keys").await;
     dashboard.escape().await;
     stage.manager.kill();
-    dashboard.wait_shown("body.stale").await;
+    dashboard.wait_shown("body.stale .banner").await;
     check(&dashboard, "a lost connection").await;
     dashboard.browser.close().await;
 }

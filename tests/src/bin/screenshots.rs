@@ -39,7 +39,7 @@ async fn main() {
 
     dashboard.go("#/", "[data-service]").await;
     stage.manager.kill();
-    dashboard.wait_shown("body.stale").await;
+    dashboard.wait_shown("body.stale .banner").await;
     take(&dashboard, "lost", &out).await;
     dashboard.browser.close().await;
 }
