@@ -23,7 +23,10 @@ use crate::app::{App, login::SESSION, to_the_end};
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Login {
+    /// The name.
     name: String,
+    /// The password.
+    #[schema(format = Password)]
     password: String,
 }
 
