@@ -92,6 +92,7 @@ impl Manager {
         self.app.links.close_all();
         // An agent that does not listen finds out by itself.
         let _late = tokio::time::timeout(FAREWELL, self.app.links.all_left()).await;
+        let _unwritten = tokio::time::timeout(FAREWELL, self.app.record_held_refusals()).await;
         // What was told last is part of the history, too. A disk that takes nothing must not keep the manager.
         let _unwritten = tokio::time::timeout(FAREWELL, self.app.journal.end()).await;
         self.app.store.close().await;

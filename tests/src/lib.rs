@@ -10,6 +10,7 @@ pub mod http;
 pub mod https;
 pub mod manager;
 pub mod netns;
+pub mod people;
 pub mod processes;
 pub mod programs;
 pub mod raw_agent;

@@ -13,11 +13,12 @@ pub mod status;
 pub mod tokens;
 pub mod traffic;
 pub mod trigger;
+pub mod users;
 pub mod watching;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use protocol::{statement::Statement, time::Timestamp};
@@ -55,6 +56,8 @@ pub struct App {
     pub traffic: Arc<traffic::Traffic>,
     /// The triggers, counted.
     pub triggers: figures::Triggers,
+    /// What somebody was not allowed to do, counted.
+    pub actions_refused: traffic::Counter,
     /// When it started, by a clock that nobody sets.
     pub started: Instant,
     /// When it started, by the clock of the host.
@@ -65,6 +68,8 @@ pub struct App {
     fleet: Mutex<Fleet>,
     refusals: refusals::Refusals,
     logins: login::Logins,
+    held: auditing::Held,
+    uses: tokens::Uses,
 }
 
 /// Why something was not done.
@@ -76,6 +81,18 @@ pub enum AppError {
     /// What it is about is not there.
     #[error(transparent)]
     NoSuchTarget(#[from] NoSuchTarget),
+    /// What it is about has gone meanwhile.
+    #[error("it is not there any more")]
+    NotFound,
+    /// The password that was given is not the one.
+    #[error("this password is not the right one")]
+    WrongPassword,
+    /// Too many logins failed, or wait to be looked at.
+    #[error("too many logins failed, or are being checked: try again in {} s", login::seconds(*.wait))]
+    TooManyLogins {
+        /// How long to wait.
+        wait: Duration,
+    },
     /// What was given cannot be used.
     #[error("{0}")]
     Invalid(String),
@@ -93,9 +110,7 @@ pub enum AppError {
 impl From<StoreError> for AppError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::NotFound => {
-                AppError::NoSuchTarget(NoSuchTarget { what: "such thing", name: String::new(), hint: String::new() })
-            }
+            StoreError::NotFound => AppError::NotFound,
             StoreError::Conflict(what) => AppError::Conflict(what),
             StoreError::DiskFull => AppError::DiskFull,
             StoreError::Other(error) => AppError::Internal(error),
@@ -129,12 +144,15 @@ impl App {
             links: Links::default(),
             traffic: Arc::default(),
             triggers: figures::Triggers::default(),
+            actions_refused: traffic::Counter::default(),
             started: Instant::now(),
             started_at: Timestamp::now(),
             access_changed: watch::Sender::new(0),
             fleet: Mutex::new(fleet),
             refusals: refusals::Refusals::default(),
             logins: login::Logins::default(),
+            held: auditing::Held::default(),
+            uses: tokens::Uses::default(),
         });
         let started = Draft::new(crate::grid::event::Kind::ManagerStarted)
             .data(serde_json::json!({"version": env!("CARGO_PKG_VERSION"), "host": app.host}));

@@ -47,7 +47,8 @@ impl App {
             Part::Before(before) => self.store.events_before(before.seq, limit).await?,
             Part::Latest => self.store.events_before(u64::MAX, limit).await?,
         };
-        Ok(events.into_iter().map(|(_, body)| body).collect())
+        let sees = |body: &String| self.sees(caller, &Topic::of_body(body));
+        Ok(events.into_iter().map(|(_, body)| body).filter(sees).collect())
     }
 
     /// Whether a caller may see what an event tells of.

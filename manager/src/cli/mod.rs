@@ -11,6 +11,7 @@ pub mod output;
 pub mod status;
 pub mod token;
 pub mod trigger;
+pub mod users;
 pub mod watch;
 pub mod whoami;
 
@@ -73,6 +74,7 @@ async fn dispatch(cli: &Cli, client: &Client, output: &mut Output) -> Result<Exi
         Command::TriggerKill(arguments) => trigger::run(client, output, protocol::state::Action::Kill, arguments).await,
         Command::Events(arguments) => events::run(client, output, arguments).await,
         Command::Token(arguments) => token::run(client, output, &arguments.action).await,
+        Command::Users(arguments) => users::run(client, output, arguments.action.as_ref()).await,
         Command::Whoami => whoami::run(client, output).await,
         Command::Serve(_) | Command::Completions(_) => {
             Err(exit::Failure::new(Exit::Usage, "this command is not sent to a manager"))

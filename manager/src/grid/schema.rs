@@ -12,11 +12,16 @@ use utoipa::{
     },
 };
 
+use super::user::{LONGEST_NAME, LONGEST_PASSWORD, SHORTEST_PASSWORD};
+
 /// What the name of a machine is made of; so is a tag.
 pub const MACHINE: &str = "^[A-Za-z0-9_][A-Za-z0-9._-]*$";
 
 /// What the name of a service is made of.
 pub const SERVICE: &str = "^[A-Za-z0-9_][A-Za-z0-9._@-]*$";
+
+/// What the name of a user is made of.
+pub const USER: &str = "^(?![.]{1,2}$)[A-Za-z0-9._@-]+$";
 
 /// What a target is made of.
 pub const TARGET: &str = "^([@#][A-Za-z0-9_][A-Za-z0-9._-]{0,63}|[A-Za-z0-9_][A-Za-z0-9._@-]{0,159})$";
@@ -64,6 +69,21 @@ stand_in!(
     /// A service, `@MACHINE` (its instances), `#TAG`, `all` (all instances) or `agents`.
     Target,
     text().min_length(Some(1)).pattern(Some(TARGET))
+);
+
+stand_in!(
+    /// The name of a user.
+    UserName,
+    name(USER, LONGEST_NAME)
+);
+
+stand_in!(
+    /// A password that is to be; it is not the user's name.
+    Password,
+    text()
+        .min_length(Some(SHORTEST_PASSWORD))
+        .max_length(Some(LONGEST_PASSWORD))
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
 );
 
 stand_in!(

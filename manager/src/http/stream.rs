@@ -253,7 +253,15 @@ mod tests {
 
     fn caller(role: Role) -> Caller {
         let (name, from) = ("me".to_owned(), "here".to_owned());
-        Caller { name, role: Some(role), credential: Credential::Socket, from, targets: None }
+        Caller {
+            name,
+            role: Some(role),
+            credential: Credential::Socket,
+            from,
+            targets: None,
+            token: None,
+            expires_at: None,
+        }
     }
 
     async fn watch(app: &Arc<App>, role: Role, since: Option<&str>) -> Watcher {

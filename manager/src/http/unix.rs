@@ -22,7 +22,7 @@ use super::{
 use crate::{
     app::traffic::Traffic,
     config::Access,
-    grid::access::{Caller, Credential, Role},
+    grid::access::{Caller, Role},
 };
 
 /// The socket's file, by which it is known whether it is still this manager's.
@@ -131,8 +131,7 @@ impl Known {
                 tokio::task::spawn_blocking(look_up).await?
             }
         };
-        let from = "the Unix socket".to_owned();
-        Ok(Caller { name, role, credential: Credential::Socket, from, targets: None })
+        Ok(Caller::at_socket(name, role))
     }
 }
 

@@ -208,11 +208,20 @@ pub(super) const METRICS: &[Metric] = &[
             triggers.map(|(action, outcome, count)| sample([action.as_str(), outcome.as_str()], *count)).collect()
         },
     ),
-    counter("tomcat_grid_logins_total", &["result"], "Logins that succeeded and that failed.", |figures| {
-        vec![sample(["ok"], events_of(figures, Kind::Login)), sample(["failed"], events_of(figures, Kind::LoginFailed))]
-    }),
+    counter(
+        "tomcat_grid_logins_total",
+        &["result"],
+        "Logins that succeeded, that failed, and that were not looked at, because too many failed.",
+        |figures| {
+            vec![
+                sample(["ok"], events_of(figures, Kind::Login)),
+                sample(["failed"], events_of(figures, Kind::LoginFailed)),
+                sample(["throttled"], figures.logins_throttled),
+            ]
+        },
+    ),
     counter("tomcat_grid_actions_refused_total", &[], "Actions that somebody was not allowed to do.", |figures| {
-        one(events_of(figures, Kind::ActionRefused))
+        one(figures.actions_refused)
     }),
     counter(
         "tomcat_grid_joins_refused_total",

@@ -102,7 +102,15 @@ mod tests {
         let authority = Authority::load_or_make(dir.path(), meta.grid, None).unwrap();
         let app = App::start(store, meta, authority, "here".to_owned()).await.unwrap();
         let (name, from) = ("me".to_owned(), "here".to_owned());
-        let caller = Caller { name, role: Some(Role::Viewer), credential: Credential::Socket, from, targets: None };
+        let caller = Caller {
+            name,
+            role: Some(Role::Viewer),
+            credential: Credential::Socket,
+            from,
+            targets: None,
+            token: None,
+            expires_at: None,
+        };
         write(app.figures(&caller).await.unwrap()).unwrap()
     }
 

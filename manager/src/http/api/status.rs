@@ -1,0 +1,44 @@
+//! `/api/v1/status`
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::{Answer, Params, targets};
+use crate::{
+    app::App,
+    grid::view::Status,
+    http::{
+        auth::Authenticated,
+        openapi::answers::{BadParameters, LoginNeeded, NotThere},
+    },
+};
+
+/// What `GET /status` takes.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct StatusQuery {
+    /// Targets, divided by commas; everything without it.
+    #[serde(default)]
+    #[param(example = "all,@web-1", pattern = r"^[A-Za-z0-9._@#,-]*$")]
+    targets: String,
+}
+
+/// The status of the grid, or of targets.
+#[utoipa::path(
+    get,
+    path = "/status",
+    tag = "status",
+    params(StatusQuery),
+    responses((status = 200, description = "What is", body = Status), BadParameters, NotThere, LoginNeeded),
+)]
+pub async fn status(
+    State(app): State<Arc<App>>,
+    Authenticated(caller): Authenticated,
+    Params(query): Params<StatusQuery>,
+) -> Answer<Status> {
+    let texts: Vec<String> = query.targets.split(',').filter(|text| !text.is_empty()).map(str::to_owned).collect();
+    Ok(Json(app.status(&caller, &targets(&texts)?)?))
+}
