@@ -1,4 +1,5 @@
-//! What axe-core says of the views, narrow and wide, dark and light; and that it says it at all.
+//! What axe-core says of the views, narrow and wide, dark and light, and that it says it at all; and that nothing has to be
+//! scrolled sideways.
 
 use tests::{
     axe,
@@ -12,7 +13,10 @@ use tests::{
 async fn check(dashboard: &Dashboard, view: &str) {
     for (width, theme) in [(400, "dark"), (1280, "light")] {
         dashboard.look(width, 800, theme).await;
-        axe::check(&dashboard.browser, &format!("{view}, {width} wide, {theme}")).await;
+        let view = format!("{view}, {width} wide, {theme}");
+        axe::check(&dashboard.browser, &view).await;
+        let wide = dashboard.browser.run("return document.documentElement.scrollWidth - innerWidth").await;
+        assert!(wide.as_i64().is_some_and(|pixels| pixels <= 0), "{view} has to be scrolled sideways: {wide} pixels");
     }
 }
 

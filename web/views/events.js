@@ -17,6 +17,9 @@ import { useWide } from "/views/parts/wide.js";
 /** How far down somebody may have scrolled and still sees what comes, in pixels. */
 const NEAR = 120;
 
+/** So many events are looked through for words without being asked to. */
+const EAGER = 500;
+
 /** @type {[string, string][]} */
 const STATES = [
   ["", "any"],
@@ -63,7 +66,7 @@ function Older({ feed, text, shown }) {
   useEffect(() => {
     if (!more || !end.current) return undefined;
     // A search that finds little would go through the whole journal: from some point on it is asked for.
-    const eager = !text || shown > 0;
+    const eager = !text || shown > 0 || feed.events.value.length < EAGER;
     const watch = new IntersectionObserver((seen) => {
       if (eager && seen.some((entry) => entry.isIntersecting) && !feed.busy.peek() && !feed.problem.peek()) feed.older();
     }, { rootMargin: "400px" });
@@ -107,7 +110,7 @@ function Filters({ filters }) {
       ${families.map((family) => html`<label key=${family.key} class="check"><input type="checkbox" name=${family.key} checked=${has(family)} onChange=${() => toggle(family)} /> ${family.label}</label>`)}
       ${others.length > 0 && html`<button type="button" class="link" onClick=${drop} aria-label=${`Do not filter by ${others.join(", ")}`}>${others.join(", ")} ✕</button>`}
     </fieldset>
-    <${Filter} label="Words" ...${typed("q", filters.text)} type="search" />
+    <${Filter} label="Words" class="words" ...${typed("q", filters.text)} type="search" />
     ${wide ? exact : html`<details class="more-filters" open=${isExact}><summary>More filters</summary><div>${exact}</div></details>`}
     ${isFiltered(filters) && html`<div class="buttons"><button type="button" onClick=${clear}>Clear the filters</button></div>`}
     <datalist id="all-services">${names.value[0].map((name) => html`<option key=${name} value=${name} />`)}</datalist>

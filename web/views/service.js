@@ -36,7 +36,7 @@ function Unknown({ name }) {
   const near = nearest(name, [...services.value.keys()]);
   return html`<${Page} title="No such service">
     <p>The grid has no service called <b>${name || "(nothing)"}</b>. It may have been removed, or renamed.</p>
-    ${near.length > 0 && html`<h2>Did you mean</h2><ul>${near.map((other) => html`<li key=${other}><a href=${href(`/services/${other}`)}>${other}</a></li>`)}</ul>`}
+    ${near.length > 0 && html`<h2>Did you mean</h2><ul class="alone">${near.map((other) => html`<li key=${other}><a href=${href(`/services/${other}`)}>${other}</a></li>`)}</ul>`}
     <p><a href=${href("/events", { service: name })}>What happened to it</a> · <a href="#/">All services</a></p>
   <//>`;
 }

@@ -32,7 +32,7 @@ export default function Tokens() {
   const good = list.items.value.filter((token) => tokenState(token, steps.value) === "good");
   const shown = old.value ? list.items.value : good;
   const hidden = list.items.value.length - good.length;
-  const button = html`<button type="button" class="primary" aria-expanded=${making.value} onClick=${() => (making.value = !making.value)}>Make a token…</button>`;
+  const button = html`<button type="button" class="primary" data-open aria-expanded=${making.value} onClick=${() => (making.value = !making.value)}>Make a token…</button>`;
   const about = can("manage") ? "What scripts show instead of a password. You see those of all users." : "What scripts show instead of a password. You see your own.";
   const keep = (/** @type {Made} */ token) => {
     made.value = token;
@@ -133,9 +133,9 @@ function Make({ keep, close }) {
 function JustMade({ token, onDone }) {
   const origin = location.origin;
   return html`<${Secret} title=${`The new API token${token.description ? ` “${token.description}”` : ""}`} label="Copy the token" secret=${token.secret} onDone=${onDone}>
-    <h4>With curl</h4>
+    <h3>With curl</h3>
     <${Copy} text=${`curl --cacert ca.pem -H "Authorization: Bearer $TOMCAT_GRID_TOKEN" ${origin}/api/v1/status`} />
-    <h4>With the command line</h4>
+    <h3>With the command line</h3>
     <${Copy} text=${`TOMCAT_GRID_ADDR=${origin} TOMCAT_GRID_CACERT=ca.pem tomcat-grid status`} />
     <p class="hint">Both read the token from the environment variable <code>TOMCAT_GRID_TOKEN</code>. <code>ca.pem</code> is the authority that signed the manager's certificate. The calls are on the <a href="/api.html">API page</a>.</p>
   <//>`;

@@ -16,12 +16,7 @@ import { Listing, Table } from "/views/parts/table.js";
 /** @import { List } from "/views/parts/loading.js" */
 /** @typedef {{user: string, password: string, why: "added" | "reset"}} Shown a password that is shown once */
 
-/** What each role may do, in words. @type {[string, string][]} */
-const ROLES = [
-  ["viewer", "viewer: looks, and does nothing"],
-  ["operator", "operator: starts, stops, kills and tags"],
-  ["admin", "admin: also machines, users, tokens and the audit"],
-];
+const ROLES = ["viewer", "operator", "admin"];
 
 /** The characters of a name. */
 const NAME = "[A-Za-z0-9._@\\-]{1,64}";
@@ -44,7 +39,7 @@ function Everybody() {
     adding.value = false;
     focusOpener();
   };
-  const button = html`<button type="button" class="primary" aria-expanded=${adding.value} onClick=${() => (adding.value = !adding.value)}>Add a user…</button>`;
+  const button = html`<button type="button" class="primary" data-open aria-expanded=${adding.value} onClick=${() => (adding.value = !adding.value)}>Add a user…</button>`;
   return html`<${Page} title="Users" about="Who may log in, and what they may do." actions=${button}>
     ${adding.value && html`<${Add} list=${list} show=${show} close=${close} />`}
     ${shown.value && html`<${Password} shown=${shown.value} onDone=${() => hide(shown)} />`}
@@ -85,7 +80,7 @@ function Add({ list, show, close }) {
   return html`<form class="panel" ref=${form} onSubmit=${submit} aria-label="Add a user">
     <div class="fields">
       <${Text} label="Name" name="name" required pattern=${NAME} maxlength="64" hint="Letters, digits, and . _ - @" />
-      <${Choice} label="Role" name="role" options=${ROLES} value="viewer" />
+      <${Choice} label="Role" name="role" options=${ROLES.map((role) => [role, role])} value="viewer" hint="A viewer looks. An operator also starts, stops, kills and tags. An admin may do everything." />
       <${Text} label="Password" name="password" type="password" minlength="8" maxlength="1024" autocomplete="new-password" hint="Leave it empty: one is made, and shown once." />
     </div>
     <${Submit} act=${act} label="Add the user"><button type="button" onClick=${close}>Cancel</button><//>
@@ -127,7 +122,7 @@ function Role({ user, list }) {
     toast(`${user.name} is ${role} now.`, "good");
     list.reload();
   };
-  return html`<select aria-label=${`Role of ${user.name}`} onChange=${change}>${ROLES.map(([role]) => html`<option key=${role} value=${role} selected=${role === user.role}>${role}</option>`)}</select>
+  return html`<select aria-label=${`Role of ${user.name}`} onChange=${change}>${ROLES.map((role) => html`<option key=${role} value=${role} selected=${role === user.role}>${role}</option>`)}</select>
     <${ProblemNote} problem=${act.problem.value} />`;
 }
 
@@ -161,8 +156,8 @@ function Actions({ user, list, show, own }) {
   };
   if (own) return html`<a href="#/account">Your account</a>`;
   return html`<div class="row-actions">
-    <button type="button" aria-label=${`Reset the password of ${name}`} onClick=${reset}>Reset password…</button>
-    ${user.sessions > 0 && html`<button type="button" aria-label=${`Log ${name} out everywhere`} onClick=${logOut}>Log out…</button>`}
+    <button type="button" aria-label=${`Reset password of ${name}`} onClick=${reset}>Reset password…</button>
+    ${user.sessions > 0 && html`<button type="button" aria-label=${`Log out ${name} everywhere`} onClick=${logOut}>Log out…</button>`}
     <button type="button" class="danger-text" aria-label=${`Remove the user ${name}`} onClick=${remove}>Remove…</button>
     <${ProblemNote} problem=${act.problem.value} />
   </div>`;

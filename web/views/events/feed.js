@@ -16,8 +16,15 @@ const MOST = 1000;
 /** How many events a page has. */
 const PAGE = 100;
 
-/** How often live events are drawn, in milliseconds. */
+/** The most that stay while new ones come in: older ones are one call away. */
+const KEPT = 200;
+
+/** How often live events are drawn, in milliseconds; and in a flood, in which nobody reads each of them. */
 const BEAT = 250;
+const SLOW = 1000;
+
+/** More than so many at once are a flood. */
+const FLOOD = 50;
 
 /**
  * @typedef {object} Feed
@@ -97,8 +104,8 @@ export function useFeed(filters, held) {
   const show = () =>
     batch(() => {
       const all = [...waiting.peek(), ...events.peek()];
-      if (all.length > MOST) more.value = true;
-      events.value = all.slice(0, MOST);
+      if (all.length > KEPT) more.value = true;
+      events.value = all.slice(0, KEPT);
       waiting.value = [];
     });
 
@@ -113,11 +120,13 @@ export function useFeed(filters, held) {
     /** @type {GridEvent[]} */
     let fresh = [];
     let timer = 0;
+    let beat = BEAT;
     const flush = () => {
       timer = 0;
       const known = (waiting.peek()[0] ?? events.peek()[0])?.id;
       const news = fresh.filter((event) => !known || later(event.id, known) > 0).reverse();
       fresh = [];
+      beat = news.length > FLOOD ? SLOW : BEAT;
       if (!news.length) return;
       waiting.value = [...news, ...waiting.peek()].slice(0, MOST);
       if (loaded.peek() && !held() && !missing.peek()) show();
@@ -126,7 +135,7 @@ export function useFeed(filters, held) {
       if (!belongs(event, filters)) return;
       fresh.push(event);
       if (fresh.length > MOST) fresh.shift();
-      timer ||= setTimeout(flush, BEAT);
+      timer ||= setTimeout(flush, beat);
     });
     // After a snapshot events may be missing between those before and those after it: the journal has them.
     const before = resets.peek();

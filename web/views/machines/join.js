@@ -67,10 +67,10 @@ function JustMade({ token, onDone }) {
   return html`<${Secret} title="The new join token" label="Copy the token" secret=${token.secret} onDone=${onDone}>
     <p>${uses === 1 ? "One machine" : `${uses} machines`} may join with it, ${roughly(token.expires_at, steps.value).replace("in", "for")}.</p>
     <${Text} label="Manager, as the machine reaches it" value=${host.value} onInput=${(/** @type {any} */ event) => (host.value = event.currentTarget.value)} hint="Taken from this page's address." />
-    <h4>With the token in a file</h4>
+    <h3>With the token in a file</h3>
     <p class="hint">Save the token as <code>token</code> on the machine, readable by the agent only, then:</p>
     <${Copy} text=${`tomcat-grid-agent run --manager ${manager} --token-file token${name}`} label="Copy the line" />
-    <h4>In one line</h4>
+    <h3>In one line</h3>
     <${Copy} text=${`TOMCAT_GRID_AGENT_TOKEN=${token.secret} tomcat-grid-agent run --manager ${manager}${name}`} label="Copy the line" />
     <p class="hint">The shell's history will hold the token.</p>
   <//>`;

@@ -11,9 +11,9 @@ export function Secret({ title, label, secret, onDone, children }) {
   const heading = useRef(/** @type {HTMLElement|null} */ (null));
   useEffect(() => heading.current?.focus(), [secret]);
   return html`<section class="secret" aria-label=${title}>
-    <h3 tabindex="-1" ref=${heading}>${title}</h3>
+    <h2 tabindex="-1" ref=${heading}>${title}</h2>
     <p class="hint">It is shown this once: copy it now.</p>
-    <${Copy} text=${secret} label=${label} />
+    <${Copy} text=${secret} label=${label} secret />
     ${children}
     <p><button type="button" onClick=${onDone}>Done, hide it</button></p>
   </section>`;

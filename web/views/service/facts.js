@@ -2,7 +2,7 @@
 
 import { html } from "/lib/html.js";
 import { href } from "/lib/router.js";
-import { services } from "/lib/store.js";
+import { live, services } from "/lib/store.js";
 import { Time } from "/lib/time.js";
 
 /** @import { Exit, Machine, Service } from "/lib/types.js" */
@@ -56,7 +56,9 @@ export function MachineFacts({ machine }) {
   const link = machine.revoked_at
     ? html`<span class="bad">revoked <${Time} at=${machine.revoked_at} suffix=" ago" /></span>`
     : machine.connected
-      ? html`<span class="good">linked</span>`
+      ? live.value.live
+        ? html`<span class="good">linked</span>`
+        : html`<span class="quiet">was linked</span>`
       : html`<span class="lost">away</span>${machine.last_heard && html`, heard <${Time} at=${machine.last_heard} suffix=" ago" />`}`;
   return html`<section class="panel" aria-labelledby="machine">
     <h2 id="machine">Machine <a href=${href("/machines", { machine: machine.name })}>${machine.name}</a></h2>
