@@ -72,6 +72,12 @@ stand_in!(
 );
 
 stand_in!(
+    /// Targets, divided by commas; none are everything.
+    Targets,
+    text().pattern(Some(format!("^({ONE}(,{ONE})*)?$", ONE = &TARGET[1..TARGET.len() - 1])))
+);
+
+stand_in!(
     /// The name of a user.
     UserName,
     name(USER, LONGEST_NAME)
