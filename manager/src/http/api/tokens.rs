@@ -7,7 +7,7 @@ use protocol::name::MachineName;
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Answer, Body, Params, Subject, limit, targets};
+use super::{Answer, Body, Params, Subject, page::PageQuery, targets};
 use crate::{
     app::{App, to_the_end, tokens::Wanted},
     grid::{access::Role, page::Page, schema},
@@ -121,12 +121,10 @@ pub struct TokensQuery {
     /// Only tokens of this type.
     #[param(inline)]
     r#type: Option<TokenType>,
-    /// How many at most.
-    #[param(minimum = 1, maximum = 1000)]
-    limit: Option<u32>,
-    /// After what, as `next` said.
-    #[param(pattern = "^[0-9]{1,15}[.][0-9a-f]{10}$")]
-    cursor: Option<String>,
+    /// Which part.
+    #[serde(flatten)]
+    #[param(ignore)]
+    page: PageQuery,
 }
 
 /// The tokens, without their secrets: all for an admin, and for others their own.
@@ -134,7 +132,7 @@ pub struct TokensQuery {
     get,
     path = "/tokens",
     tag = "access",
-    params(TokensQuery),
+    params(TokensQuery, PageQuery),
     responses((status = 200, description = "A part of them, oldest first", body = Page<Token>), BadParameters, LoginNeeded),
 )]
 pub async fn tokens(
@@ -142,7 +140,7 @@ pub async fn tokens(
     Authenticated(caller): Authenticated,
     Params(query): Params<TokensQuery>,
 ) -> Answer<Page<Token>> {
-    Ok(Json(app.tokens(&caller, query.r#type, query.cursor.as_deref(), limit(query.limit)?).await?))
+    Ok(Json(app.tokens(&caller, query.r#type, query.page.text(), query.page.limit()).await?))
 }
 
 /// Revokes a token: one of the caller's own, or as an admin any.
