@@ -2,12 +2,15 @@
 
 pub mod access;
 pub mod audit;
+pub mod chain;
 pub mod event;
 pub mod fleet;
 pub mod naming;
 pub mod page;
 pub mod repeats;
 pub mod schema;
+pub mod search;
+pub mod tags;
 pub mod target;
 pub mod throttle;
 pub mod user;

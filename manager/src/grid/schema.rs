@@ -1,5 +1,7 @@
 //! How what `protocol` defines looks in JSON: for the description of the API, which `protocol` knows nothing of.
 
+use std::collections::BTreeSet;
+
 use protocol::{
     name::{MAX_MACHINE, MAX_SERVICE},
     state::{Action as RealAction, State as RealState},
@@ -12,6 +14,7 @@ use utoipa::{
     },
 };
 
+use super::event::Kind;
 use super::user::{LONGEST_NAME, LONGEST_PASSWORD, SHORTEST_PASSWORD};
 
 /// What the name of a machine is made of; so is a tag.
@@ -49,6 +52,14 @@ fn text() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String)
 }
 
+fn kinds() -> String {
+    let words = Kind::ALL.map(Kind::word);
+    let families = words.iter().filter_map(|word| word.split_inclusive('.').next().filter(|part| part.ends_with('.')));
+    let all: BTreeSet<String> = words.iter().copied().chain(families).map(|word| word.replace('.', "[.]")).collect();
+    let one = all.into_iter().collect::<Vec<_>>().join("|");
+    format!("^(({one})(,({one}))*)?$")
+}
+
 fn name(pattern: &str, longest: usize) -> ObjectBuilder {
     text().min_length(Some(1)).max_length(Some(longest)).pattern(Some(pattern))
 }
@@ -69,6 +80,24 @@ stand_in!(
     /// A service, `@MACHINE` (its instances), `#TAG`, `all` (all instances) or `agents`.
     Target,
     text().min_length(Some(1)).pattern(Some(TARGET))
+);
+
+stand_in!(
+    /// Targets, divided by commas; none are everything.
+    Targets,
+    text().pattern(Some(format!("^({ONE}(,{ONE})*)?$", ONE = &TARGET[1..TARGET.len() - 1])))
+);
+
+stand_in!(
+    /// The id of an event, `EPOCH-SEQ`.
+    EventId,
+    text().pattern(Some(EVENT_ID))
+);
+
+stand_in!(
+    /// Kinds of events, divided by commas; one that ends with `.` stands for all that begin so.
+    Kinds,
+    text().pattern(Some(kinds()))
 );
 
 stand_in!(

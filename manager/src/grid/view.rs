@@ -11,6 +11,8 @@ use utoipa::ToSchema;
 
 use super::schema;
 
+use super::tags::Tag;
+
 /// The whole.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Status {
@@ -67,6 +69,9 @@ pub struct MachineView {
     /// What it is, as last told.
     #[schema(value_type = schema::MachineFacts)]
     pub facts: MachineFacts,
+    /// Its tags, sorted.
+    #[serde(default)]
+    pub tags: Vec<Tag>,
 }
 
 /// What kind of service.
@@ -132,6 +137,9 @@ pub struct ServiceView {
     /// What an operator should know of it.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// Its tags and those of its machine, sorted.
+    #[serde(default)]
+    pub tags: Vec<Tag>,
 }
 
 /// How a process ended.

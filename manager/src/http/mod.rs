@@ -7,7 +7,6 @@ pub mod assets;
 pub mod auth;
 pub mod connection;
 pub mod crowd;
-pub mod events;
 pub mod health;
 pub mod listener;
 pub mod metrics;
@@ -90,7 +89,10 @@ fn operations() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(api::me::log_out_everywhere))
         .routes(routes!(api::me::whoami))
         .routes(routes!(stream::stream))
-        .routes(routes!(events::journal))
+        .routes(routes!(api::journal::list))
+        .routes(routes!(api::tags::list, api::tags::change))
+        .routes(routes!(api::audit::list))
+        .routes(routes!(api::audit::verify))
         .routes(routes!(sessions::log_in, sessions::log_out))
         .routes(routes!(openapi::description))
         .fallback(problem::no_such_path);

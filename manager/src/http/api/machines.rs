@@ -6,10 +6,12 @@ use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{Answer, Params, Subject, machine};
+use protocol::name::MachineName;
+
+use super::{Answer, Params, Subject, machine, page::PageQuery};
 use crate::{
     app::{App, to_the_end},
-    grid::{schema, view::MachineView},
+    grid::{page::Page, schema, view::MachineView},
     http::{
         auth::Authenticated,
         openapi::answers::{BadParameters, InTheWay, LoginNeeded, NotThere, Stored},
@@ -27,15 +29,22 @@ pub struct MachinePath {
     name: String,
 }
 
-/// Every machine.
+/// The machines.
 #[utoipa::path(
     get,
     path = "/machines",
     tag = "machines",
-    responses((status = 200, description = "The machines, by name", body = Vec<MachineView>), LoginNeeded),
+    params(PageQuery),
+    responses((status = 200, description = "A part of them, by name", body = Page<MachineView>), BadParameters, LoginNeeded),
 )]
-pub async fn machines(State(app): State<Arc<App>>, Authenticated(caller): Authenticated) -> Answer<Vec<MachineView>> {
-    Ok(Json(app.machines(&caller)?))
+pub async fn machines(
+    State(app): State<Arc<App>>,
+    Authenticated(caller): Authenticated,
+    Params(page): Params<PageQuery>,
+) -> Answer<Page<MachineView>> {
+    let after = page.cursor::<MachineName>()?;
+    let name = |machine: &MachineView| machine.name.to_string();
+    Ok(Json(Page::of(app.machines(&caller)?, name, after.as_ref().map(MachineName::as_str), page.limit())))
 }
 
 /// What `DELETE /machines/{name}` takes.

@@ -9,7 +9,7 @@ use utoipa::IntoParams;
 use super::{Answer, Params, targets};
 use crate::{
     app::App,
-    grid::view::Status,
+    grid::{schema, view::Status},
     http::{
         auth::Authenticated,
         openapi::answers::{BadParameters, LoginNeeded, NotThere},
@@ -22,7 +22,7 @@ use crate::{
 pub struct StatusQuery {
     /// Targets, divided by commas; everything without it.
     #[serde(default)]
-    #[param(example = "all,@web-1", pattern = r"^[A-Za-z0-9._@#,-]*$")]
+    #[param(inline, value_type = schema::Targets, example = "all,@web-1")]
     targets: String,
 }
 

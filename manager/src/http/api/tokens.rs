@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{Json, extract::State, http::StatusCode};
 use protocol::name::MachineName;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Answer, Body, Params, Subject, limit, targets};
+use super::{Answer, Body, Params, Subject, page::PageQuery, targets};
 use crate::{
     app::{App, to_the_end, tokens::Wanted},
     grid::{access::Role, page::Page, schema},
@@ -19,6 +19,15 @@ use crate::{
     store::tokens::{Token, TokenType},
 };
 
+/// Reads a whole number. What JSON calls one may be written with a point and zeros.
+fn whole<'de, D: Deserializer<'de>, T: TryFrom<u64>>(deserializer: D) -> Result<T, D::Error> {
+    let number = serde_json::Number::deserialize(deserializer)?;
+    let written = number.as_f64().filter(|number| number.fract() == 0.0).map(|number| format!("{number:.0}"));
+    let number = number.as_u64().or_else(|| written?.parse().ok());
+    let number = number.and_then(|number| T::try_from(number).ok());
+    number.ok_or_else(|| D::Error::custom("a number that is whole, and not negative nor too large, was expected"))
+}
+
 /// The token that is to be made.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
@@ -27,9 +36,11 @@ pub enum TokenRequest {
     Join {
         /// How long it lives, in seconds.
         #[schema(minimum = 1, maximum = 315360000)]
+        #[serde(deserialize_with = "whole")]
         ttl_seconds: u64,
         /// How many machines it may serve.
         #[schema(minimum = 1, maximum = 4294967295_u64)]
+        #[serde(deserialize_with = "whole")]
         uses: u32,
         /// The only machine it serves.
         #[serde(default)]
@@ -40,6 +51,7 @@ pub enum TokenRequest {
     Api {
         /// How long it lives, in seconds.
         #[schema(minimum = 1, maximum = 315360000)]
+        #[serde(deserialize_with = "whole")]
         ttl_seconds: u64,
         /// The role it gives.
         role: Role,
@@ -109,11 +121,10 @@ pub struct TokensQuery {
     /// Only tokens of this type.
     #[param(inline)]
     r#type: Option<TokenType>,
-    /// How many at most.
-    #[param(minimum = 1, maximum = 1000)]
-    limit: Option<u32>,
-    /// After what, as `next` said.
-    cursor: Option<String>,
+    /// Which part.
+    #[serde(flatten)]
+    #[param(ignore)]
+    page: PageQuery,
 }
 
 /// The tokens, without their secrets: all for an admin, and for others their own.
@@ -121,7 +132,7 @@ pub struct TokensQuery {
     get,
     path = "/tokens",
     tag = "access",
-    params(TokensQuery),
+    params(TokensQuery, PageQuery),
     responses((status = 200, description = "A part of them, oldest first", body = Page<Token>), BadParameters, LoginNeeded),
 )]
 pub async fn tokens(
@@ -129,7 +140,7 @@ pub async fn tokens(
     Authenticated(caller): Authenticated,
     Params(query): Params<TokensQuery>,
 ) -> Answer<Page<Token>> {
-    Ok(Json(app.tokens(&caller, query.r#type, query.cursor.as_deref(), limit(query.limit)?).await?))
+    Ok(Json(app.tokens(&caller, query.r#type, query.page.text(), query.page.limit()).await?))
 }
 
 /// Revokes a token: one of the caller's own, or as an admin any.
@@ -147,4 +158,34 @@ pub async fn revoke_token(
 ) -> Result<StatusCode, Problem> {
     to_the_end(async move { app.revoke_token(&caller, &id).await }).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_whole_numbers() {
+        let read = |uses: &str| {
+            let json = format!(r#"{{"type": "join", "ttl_seconds": 60, "uses": {uses}}}"#);
+            match serde_json::from_str(&json).ok()? {
+                TokenRequest::Join { uses, .. } => Some(uses),
+                TokenRequest::Api { .. } => None,
+            }
+        };
+        for (text, number) in [
+            ("0", Some(0)),
+            ("7", Some(7)),
+            ("7.0", Some(7)),
+            ("4294967295", Some(u32::MAX)),
+            ("4294967296", None),
+            ("-1", None),
+            ("1.5", None),
+            ("1e300", None),
+            ("\"7\"", None),
+            ("null", None),
+        ] {
+            assert_eq!(read(text), number, "{text}");
+        }
+    }
 }

@@ -7,7 +7,7 @@ use protocol::secret::Secret;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Answer, Body, Params, Subject, limit};
+use super::{Answer, Body, Params, Subject, page::PageQuery};
 use crate::{
     app::{App, to_the_end},
     grid::{access::Role, page::Page, schema},
@@ -29,31 +29,20 @@ pub struct UserPath {
     name: String,
 }
 
-/// What `GET /users` takes.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct UsersQuery {
-    /// How many at most.
-    #[param(minimum = 1, maximum = 1000)]
-    limit: Option<u32>,
-    /// After what, as `next` said.
-    cursor: Option<String>,
-}
-
 /// The users of the grid.
 #[utoipa::path(
     get,
     path = "/users",
     tag = "access",
-    params(UsersQuery),
+    params(PageQuery),
     responses((status = 200, description = "A part of them, by name", body = Page<User>), BadParameters, LoginNeeded),
 )]
 pub async fn users(
     State(app): State<Arc<App>>,
     Authenticated(caller): Authenticated,
-    Params(query): Params<UsersQuery>,
+    Params(page): Params<PageQuery>,
 ) -> Answer<Page<User>> {
-    Ok(Json(app.users(&caller, query.cursor.as_deref(), limit(query.limit)?).await?))
+    Ok(Json(app.users(&caller, page.text(), page.limit()).await?))
 }
 
 /// The user that is to be added.
