@@ -1,4 +1,4 @@
-//! What happened and what happens: the journal and the stream of events, for those who may see them.
+//! What happens: the stream of events, for those who may see them.
 
 use tokio::sync::broadcast::Receiver;
 
@@ -8,22 +8,9 @@ use super::{
 };
 use crate::grid::{
     access::{Caller, Permission},
-    event::EventId,
+    event::{EventId, Topic},
+    target::Target,
 };
-
-/// Which part of the journal is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// What came after an event, oldest first.
-    After(EventId),
-    /// What came before an event, newest first.
-    Before(EventId),
-    /// The latest, newest first.
-    Latest,
-}
-
-/// The most events that are told at once.
-const MOST_EVENTS: u32 = 1000;
 
 impl App {
     /// Begins to watch: after an event, or from now on.
@@ -37,16 +24,24 @@ impl App {
         }
     }
 
-    /// A part of the journal, each event as JSON.
-    pub async fn past_events(&self, caller: &Caller, part: Part, limit: u32) -> Result<Vec<String>> {
-        caller.may(Permission::Read)?;
-        let limit = limit.clamp(1, MOST_EVENTS);
-        let events = match part {
-            Part::After(since) => self.store.events_after(since.seq, limit).await?,
-            Part::Before(before) => self.store.events_before(before.seq, limit).await?,
-            Part::Latest => self.store.events_before(u64::MAX, limit).await?,
-        };
-        Ok(events.into_iter().map(|(_, body)| body).collect())
+    /// Whether a caller may see what an event tells of.
+    pub fn sees(&self, caller: &Caller, topic: &Topic) -> bool {
+        if caller.role < Some(topic.seen_by) {
+            return false;
+        }
+        let Some(targets) = &caller.targets else { return true };
+        let Some(name) = &topic.service else { return false };
+        let known = self.fleet().services(&[Target::Service(name.clone())]);
+        match known.ok().and_then(|services| services.into_iter().next()) {
+            Some(service) => caller.covers(&service),
+            // What is gone can only be known by its name and its machine.
+            None => targets.iter().any(|target| match target {
+                Target::Service(covered) => covered == name,
+                Target::Machine(machine) => topic.machine.as_ref() == Some(machine),
+                Target::All => true,
+                Target::Tag(_) | Target::Agents => false,
+            }),
+        }
     }
 
     /// Whether somebody who watches may go on, being now what `now` says.

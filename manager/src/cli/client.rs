@@ -73,6 +73,11 @@ impl Client {
         self.read(self.send(self.request(Method::POST, path).json(body)).await?).await
     }
 
+    /// Changes something, and reads the answer.
+    pub async fn patch<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
+        self.read(self.send(self.request(Method::PATCH, path).json(body)).await?).await
+    }
+
     /// Does something that has no answer.
     pub async fn act(&self, method: Method, path: &str) -> Result<(), Failure> {
         self.send(self.request(method, path)).await.map(drop)

@@ -2,7 +2,10 @@
 
 use std::{fmt, str::FromStr};
 
+use protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use super::{target::Target, view::ServiceView};
 
 /// What somebody is allowed to do; each role may what those before it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, clap::ValueEnum)]
@@ -55,30 +58,64 @@ pub enum Permission {
     Trigger,
     /// Remove and revoke machines.
     ManageMachines,
-    /// Make, list and revoke tokens.
+    /// Make join tokens; see and revoke all tokens.
     ManageTokens,
+    /// Make API tokens for oneself, see and revoke them, change one's own password.
+    ManageOneself,
+    /// Add, change and remove users.
+    ManageUsers,
+    /// Tag machines and services.
+    Tag,
+    /// See the audit.
+    ReadAudit,
+    /// See what concerns the manager as a whole, such as its figures.
+    ReadFigures,
 }
 
 impl Permission {
     /// The least role that has it.
     pub fn needs(self) -> Role {
         match self {
-            Permission::Read => Role::Viewer,
-            Permission::Trigger => Role::Operator,
-            Permission::ManageMachines | Permission::ManageTokens => Role::Admin,
+            Permission::Read | Permission::ManageOneself | Permission::ReadFigures => Role::Viewer,
+            Permission::Trigger | Permission::Tag => Role::Operator,
+            Permission::ManageMachines | Permission::ManageTokens | Permission::ManageUsers | Permission::ReadAudit => {
+                Role::Admin
+            }
         }
+    }
+
+    /// Whether somebody who is limited to some targets can have it.
+    pub fn is_of_services(self) -> bool {
+        matches!(self, Permission::Read | Permission::Trigger)
     }
 }
 
 /// Who calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// The name, for the record: a user of the grid, a user of the manager's host, or an API token's id.
+    /// The name, for the record: a user of the grid, a user of the manager's host, or `token:ID` for an API token that
+    /// is nobody's.
     pub name: String,
     /// The role; `None` for somebody who is known and may do nothing.
     pub role: Option<Role>,
     /// By what the caller was recognised.
     pub credential: Credential,
+    /// From where: an address, or the Unix socket.
+    pub from: String,
+    /// The only targets that the caller sees and acts on; everything without it.
+    pub targets: Option<Vec<Target>>,
+    /// The id of the API token that is shown.
+    pub token: Option<String>,
+    /// When the session or the token ends.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// From where the users of the manager's host call.
+pub const SOCKET: &str = "the Unix socket";
+
+/// The name of an API token that is nobody's. No user can be called so.
+pub fn nobodys(token: &str) -> String {
+    format!("token:{token}")
 }
 
 /// By what a caller is recognised.
@@ -93,25 +130,105 @@ pub enum Credential {
     Session,
 }
 
+impl Credential {
+    /// The credential as JSON and tables show it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Credential::Socket => "socket",
+            Credential::Token => "token",
+            Credential::Session => "session",
+        }
+    }
+}
+
 /// Why something is not allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{caller} has the role {has} and this needs the role {needs}", has = .has.map_or("none", Role::as_str))]
-pub struct NotAllowed {
-    /// Who asked.
-    pub caller: String,
-    /// The caller's role.
-    pub has: Option<Role>,
-    /// The role it takes.
-    pub needs: Role,
+pub enum NotAllowed {
+    /// The role is too low.
+    #[error("{caller} has the role {has} and this needs the role {needs}", has = .has.map_or("none", Role::as_str))]
+    Role {
+        /// Who asked.
+        caller: String,
+        /// The caller's role.
+        has: Option<Role>,
+        /// The role it takes.
+        needs: Role,
+    },
+    /// It is outside of the caller's targets.
+    #[error("{caller} is limited to {targets}, and {what} is outside of that")]
+    Outside {
+        /// Who asked.
+        caller: String,
+        /// The caller's targets.
+        targets: String,
+        /// What was asked for.
+        what: String,
+    },
+    /// It is for users of the grid who logged in with their password.
+    #[error("{caller} did not log in with a password, and this is for users who did")]
+    NoSession {
+        /// Who asked.
+        caller: String,
+    },
+    /// It is for users of the grid.
+    #[error("{caller} is no user of the grid, and this is for users; an admin may do it without one")]
+    NoUser {
+        /// Who asked.
+        caller: String,
+    },
+    /// It is for whoever it belongs to, and it belongs to somebody else.
+    #[error("{caller} may do this only for {own}")]
+    NotOwn {
+        /// Who asked.
+        caller: String,
+        /// For whom the caller may do it.
+        own: String,
+    },
 }
 
 impl Caller {
+    /// A user of the manager's host.
+    pub fn at_socket(name: String, role: Option<Role>) -> Self {
+        let from = SOCKET.to_owned();
+        Self { name, role, credential: Credential::Socket, from, targets: None, token: None, expires_at: None }
+    }
+
+    /// The user of the grid who calls: in person, or by a token of theirs. A user of the manager's host is none, even
+    /// if there is one of the same name.
+    pub fn user(&self) -> Option<&str> {
+        match (self.credential, &self.token) {
+            (Credential::Session, _) => Some(&self.name),
+            (Credential::Token, Some(id)) => Some(self.name.as_str()).filter(|name| *name != nobodys(id)),
+            _ => None,
+        }
+    }
+
+    /// Checks that the caller has a role.
+    pub fn has(&self, needs: Role) -> Result<(), NotAllowed> {
+        if self.role < Some(needs) {
+            return Err(NotAllowed::Role { caller: self.name.clone(), has: self.role, needs });
+        }
+        Ok(())
+    }
+
     /// Checks that the caller may do something.
     pub fn may(&self, permission: Permission) -> Result<(), NotAllowed> {
-        if self.role >= Some(permission.needs()) {
-            return Ok(());
+        self.has(permission.needs())?;
+        if self.targets.is_some() && !permission.is_of_services() {
+            return Err(self.outside("what is about more than services"));
         }
-        Err(NotAllowed { caller: self.name.clone(), has: self.role, needs: permission.needs() })
+        Ok(())
+    }
+
+    /// The refusal of something that is outside of the caller's targets.
+    pub fn outside(&self, what: impl Into<String>) -> NotAllowed {
+        let targets: Vec<String> = self.targets.iter().flatten().map(ToString::to_string).collect();
+        NotAllowed::Outside { caller: self.name.clone(), targets: targets.join(", "), what: what.into() }
+    }
+
+    /// Whether a service is among those that the caller may see and act on.
+    pub fn covers(&self, service: &ServiceView) -> bool {
+        self.targets.as_ref().is_none_or(|targets| targets.iter().any(|target| target.covers(service)))
     }
 }
 
@@ -121,24 +238,47 @@ mod tests {
 
     #[test]
     fn the_table_of_permissions() {
-        use Permission::{ManageMachines, ManageTokens, Read, Trigger};
+        use Permission::{
+            ManageMachines, ManageOneself, ManageTokens, ManageUsers, Read, ReadAudit, ReadFigures, Tag, Trigger,
+        };
+        let all =
+            [Read, ReadFigures, ManageOneself, Trigger, Tag, ManageMachines, ManageTokens, ManageUsers, ReadAudit];
         for (role, allowed) in [
             (None, &[][..]),
-            (Some(Role::Viewer), &[Read][..]),
-            (Some(Role::Operator), &[Read, Trigger][..]),
-            (Some(Role::Admin), &[Read, Trigger, ManageMachines, ManageTokens][..]),
+            (Some(Role::Viewer), &all[..3]),
+            (Some(Role::Operator), &all[..5]),
+            (Some(Role::Admin), &all),
         ] {
-            let caller = Caller { name: "me".to_owned(), role, credential: Credential::Socket };
-            for permission in [Read, Trigger, ManageMachines, ManageTokens] {
-                assert_eq!(caller.may(permission).is_ok(), allowed.contains(&permission), "{role:?} {permission:?}");
+            let free = caller(role);
+            let limited = Caller { targets: Some(vec![Target::All]), ..free.clone() };
+            for permission in all {
+                let may = allowed.contains(&permission);
+                assert_eq!(free.may(permission).is_ok(), may, "{role:?} {permission:?}");
+                let of_services = matches!(permission, Read | Trigger);
+                assert_eq!(limited.may(permission).is_ok(), may && of_services, "limited {role:?} {permission:?}");
             }
         }
     }
 
+    fn caller(role: Option<Role>) -> Caller {
+        Caller::at_socket("bob".to_owned(), role)
+    }
+
+    #[test]
+    fn only_users_of_the_grid_are_users() {
+        let shown = |name: &str, credential, token: Option<&str>| {
+            let token = token.map(str::to_owned);
+            Caller { credential, token, ..Caller::at_socket(name.to_owned(), None) }.user().map(str::to_owned)
+        };
+        assert_eq!(shown("bob", Credential::Session, None).as_deref(), Some("bob"));
+        assert_eq!(shown("bob", Credential::Token, Some("1")).as_deref(), Some("bob"));
+        assert_eq!(shown("token:1", Credential::Token, Some("1")), None);
+        assert_eq!(shown("bob", Credential::Socket, None), None);
+    }
+
     #[test]
     fn a_refusal_says_what_it_takes() {
-        let caller = Caller { name: "bob".to_owned(), role: None, credential: Credential::Socket };
-        let refusal = caller.may(Permission::Trigger).unwrap_err().to_string();
+        let refusal = caller(None).may(Permission::Trigger).unwrap_err().to_string();
         assert_eq!(refusal, "bob has the role none and this needs the role operator");
     }
 }

@@ -9,7 +9,11 @@ use protocol::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::view::{MachineView, ServiceView};
+use super::{
+    access::Role,
+    audit::Deed,
+    view::{MachineView, ServiceView},
+};
 
 /// The id of an event, `EPOCH-SEQ`: sequence numbers are unique within an epoch and only grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,6 +79,24 @@ pub enum Kind {
     /// Somebody failed to log in.
     #[serde(rename = "login.failed")]
     LoginFailed,
+    /// Somebody logged out, or was logged out.
+    #[serde(rename = "logout")]
+    Logout,
+    /// A user was added.
+    #[serde(rename = "user.created")]
+    UserCreated,
+    /// A user has another role or password.
+    #[serde(rename = "user.changed")]
+    UserChanged,
+    /// A user was removed.
+    #[serde(rename = "user.removed")]
+    UserRemoved,
+    /// Machines or services were tagged.
+    #[serde(rename = "tags.changed")]
+    TagsChanged,
+    /// Somebody was not allowed to do something.
+    #[serde(rename = "action.refused")]
+    ActionRefused,
     /// Something is wrong with the manager, or is well again.
     #[serde(rename = "manager.state")]
     ManagerState,
@@ -84,6 +106,117 @@ pub enum Kind {
     /// A kind of a later version.
     #[serde(rename = "unknown", other)]
     Unknown,
+}
+
+impl Kind {
+    /// Every kind of this version.
+    pub const ALL: [Kind; 20] = [
+        Kind::ServiceState,
+        Kind::ServiceGone,
+        Kind::MachineState,
+        Kind::MachineJoined,
+        Kind::MachineRemoved,
+        Kind::MachineRevoked,
+        Kind::MachineRefused,
+        Kind::TokenCreated,
+        Kind::TokenRevoked,
+        Kind::Trigger,
+        Kind::Login,
+        Kind::LoginFailed,
+        Kind::Logout,
+        Kind::UserCreated,
+        Kind::UserChanged,
+        Kind::UserRemoved,
+        Kind::TagsChanged,
+        Kind::ActionRefused,
+        Kind::ManagerState,
+        Kind::ManagerStarted,
+    ];
+
+    /// The kind as events name it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::ServiceState => "service.state",
+            Kind::ServiceGone => "service.gone",
+            Kind::MachineState => "machine.state",
+            Kind::MachineJoined => "machine.joined",
+            Kind::MachineRemoved => "machine.removed",
+            Kind::MachineRevoked => "machine.revoked",
+            Kind::MachineRefused => "machine.refused",
+            Kind::TokenCreated => "token.created",
+            Kind::TokenRevoked => "token.revoked",
+            Kind::Trigger => "trigger",
+            Kind::Login => "login",
+            Kind::LoginFailed => "login.failed",
+            Kind::Logout => "logout",
+            Kind::UserCreated => "user.created",
+            Kind::UserChanged => "user.changed",
+            Kind::UserRemoved => "user.removed",
+            Kind::TagsChanged => "tags.changed",
+            Kind::ActionRefused => "action.refused",
+            Kind::ManagerState => "manager.state",
+            Kind::ManagerStarted => "manager.started",
+            Kind::Unknown => "unknown",
+        }
+    }
+
+    /// The least role of those who may see it: who may do what is not everybody's business.
+    pub fn seen_by(self) -> Role {
+        match self {
+            Kind::MachineRefused
+            | Kind::TokenCreated
+            | Kind::TokenRevoked
+            | Kind::Login
+            | Kind::LoginFailed
+            | Kind::Logout
+            | Kind::UserCreated
+            | Kind::UserChanged
+            | Kind::UserRemoved
+            | Kind::ActionRefused
+            | Kind::Unknown => Role::Admin,
+            Kind::ServiceState
+            | Kind::ServiceGone
+            | Kind::MachineState
+            | Kind::MachineJoined
+            | Kind::MachineRemoved
+            | Kind::MachineRevoked
+            | Kind::Trigger
+            | Kind::TagsChanged
+            | Kind::ManagerState
+            | Kind::ManagerStarted => Role::Viewer,
+        }
+    }
+}
+
+/// What an event is about, as far as it decides who may see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Topic {
+    /// What kind of event it is.
+    pub kind: Kind,
+    /// The least role of those who may see it.
+    pub seen_by: Role,
+    /// The service.
+    pub service: Option<ServiceName>,
+    /// The machine.
+    pub machine: Option<MachineName>,
+}
+
+impl Topic {
+    /// The topic of an event that is written down. One that cannot be read is for those who may see everything.
+    pub fn of_body(body: &str) -> Self {
+        #[derive(Deserialize)]
+        struct About {
+            kind: Kind,
+            #[serde(default)]
+            service: Option<ServiceName>,
+            #[serde(default)]
+            machine: Option<MachineName>,
+        }
+        match serde_json::from_str::<About>(body) {
+            Ok(About { kind, service, machine }) => Self { kind, seen_by: kind.seen_by(), service, machine },
+            Err(_) => Self { kind: Kind::Unknown, seen_by: Role::Admin, service: None, machine: None },
+        }
+    }
 }
 
 /// Something that happened, before it has its number.
@@ -103,12 +236,32 @@ pub struct Draft {
     /// The whole of what it is about, never a difference.
     #[serde(default)]
     pub data: Value,
+    /// What the audit says of it; stored with the event, and not part of it.
+    #[serde(skip)]
+    pub deed: Option<Box<Deed>>,
 }
 
 impl Draft {
     /// An event of a kind, about nothing yet.
     pub fn new(kind: Kind) -> Self {
-        Self { kind, service: None, machine: None, actor: None, data: Value::Null }
+        Self { kind, service: None, machine: None, actor: None, data: Value::Null, deed: None }
+    }
+
+    /// Who may see it.
+    pub fn topic(&self) -> Topic {
+        Topic {
+            kind: self.kind,
+            seen_by: self.kind.seen_by(),
+            service: self.service.clone(),
+            machine: self.machine.clone(),
+        }
+    }
+
+    /// Done by somebody, as the audit says it. Only events that are recorded reach the audit.
+    pub fn deed(mut self, deed: Deed) -> Self {
+        self.actor = Some(deed.actor.clone());
+        self.deed = Some(Box::new(deed));
+        self
     }
 
     /// About a machine.

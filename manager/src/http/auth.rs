@@ -28,7 +28,7 @@ impl FromRequestParts<Arc<App>> for Authenticated {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
         let shown = Shown::from_request_parts(parts, app).await?;
         let caller = shown.caller(app).await?.ok_or_else(Problem::unauthorized)?;
-        if matches!(shown, Shown::Session(_)) {
+        if matches!(shown, Shown::Session(..)) {
             refuse_cross_site(parts)?;
         }
         Ok(Self(caller))
@@ -39,10 +39,10 @@ impl FromRequestParts<Arc<App>> for Authenticated {
 pub enum Shown {
     /// Itself, at the socket.
     Peer(Caller),
-    /// An API token.
-    Token(Secret),
-    /// A browser's session.
-    Session(Secret),
+    /// An API token, and from where it is shown.
+    Token(Secret, String),
+    /// A browser's session, and from where it is shown.
+    Session(Secret, String),
 }
 
 impl Shown {
@@ -50,8 +50,8 @@ impl Shown {
     pub async fn caller(&self, app: &App) -> Result<Option<Caller>, AppError> {
         match self {
             Shown::Peer(caller) => Ok(Some(caller.clone())),
-            Shown::Token(token) => app.caller_of_token(token.expose()).await,
-            Shown::Session(secret) => app.caller_of_session(secret.expose()).await,
+            Shown::Token(token, from) => app.caller_of_token(token.expose(), from).await,
+            Shown::Session(secret, from) => app.caller_of_session(secret.expose(), from).await,
         }
     }
 }
@@ -63,11 +63,12 @@ impl FromRequestParts<Arc<App>> for Shown {
         if let Some(Peer::Local { caller }) = parts.extensions.get::<Peer>() {
             return Ok(Shown::Peer(caller.clone()));
         }
+        let from = parts.extensions.get::<Peer>().map(Peer::from).unwrap_or_default();
         if let Some(token) = bearer(parts) {
-            return Ok(Shown::Token(token.to_owned().into()));
+            return Ok(Shown::Token(token.to_owned().into(), from));
         }
         let secret = session_secret(parts).ok_or_else(Problem::unauthorized)?;
-        Ok(Shown::Session(secret.to_owned().into()))
+        Ok(Shown::Session(secret.to_owned().into(), from))
     }
 }
 

@@ -7,7 +7,7 @@ use sqlx::SqliteConnection;
 use uuid::Uuid;
 
 use super::{Result, Store};
-use crate::grid::{event::Event, fleet::LastLink};
+use crate::grid::{audit::Deed, event::Event, fleet::LastLink};
 
 /// How many events `history.db` keeps.
 const KEPT: i64 = 500_000;
@@ -21,13 +21,15 @@ pub struct EventRow {
     pub at: Timestamp,
     /// The event as JSON.
     pub body: String,
+    /// What the audit says of it.
+    pub deed: Option<Box<Deed>>,
 }
 
 impl EventRow {
     /// Writes an event down.
     pub fn of(seq: u64, event: &Event) -> Self {
         let body = serde_json::to_string(event).expect("events are plain data with string keys");
-        Self { seq, at: event.at, body }
+        Self { seq, at: event.at, body, deed: event.draft.deed.clone() }
     }
 }
 
@@ -64,22 +66,27 @@ fn integer(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// Adds an event within a transaction of `grid.db`.
+/// Adds an event, and what the audit says of it, within a transaction of `grid.db`.
 pub(super) async fn insert(connection: &mut SqliteConnection, event: &EventRow) -> Result<()> {
     sqlx::query("insert into event (seq, at, body) values (?, ?, ?)")
         .bind(integer(event.seq))
         .bind(event.at.as_millis())
         .bind(&event.body)
-        .execute(connection)
+        .execute(&mut *connection)
         .await?;
-    Ok(())
+    match &event.deed {
+        Some(deed) => super::audit::insert(connection, event.at, deed).await,
+        None => Ok(()),
+    }
 }
 
 impl Store {
     /// Adds an event that must not be lost.
     pub async fn record(&self, event: &EventRow) -> Result<()> {
-        let mut connection = self.grid.write.acquire().await.map_err(super::StoreError::from)?;
-        insert(&mut connection, event).await
+        let mut tx = self.grid.write.begin().await?;
+        insert(&mut tx, event).await?;
+        tx.commit().await?;
+        Ok(())
     }
 
     /// Adds events that may be thrown away, and what is to be remembered; notes up to which number events are lost.
@@ -144,23 +151,6 @@ impl Store {
             events.extend(rows.into_iter().map(|(seq, body)| (u64::try_from(seq).unwrap_or(0), body)));
         }
         events.sort_unstable_by_key(|(seq, _)| *seq);
-        events.truncate(limit as usize);
-        Ok(events)
-    }
-
-    /// The latest events before a number, newest first.
-    pub async fn events_before(&self, seq: u64, limit: u32) -> Result<Vec<(u64, String)>> {
-        let mut events = Vec::new();
-        for database in [&self.grid, &self.history] {
-            let rows: Vec<(i64, String)> =
-                sqlx::query_as("select seq, body from event where seq < ? order by seq desc limit ?")
-                    .bind(integer(seq))
-                    .bind(limit)
-                    .fetch_all(&database.read)
-                    .await?;
-            events.extend(rows.into_iter().map(|(seq, body)| (u64::try_from(seq).unwrap_or(0), body)));
-        }
-        events.sort_unstable_by_key(|(seq, _)| std::cmp::Reverse(*seq));
         events.truncate(limit as usize);
         Ok(events)
     }
@@ -249,7 +239,7 @@ mod tests {
     use crate::store::temporary;
 
     fn row(seq: u64) -> EventRow {
-        EventRow { seq, at: Timestamp::from_millis(5), body: format!("{{\"n\":{seq}}}") }
+        EventRow { seq, at: Timestamp::from_millis(5), body: format!("{{\"n\":{seq}}}"), deed: None }
     }
 
     #[tokio::test]
@@ -261,7 +251,6 @@ mod tests {
         let numbers = |events: Vec<(u64, String)>| events.iter().map(|(seq, _)| *seq).collect::<Vec<_>>();
         assert_eq!(numbers(store.events_after(1, 10).await.unwrap()), [2, 3, 4]);
         assert_eq!(numbers(store.events_after(0, 2).await.unwrap()), [1, 2]);
-        assert_eq!(numbers(store.events_before(4, 2).await.unwrap()), [3, 2]);
     }
 
     #[tokio::test]

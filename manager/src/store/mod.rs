@@ -3,10 +3,13 @@
 //! Each has one connection that writes and a few that read. Methods are verbs of the domain; every change of more
 //! than one row is a transaction. Queries are checked by the tests, each of which runs on the migrated schema.
 
+pub mod audit;
 pub mod events;
+pub mod journal;
 pub mod machines;
 pub mod meta;
 pub mod services;
+pub mod tags;
 pub mod tokens;
 pub mod users;
 
@@ -90,6 +93,20 @@ impl Store {
         let grid = Database::open(&dir.join("grid.db"), SqliteSynchronous::Full, &GRID).await?;
         let history = Database::open(&dir.join("history.db"), SqliteSynchronous::Normal, &HISTORY).await?;
         Ok(Self { grid, history })
+    }
+
+    /// How many connections are in use now, by database and by what they are for.
+    pub fn busy(&self) -> [(&'static str, &'static str, u32); 4] {
+        [
+            ("grid", "write", &self.grid.write),
+            ("grid", "read", &self.grid.read),
+            ("history", "write", &self.history.write),
+            ("history", "read", &self.history.read),
+        ]
+        .map(|(database, r#use, pool)| {
+            let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
+            (database, r#use, pool.size().saturating_sub(idle))
+        })
     }
 
     /// Closes every connection, so that the files are whole.

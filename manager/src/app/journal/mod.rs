@@ -1,5 +1,6 @@
 //! The one stream of events: numbers them, writes them down, and then tells everybody who watches.
 
+mod figures;
 mod writer;
 
 use std::{
@@ -15,10 +16,11 @@ use protocol::{report::InstanceReport, time::Timestamp};
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 use uuid::Uuid;
 
-use self::writer::Writer;
+pub use self::figures::JournalFigures;
+use self::{figures::Recorded, writer::Writer};
 use crate::{
     grid::{
-        event::{Draft, Event, EventId},
+        event::{Draft, Event, EventId, Topic},
         fleet::LastLink,
     },
     store::{
@@ -49,6 +51,15 @@ pub struct Published {
     pub seq: u64,
     /// The event as JSON.
     pub body: Arc<str>,
+    /// Who may see it.
+    pub topic: Arc<Topic>,
+}
+
+impl Published {
+    /// An event as it is written down.
+    fn of_body(seq: u64, body: String) -> Self {
+        Self { seq, topic: Arc::new(Topic::of_body(&body)), body: body.into() }
+    }
 }
 
 /// What a live watcher is told.
@@ -76,6 +87,7 @@ pub struct Journal {
     disk_filled: Notify,
     disk_changed: Notify,
     dropped: AtomicBool,
+    figures: Recorded,
 }
 
 struct Sequence {
@@ -125,6 +137,7 @@ impl Journal {
             disk_filled: Notify::new(),
             disk_changed: Notify::new(),
             dropped: AtomicBool::new(false),
+            figures: Recorded::default(),
         });
         tokio::spawn(Writer::new(journal.clone(), entries).run());
         tokio::spawn(journal.clone().await_room());
@@ -180,8 +193,9 @@ impl Journal {
         write: impl AsyncFnOnce(EventRow) -> Result<T, E>,
     ) -> Result<T, E> {
         let mut sequence = self.sequence.lock().await;
+        let topic = Arc::new(draft.topic());
         let row = self.number(&mut sequence, draft).await?;
-        let published = Published { seq: row.seq, body: row.body.as_str().into() };
+        let published = Published { seq: row.seq, body: row.body.as_str().into(), topic };
         let written = write(row).await?;
         self.note_disk(None);
         self.publish(published, None);
@@ -210,6 +224,7 @@ impl Journal {
         }
         recent.push_back(Recent { published: published.clone(), unwritten });
         self.last.store(published.seq, Ordering::Release);
+        self.figures.count(published.topic.kind);
         // Nobody may be watching.
         let _nobody = self.live.send(Told::Event(published));
     }
@@ -217,6 +232,7 @@ impl Journal {
     /// Tells whoever watches, now or later, that events were lost up to here.
     fn tell_loss(&self) {
         self.raise_floor(self.last.load(Ordering::Acquire));
+        self.figures.losses.count();
         let _nobody = self.live.send(Told::Lost);
     }
 
@@ -224,8 +240,8 @@ impl Journal {
     fn unwritten(&self) -> Vec<EventRow> {
         let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         let row = |event: &Recent| {
-            let Published { seq, body } = &event.published;
-            event.unwritten.map(|at| EventRow { seq: *seq, at, body: body.to_string() })
+            let Published { seq, body, .. } = &event.published;
+            event.unwritten.map(|at| EventRow { seq: *seq, at, body: body.to_string(), deed: None })
         };
         recent.iter().filter_map(row).collect()
     }
@@ -304,8 +320,7 @@ impl Journal {
         if stored.len() > WATCHERS_BEHIND {
             return Ok((Start::Reset, live));
         }
-        let mut events: Vec<Published> =
-            stored.into_iter().map(|(seq, body)| Published { seq, body: body.into() }).collect();
+        let mut events: Vec<Published> = stored.into_iter().map(|(seq, body)| Published::of_body(seq, body)).collect();
         {
             let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
             events.extend(recent.iter().map(|event| &event.published).filter(|event| event.seq > since.seq).cloned());

@@ -39,13 +39,19 @@ impl Writer {
         loop {
             self.next_batch(&mut batch).await;
             let count = batch.len();
+            self.journal.figures.begins_to_write();
             let (drafts, ended) = self.sort(&mut batch);
             let journal = self.journal.clone();
             let mut sequence = journal.sequence.lock().await;
             let mut events = Vec::with_capacity(drafts.len());
+            let mut topics = Vec::with_capacity(drafts.len());
             for draft in drafts {
+                let topic = Arc::new(draft.topic());
                 match journal.number(&mut sequence, draft).await {
-                    Ok(row) => events.push(row),
+                    Ok(row) => {
+                        events.push(row);
+                        topics.push(topic);
+                    }
                     Err(error) => {
                         journal.note_disk(Some(&error));
                         journal.dropped.store(true, Ordering::Release);
@@ -54,12 +60,13 @@ impl Writer {
             }
             let written = self.write(&events, ended.is_some()).await;
             self.since_trim += events.len();
-            for EventRow { seq, at, body } in events {
+            for (EventRow { seq, at, body, .. }, topic) in events.into_iter().zip(topics) {
                 // What the disk had no room for is told all the same, and can be resumed from memory for a while.
-                journal.publish(Published { seq, body: body.into() }, (!written).then_some(at));
+                journal.publish(Published { seq, body: body.into(), topic }, (!written).then_some(at));
             }
             self.tell_loss(count);
             drop(sequence);
+            self.journal.figures.has_written();
             if let Some(ended) = ended {
                 // Whoever asked may have gone.
                 let _gone = ended.send(());
