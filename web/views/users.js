@@ -39,7 +39,7 @@ function Everybody() {
     adding.value = false;
     focusOpener();
   };
-  const button = html`<button type="button" class="primary" aria-expanded=${adding.value} onClick=${() => (adding.value = !adding.value)}>Add a user…</button>`;
+  const button = html`<button type="button" class="primary" data-open aria-expanded=${adding.value} onClick=${() => (adding.value = !adding.value)}>Add a user…</button>`;
   return html`<${Page} title="Users" about="Who may log in, and what they may do." actions=${button}>
     ${adding.value && html`<${Add} list=${list} show=${show} close=${close} />`}
     ${shown.value && html`<${Password} shown=${shown.value} onDone=${() => hide(shown)} />`}

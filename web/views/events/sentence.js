@@ -70,6 +70,13 @@ function serviceState(event) {
 }
 
 /** @param {GridEvent} event @returns {Part[]} */
+function machineState(event) {
+  const { connected, revoked_at: revoked, instances } = event.data ?? {};
+  const count = typeof instances === "number" ? `, with ${instances} ${instances === 1 ? "instance" : "instances"}` : "";
+  return [machine(event.machine), connected ? ` is linked${count}` : revoked ? " is revoked" : " is away"];
+}
+
+/** @param {GridEvent} event @returns {Part[]} */
 function trigger(event) {
   const { action = "trigger", outcome = "unknown", message = "" } = event.data ?? {};
   const name = service(event.service);
@@ -116,7 +123,7 @@ function tokenCreated(event) {
 const TELL = {
   "service.state": serviceState,
   "service.gone": (event) => [service(event.service), " is no longer there"],
-  "machine.state": (event) => [machine(event.machine), event.data?.connected ? " is linked" : " is away"],
+  "machine.state": machineState,
   "machine.joined": (event) => [machine(event.machine), " joined the grid"],
   "machine.removed": (event) => [actor(event.actor), " removed ", machine(event.machine), " from the grid"],
   "machine.revoked": (event) => [actor(event.actor), " revoked the agent of ", machine(event.machine)],
