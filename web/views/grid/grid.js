@@ -155,8 +155,10 @@ function List() {
     onClick,
     onDblClick: onDoubleClick,
   };
+  // A line of tiles is many at once.
+  const beyond = perLine.value ? Math.max(1, Math.floor(12 / perLine.value)) : undefined;
   return html`<div ref=${ref} class="list by-${grouping.value}${dense.value ? " dense" : ""}${can("trigger") ? "" : " read-only"}">
-    ${lines.length > 0 && html`<${Columns} /><${Virtual} lines=${lines} keep=${here} render=${draw} attributes=${attributes} />`}
+    ${lines.length > 0 && html`<${Columns} /><${Virtual} lines=${lines} keep=${here} beyond=${beyond} render=${draw} attributes=${attributes} />`}
   </div>`;
 }
 
