@@ -21,11 +21,11 @@ import { auditPath, localMinute, moment } from "/views/parts/filters.js";
 const ACTIONS = [
   "trigger-start", "trigger-stop", "trigger-kill", "tag", "login", "logout", "logout-everywhere", "password-change",
   "password-reset", "user-create", "user-change", "user-remove", "token-create", "token-revoke", "machine-join",
-  "machine-remove", "machine-revoke",
+  "machine-remove", "machine-revoke", "user-list", "token-list",
 ];
 
 /** What can become of it. */
-const OUTCOMES = ["done", "ignored", "refused", "failed", "not_available", "unknown"];
+const OUTCOMES = ["done", "requested", "ignored", "refused", "failed", "not_available", "unknown"];
 
 /** @param {string} first @param {string[]} words @returns {[string, string][]} */
 const options = (first, words) => [["", first], ...words.map((word) => /** @type {[string, string]} */ ([word, word.replace("_", " ")]))];
