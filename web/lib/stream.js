@@ -63,6 +63,8 @@ async function open() {
         me.value = whoami;
         applyStatus(status);
       });
+      // What was just told is not stale; the stream must follow in time.
+      heard();
     } else {
       const whoami = await who;
       if (mine !== turn) return;

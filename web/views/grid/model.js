@@ -147,7 +147,7 @@ let before = [];
 /** The lines of the list. What did not change is the same object as before, and is not drawn again. */
 export const shownLines = computed(() => {
   const visible = states.value.size ? found.value.filter((service) => inStates(service, states.value)) : found.value;
-  const sizes = narrow.value ? { head: 44, row: 62, tile: 36 } : { head: 36, row: 34, tile: 32 };
+  const sizes = narrow.value ? { head: 44, row: 62, tile: 38 } : { head: dense.value ? 28 : 36, row: 34, tile: 32 };
   const fresh = lines(groups(visible, grouping.value, sorting.value), { ...sizes, perLine: perLine.value });
   const known = new Map(before.map((line) => [line.key, line]));
   const kept = fresh.map((line) => {
