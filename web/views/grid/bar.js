@@ -109,7 +109,7 @@ export function ActionBar() {
     ${button("start", "Start", "Shift-S")} ${button("stop", "Stop", "Shift-T")} ${button("kill", "Kill", "Shift-K")}
     ${can("tag") && html`<button type="button" data-action="tag" disabled=${off} onClick=${() => tag(names)}>Tag…</button>`}
     ${names.length === 1 && html`<a class="button" href=${href(`/services/${names[0]}`)}>Open</a>`}
-    <button type="button" aria-pressed=${onlySelected.value} onClick=${() => (onlySelected.value = !onlySelected.value)}>Only these</button>
+    ${(names.length > 1 || onlySelected.value) && html`<button type="button" aria-pressed=${onlySelected.value} onClick=${() => (onlySelected.value = !onlySelected.value)}>Only these</button>`}
     <button type="button" class="icon" aria-label="Clear the selection" title="Clear (Esc)" onClick=${clear}>✕</button>
   </div>`;
 }

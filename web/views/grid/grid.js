@@ -1,7 +1,7 @@
 // The grid: every service, what is wrong first.
 
 import { trigger } from "/lib/actions.js";
-import { html, useEffect, useRef } from "/lib/html.js";
+import { html, useEffect, useLayoutEffect, useRef } from "/lib/html.js";
 import { go, setQuery } from "/lib/router.js";
 import { range, selectAll, selected, toggle } from "/lib/selection.js";
 import { can, live, services } from "/lib/store.js";
@@ -134,8 +134,9 @@ function List() {
     sizes.observe(ref.current);
     return () => sizes.disconnect();
   }, []);
-  useEffect(() => {
-    if (here < 0 || !focusing.wanted) return;
+  useLayoutEffect(() => {
+    if (here < 0 || !focusing.reveal) return;
+    focusing.reveal = false;
     const box = ref.current?.querySelector(".virtual");
     const top = lines.slice(0, here).reduce((sum, line) => sum + line.height, 0);
     if (box) reveal(box, top, lines[here].height);

@@ -198,8 +198,8 @@ export const cursorLine = computed(() => {
   return name ? shownLines.value.findIndex((line) => line.name === name || line.names?.includes(name)) : -1;
 });
 
-/** Whether the next row that has the cursor takes the focus. */
-export const focusing = { wanted: false };
+/** Whether the row that has the cursor next takes the focus, and is scrolled to. */
+export const focusing = { wanted: false, reveal: false };
 
 /**
  * Moves the cursor through what is shown.
@@ -210,6 +210,8 @@ export function move(by) {
   if (!names.length) return;
   const at = names.indexOf(cursor.peek());
   const to = at < 0 ? (by > 0 ? 0 : names.length - 1) : Math.min(names.length - 1, Math.max(0, at + by));
-  focusing.wanted = true;
+  // Where it is already, nothing is drawn that could take the focus.
+  focusing.wanted = names[to] !== cursor.peek();
+  focusing.reveal = focusing.wanted;
   cursor.value = names[to];
 }
