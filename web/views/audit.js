@@ -96,8 +96,8 @@ function Filters({ query }) {
     <${Choice} label="Action" name="action" options=${options("any", ACTIONS)} value=${at("action")} onChange=${pick} />
     <${Filter} label="On" ...${typed("subject")} placeholder="name, exactly" />
     <${Choice} label="Outcome" name="outcome" options=${options("any", OUTCOMES)} value=${at("outcome")} onChange=${pick} />
-    <${Text} label="From" name="since" type="datetime-local" value=${localMinute(at("since"))} onChange=${time} />
-    <${Text} label="Until" name="until" type="datetime-local" value=${localMinute(at("until"))} onChange=${time} />
+    <${Text} label="From" class="date" name="since" type="datetime-local" value=${localMinute(at("since"))} onChange=${time} />
+    <${Text} label="Until" class="date" name="until" type="datetime-local" value=${localMinute(at("until"))} onChange=${time} />
     ${query.size > 0 && html`<div class="buttons"><button type="button" onClick=${clear}>Clear the filters</button></div>`}
   </form>`;
 }
