@@ -100,13 +100,10 @@ function listen() {
   };
 }
 
-/**
- * Begins to watch the grid.
- * @param {boolean} [anew] with a fresh snapshot, as after a login
- */
-export function start(anew = true) {
+/** Begins to watch the grid, with a snapshot. */
+export function start() {
   stop();
-  if (anew) last = "";
+  last = "";
   open();
 }
 
