@@ -98,7 +98,7 @@ function Revoke({ token, list }) {
     focusHeading();
   };
   return html`<div class="row-actions">
-    <button type="button" class="danger-text" aria-label=${`Revoke the token ${token.description || token.id}`} onClick=${revoke}>Revoke…</button>
+    <button type="button" data-action="token-revoke" class="danger-text" aria-label=${`Revoke the token ${token.description || token.id}`} onClick=${revoke}>Revoke…</button>
     <${ProblemNote} problem=${act.problem.value} />
   </div>`;
 }
