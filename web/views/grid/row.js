@@ -66,7 +66,7 @@ function Outcome({ name }) {
 /** @param {{service: Service}} props */
 function Since({ service }) {
   const heard = service.state === "not_available" ? machines.peek().get(service.machine)?.value.last_heard : null;
-  return heard ? html`<span class="heard">heard <${Time} at=${heard} coarse suffix=" ago" /></span>` : html`<${Time} at=${service.since} />`;
+  return heard ? html`<span class="heard"><span>heard </span><${Time} at=${heard} coarse suffix=" ago" /></span>` : html`<${Time} at=${service.since} />`;
 }
 
 /**
