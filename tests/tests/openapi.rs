@@ -12,6 +12,7 @@ use tests::{
     https::Https,
     manager::TestManager,
     programs::{self, Ran},
+    stage::Stage,
 };
 
 /// What a session alone may do, which an API token is not.
@@ -126,8 +127,8 @@ fn a_document_that_lies_is_found_out() {
 
 #[test]
 fn the_api_does_what_its_document_says() {
-    let manager = &TestManager::start();
-    let _fleet = tests::fleet::Fleet::of(manager, 6, 3);
+    let stage = Stage::set(6, 3);
+    let manager = &stage.manager;
     let url = format!("https://{}/api/v1/openapi.json", manager.address());
     let fuzzed = fuzz(manager, &url, &["--exclude-path-regex", "/events$"]);
     assert!(fuzzed.failures().is_empty() && fuzzed.ran.code == 0, "{}\n{}", fuzzed.ran.out, fuzzed.ran.err);
