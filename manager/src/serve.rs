@@ -66,8 +66,13 @@ impl Manager {
         let (ending, watching) = watch::channel(false);
         let people = http::people(app.clone());
         let (socket, socket_file) = http::unix::bind(&settings.socket).await?;
-        tokio::spawn(http::unix::serve(socket, people.clone(), settings.access, watching.clone()));
-        let port = Port { faces, agents: http::agents(app.clone()), people: settings.web.then_some(people) };
+        tokio::spawn(http::unix::serve(socket, people.clone(), settings.access, app.traffic.clone(), watching.clone()));
+        let port = Port {
+            faces,
+            agents: http::agents(app.clone()),
+            people: settings.web.then_some(people),
+            traffic: app.traffic.clone(),
+        };
         tokio::spawn(http::listener::serve(listener, port, watching));
         let renewal = tokio::spawn(renew(app.clone(), certificates));
 

@@ -63,6 +63,11 @@ impl Default for Logins {
 }
 
 impl Logins {
+    /// How many logins are being checked, or wait for their turn.
+    pub(super) fn waiting(&self) -> usize {
+        (CHECKED + WAITING).saturating_sub(self.places.available_permits())
+    }
+
     async fn turn(&self) -> Result<(SemaphorePermit<'_>, SemaphorePermit<'_>)> {
         let busy = |_| AppError::TooManyLogins { wait: Duration::from_secs(1) };
         let place = self.places.try_acquire().map_err(busy)?;

@@ -1,6 +1,7 @@
 //! The use cases: what can be done with a grid, whoever asks and however. Knows neither HTTP nor terminals.
 
 pub mod auditing;
+pub mod figures;
 pub mod joining;
 pub mod journal;
 pub mod links;
@@ -10,13 +11,14 @@ pub mod presence;
 pub mod refusals;
 pub mod status;
 pub mod tokens;
+pub mod traffic;
 pub mod trigger;
 pub mod users;
 pub mod watching;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use protocol::{statement::Statement, time::Timestamp};
@@ -50,6 +52,14 @@ pub struct App {
     pub journal: Arc<Journal>,
     /// The agents' connections.
     pub links: Links,
+    /// The connections that are open, counted.
+    pub traffic: Arc<traffic::Traffic>,
+    /// The triggers, counted.
+    pub triggers: figures::Triggers,
+    /// When it started, by a clock that nobody sets.
+    pub started: Instant,
+    /// When it started, by the clock of the host.
+    pub started_at: Timestamp,
     /// Changes whenever somebody may do more or less than before: who watches is looked at again.
     pub access_changed: watch::Sender<u64>,
     // Held for moments only, never across an await.
@@ -130,6 +140,10 @@ impl App {
             statement,
             journal,
             links: Links::default(),
+            traffic: Arc::default(),
+            triggers: figures::Triggers::default(),
+            started: Instant::now(),
+            started_at: Timestamp::now(),
             access_changed: watch::Sender::new(0),
             fleet: Mutex::new(fleet),
             refusals: refusals::Refusals::default(),

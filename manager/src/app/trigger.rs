@@ -105,6 +105,7 @@ impl App {
                 },
             };
             let result = TriggerResult { service, outcome, message };
+            self.triggers.count(action, outcome);
             self.record_trigger(deed, action, &result, destination.as_ref()).await;
             result
         }

@@ -5,11 +5,15 @@ pub mod agent_link;
 pub mod api;
 pub mod assets;
 pub mod auth;
+pub mod connection;
+pub mod crowd;
 pub mod events;
 pub mod health;
 pub mod listener;
+pub mod metrics;
 pub mod problem;
 pub mod sessions;
+pub mod stream;
 pub mod unix;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -78,7 +82,7 @@ pub fn people(app: Arc<App>) -> Router {
         .route("/me/password", put(api::me::change_password))
         .route("/me/sessions", delete(api::me::log_out_everywhere))
         .route("/whoami", get(api::me::whoami))
-        .route("/events", get(events::stream))
+        .route("/events", get(stream::stream))
         .route("/journal", get(events::journal))
         .route("/session", post(sessions::log_in).delete(sessions::log_out))
         .fallback(problem::no_such_path)
@@ -87,7 +91,8 @@ pub fn people(app: Arc<App>) -> Router {
         .nest("/api/v1", api)
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
-        .fallback(assets::serve)
+        .route("/metrics", get(metrics::metrics))
+        .fallback_service(assets::router())
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(middleware::from_fn(security_headers))
         .with_state(app)
