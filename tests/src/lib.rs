@@ -15,6 +15,7 @@ pub mod processes;
 pub mod programs;
 pub mod raw_agent;
 pub mod relay;
+pub mod sqlite;
 pub mod squatter;
 pub mod stage;
 pub mod storm;

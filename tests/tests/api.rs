@@ -46,7 +46,9 @@ fn without_a_good_token_nothing_is_told() {
     let manager = TestManager::start();
     let https = Https::of(&manager);
     let admin = api_token(&manager, "admin");
-    for path in ["status", "machines", "tokens", "users", "whoami", "events", "journal"] {
+    for path in
+        ["status", "machines", "tokens", "users", "whoami", "events", "journal", "tags", "audit", "audit/verify"]
+    {
         let path = format!("/api/v1/{path}");
         let nobody = https.get(&path);
         assert_eq!(nobody.problem(), problem(401, "unauthorized"), "{path}");
@@ -261,7 +263,7 @@ fn the_configuration_gives_a_role_on_the_socket() {
     let _agent = RawAgent::join(&open.manager, "web-1");
     assert_eq!(open.as_nobody(&["trigger-start", "agent@web-1"]).code, 7, "no version triggers agents");
     let journal = open.manager.api("GET", "/journal", None).unwrap().json();
-    let trigger = journal.as_array().unwrap().iter().find(|event| event["kind"] == "trigger").cloned();
+    let trigger = journal["items"].as_array().unwrap().iter().find(|event| event["kind"] == "trigger").cloned();
     assert_eq!(trigger.expect("the trigger is on record")["actor"], "nobody");
 }
 
@@ -361,7 +363,7 @@ fn the_journal_tells_what_happened_and_can_be_paged() {
     let manager = TestManager::start();
     let mut link = RawAgent::join(&manager, "web-1").link(&manager);
     change(&manager, &mut link, State::Active);
-    let journal = |query: &str| manager.api("GET", &format!("/journal{query}"), None).unwrap().json();
+    let journal = |query: &str| manager.api("GET", &format!("/journal{query}"), None).unwrap().json()["items"].clone();
     let ids = |events: &Value| events.as_array().unwrap().iter().filter_map(number).collect::<Vec<u64>>();
     wait::until("the change to be in the journal", PATIENCE, || {
         (journal("")[0]["data"]["state"] == "active").then_some(())

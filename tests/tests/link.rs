@@ -46,7 +46,7 @@ fn assert_works(manager: &TestManager, link: &mut RawLink, machine: &str) {
 /// The refusals on record, oldest first: the machine's name and the code.
 fn refusals(manager: &TestManager) -> Vec<(String, String)> {
     let journal = manager.api("GET", "/journal?since=1-0&limit=1000", None).expect("an answer").json();
-    let events = journal.as_array().expect("a list").iter().filter(|event| event["kind"] == "machine.refused");
+    let events = journal["items"].as_array().expect("a list").iter().filter(|event| event["kind"] == "machine.refused");
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     events.map(|event| (text(&event["machine"]), text(&event["data"]["code"]))).collect()
 }

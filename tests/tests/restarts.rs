@@ -400,7 +400,7 @@ fn journal_after(manager: &TestManager, since: &str) -> Vec<Value> {
     loop {
         let last = events.last().map_or(since, |event| event["id"].as_str().unwrap());
         let page = manager.api("GET", &format!("/journal?limit={PAGE}&since={last}"), None).unwrap().json();
-        let page = page.as_array().unwrap();
+        let page = page["items"].as_array().unwrap();
         events.extend(page.iter().cloned());
         if page.len() < PAGE {
             return events;

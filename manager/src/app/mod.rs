@@ -1,5 +1,6 @@
 //! The use cases: what can be done with a grid, whoever asks and however. Knows neither HTTP nor terminals.
 
+pub mod audit;
 pub mod auditing;
 pub mod figures;
 pub mod joining;
@@ -7,9 +8,11 @@ pub mod journal;
 pub mod links;
 pub mod login;
 pub mod machines;
+pub mod past;
 pub mod presence;
 pub mod refusals;
 pub mod status;
+pub mod tags;
 pub mod tokens;
 pub mod traffic;
 pub mod trigger;
@@ -64,6 +67,7 @@ pub struct App {
     pub access_changed: watch::Sender<u64>,
     // Held for moments only, never across an await.
     fleet: Mutex<Fleet>,
+    tagging: tokio::sync::Mutex<()>,
     refusals: refusals::Refusals,
     logins: login::Logins,
     held: auditing::Held,
@@ -146,6 +150,7 @@ impl App {
             started_at: Timestamp::now(),
             access_changed: watch::Sender::new(0),
             fleet: Mutex::new(fleet),
+            tagging: tokio::sync::Mutex::default(),
             refusals: refusals::Refusals::default(),
             logins: login::Logins::default(),
             held: auditing::Held::default(),

@@ -117,6 +117,7 @@ pub(super) async fn restore(store: &Store, fleet: &mut Fleet) -> anyhow::Result<
     for status in store.last_statuses().await? {
         last.entry(status.machine).or_default().push(status);
     }
+    let mut tags = store.tags().await?;
     let mut links: HashMap<_, _> = store.last_links().await?.into_iter().collect();
     for machine in store.machines().await? {
         let mut instances = Vec::new();
@@ -125,6 +126,7 @@ pub(super) async fn restore(store: &Store, fleet: &mut Fleet) -> anyhow::Result<
             instances.push(Remembered { named: Named { name, note: None, report }, at, since });
         }
         fleet.restore(machine.clone(), links.remove(&machine.id), instances, now);
+        fleet.restore_tags(&machine.name, tags.remove(&machine.name).unwrap_or_default());
     }
     for removed in last.into_keys().chain(links.into_keys()) {
         store.forget_machine(removed).await?;

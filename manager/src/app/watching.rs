@@ -1,4 +1,4 @@
-//! What happened and what happens: the journal and the stream of events, for those who may see them.
+//! What happens: the stream of events, for those who may see them.
 
 use tokio::sync::broadcast::Receiver;
 
@@ -12,20 +12,6 @@ use crate::grid::{
     target::Target,
 };
 
-/// Which part of the journal is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// What came after an event, oldest first.
-    After(EventId),
-    /// What came before an event, newest first.
-    Before(EventId),
-    /// The latest, newest first.
-    Latest,
-}
-
-/// The most events that are told at once.
-const MOST_EVENTS: u32 = 1000;
-
 impl App {
     /// Begins to watch: after an event, or from now on.
     pub async fn watch(&self, caller: &Caller, since: Option<&str>) -> Result<(Start, Receiver<Told>)> {
@@ -36,19 +22,6 @@ impl App {
             // An id that cannot be read is as unknown as any.
             Some(Err(_)) => Ok((Start::Reset, self.journal.watch_live())),
         }
-    }
-
-    /// A part of the journal, each event as JSON.
-    pub async fn past_events(&self, caller: &Caller, part: Part, limit: u32) -> Result<Vec<String>> {
-        caller.may(Permission::Read)?;
-        let limit = limit.clamp(1, MOST_EVENTS);
-        let events = match part {
-            Part::After(since) => self.store.events_after(since.seq, limit).await?,
-            Part::Before(before) => self.store.events_before(before.seq, limit).await?,
-            Part::Latest => self.store.events_before(u64::MAX, limit).await?,
-        };
-        let sees = |body: &String| self.sees(caller, &Topic::of_body(body));
-        Ok(events.into_iter().map(|(_, body)| body).filter(sees).collect())
     }
 
     /// Whether a caller may see what an event tells of.

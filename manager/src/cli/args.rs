@@ -5,6 +5,7 @@ mod access;
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use protocol::time::Timestamp;
 
 pub use self::access::{PasswordFrom, TokenAction, TokenArgs, UsersAction, UsersArgs};
 use crate::config;
@@ -80,6 +81,22 @@ impl FromStr for Span {
     }
 }
 
+/// A point in time, written like `2026-01-31T08:00:00Z`, or like `24h`, which is so long ago.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment(pub Timestamp);
+
+impl FromStr for Moment {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = |_| format!("`{text}` is no time: write one like 2026-01-31T08:00:00Z, or 24h for so long ago");
+        if let Ok(moment) = text.trim().parse() {
+            return Ok(Self(moment));
+        }
+        text.parse::<Span>().map(|span| Self(Timestamp::now().before(span.0))).map_err(wrong)
+    }
+}
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -97,6 +114,10 @@ pub enum Command {
     TriggerKill(TriggerArgs),
     /// Show what happened
     Events(EventsArgs),
+    /// Show who did what, and check that the record is whole
+    Audit(AuditArgs),
+    /// Show tags, tag services and machines
+    Tags(TagsArgs),
     /// Make, list and revoke tokens
     Token(TokenArgs),
     /// Show, add, change and remove users
@@ -118,6 +139,8 @@ impl Command {
             Command::TriggerStop(_) => "trigger-stop",
             Command::TriggerKill(_) => "trigger-kill",
             Command::Events(_) => "events",
+            Command::Audit(_) => "audit",
+            Command::Tags(_) => "tags",
             Command::Token(_) => "token",
             Command::Users(_) => "users",
             Command::Whoami => "whoami",
@@ -189,8 +212,105 @@ pub struct EventsArgs {
     #[arg(long, value_name = "ID")]
     pub since: Option<String>,
     /// Show this many at most
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub limit: u32,
+    /// Show only these kinds, such as trigger or machine.joined; `machine.` stands for all that begin so
+    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    pub kind: Vec<String>,
+    /// Show only what is about this service
+    #[arg(long, value_name = "NAME")]
+    pub service: Option<String>,
+    /// Show only what is about this machine and its services
+    #[arg(long, value_name = "NAME")]
+    pub machine: Option<String>,
+    /// Show only what this user or token did
+    #[arg(long, value_name = "NAME")]
+    pub actor: Option<String>,
+}
+
+/// `audit`
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct AuditArgs {
+    /// What to do [default: list]
+    #[command(subcommand)]
+    pub action: Option<AuditAction>,
+    /// What to show
+    #[command(flatten)]
+    pub list: AuditListArgs,
+}
+
+/// What can be done with the audit.
+#[derive(Debug, Subcommand)]
+pub enum AuditAction {
+    /// Show who did what, and what was refused
+    List(AuditListArgs),
+    /// Check that no record was changed, removed, put in or moved
+    Verify {
+        /// A head that an earlier check showed: tells also whether the end was cut off
+        #[arg(long, value_name = "SEQ:HASH")]
+        expect: Option<String>,
+    },
+}
+
+/// `audit list`
+#[derive(Debug, Args)]
+pub struct AuditListArgs {
+    /// Show only what this user, token or machine did
+    #[arg(long, value_name = "NAME")]
+    pub actor: Option<String>,
+    /// Show only this action, such as trigger-stop
+    #[arg(long, value_name = "ACTION")]
+    pub action: Option<String>,
+    /// Show only what came out so, such as done or refused
+    #[arg(long, value_name = "OUTCOME")]
+    pub outcome: Option<String>,
+    /// Show only what was done on this, such as a service's name
+    #[arg(long, value_name = "NAME")]
+    pub subject: Option<String>,
+    /// Not before this time, such as 2026-01-31T08:00:00Z, or 24h ago
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<Moment>,
+    /// Not after this time
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<Moment>,
+    /// Show this many at most, the latest
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub limit: u32,
+}
+
+/// `tags`
+#[derive(Debug, Args)]
+pub struct TagsArgs {
+    /// What to do [default: list]
+    #[command(subcommand)]
+    pub action: Option<TagsAction>,
+}
+
+/// What can be done with tags.
+#[derive(Debug, Subcommand)]
+pub enum TagsAction {
+    /// Show all tags, and how much has them
+    List,
+    /// Tag services and machines; #TAG is then a target
+    Add(TagWhat),
+    /// Take tags off services and machines
+    Remove(TagWhat),
+}
+
+/// Which tags, and of what.
+#[derive(Debug, Args)]
+#[group(id = "what", required = true, multiple = true, args = ["on", "machine"])]
+pub struct TagWhat {
+    /// The tags
+    #[arg(value_name = "TAG", required = true)]
+    pub tags: Vec<String>,
+    /// The services, each for itself; @MACHINE are the instances that it has now
+    #[arg(long, value_name = "TARGET", num_args = 1..)]
+    pub on: Vec<String>,
+    /// The machines, with all their instances, now and later
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    pub machine: Vec<String>,
 }
 
 /// `completions`
@@ -223,5 +343,15 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Span>().ok().map(|span| span.0.as_secs()), seconds, "{text}");
         }
+    }
+
+    #[test]
+    fn moments_are_read() {
+        let moment = |text: &str| text.parse::<Moment>().map(|moment| moment.0);
+        assert_eq!(moment("1970-01-01T00:00:01Z"), Ok(Timestamp::from_millis(1000)));
+        assert_eq!(moment("1970-01-01T01:00:01+01:00"), Ok(Timestamp::from_millis(1000)));
+        let hour = Timestamp::now().since(moment("1h").unwrap()).as_secs();
+        assert!((3599..3700).contains(&hour), "{hour}");
+        assert!(moment("yesterday").is_err());
     }
 }

@@ -1,6 +1,9 @@
 //! `events`
 
+use std::str::FromStr;
+
 use futures_util::StreamExt;
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
@@ -8,10 +11,12 @@ use super::{
     client::Client,
     exit::{Exit, Failure},
     output::{Output, harmless},
+    pages,
     watch::{AGAIN, Told, events},
 };
 use crate::grid::{
     event::{Event, EventId, Kind},
+    search::{self, About, EventFilter},
     view::Status,
 };
 
@@ -20,27 +25,66 @@ pub async fn run(client: &Client, output: &mut Output, arguments: &EventsArgs) -
     if let Some(since) = &arguments.since {
         since.parse::<EventId>().map_err(|error| Failure::new(Exit::Usage, error))?;
     }
+    let filter = filter(arguments)?;
     if arguments.follow {
-        return follow(client, output, arguments.since.clone()).await;
+        return follow(client, output, arguments.since.clone(), &filter).await;
     }
-    let path = match &arguments.since {
-        Some(since) => format!("/journal?limit={}&since={since}", arguments.limit),
-        None => format!("/journal?limit={}", arguments.limit),
-    };
-    let mut found: Vec<Event> = client.get(&path).await?;
+    let mut found: Vec<Value> = pages::get(client, &path(arguments), arguments.limit).await?;
     // Without a beginning the latest are asked for, and shown as they happened.
     if arguments.since.is_none() {
         found.reverse();
     }
     if output.format() == Format::Json {
         output.json(&found);
-    } else {
-        found.iter().for_each(|event| show(output, event));
+        return Ok(Exit::Done);
+    }
+    for event in found {
+        match Event::deserialize(&event) {
+            Ok(event) => show(output, &event),
+            Err(why) => note_unreadable(output, event["id"].as_str().unwrap_or_default(), &why.to_string()),
+        }
     }
     Ok(Exit::Done)
 }
 
-async fn follow(client: &Client, output: &mut Output, since: Option<String>) -> Result<Exit, Failure> {
+/// What the caller wants to see.
+fn filter(arguments: &EventsArgs) -> Result<EventFilter, Failure> {
+    fn read<T: FromStr<Err: ToString>>(text: Option<&String>) -> Result<Option<T>, Failure> {
+        text.map(|text| text.parse().map_err(|error: T::Err| Failure::new(Exit::Usage, error.to_string()))).transpose()
+    }
+    let EventsArgs { kind, service, machine, actor, .. } = arguments;
+    Ok(EventFilter {
+        kinds: search::kinds(&kind.join(",")).map_err(|error| Failure::new(Exit::Usage, error))?,
+        service: read(service.as_ref())?,
+        machine: read(machine.as_ref())?,
+        actor: actor.clone(),
+        state: None,
+    })
+}
+
+/// The API's path for what the caller wants to see.
+fn path(arguments: &EventsArgs) -> String {
+    let kind = Some(arguments.kind.join(",")).filter(|kind| !kind.is_empty());
+    let parameters = [
+        ("since", &arguments.since),
+        ("kind", &kind),
+        ("service", &arguments.service),
+        ("machine", &arguments.machine),
+        ("actor", &arguments.actor),
+    ];
+    pages::query("/journal", parameters)
+}
+
+fn note_unreadable(output: &mut Output, id: &str, why: &str) {
+    output.note(&format!("the event {id} cannot be read ({why}): are both of one version?"));
+}
+
+async fn follow(
+    client: &Client,
+    output: &mut Output,
+    since: Option<String>,
+    filter: &EventFilter,
+) -> Result<Exit, Failure> {
     // From now on, with an id: an outage that comes before the first event must not hide one.
     let mut last = match since {
         Some(since) => since,
@@ -69,10 +113,12 @@ async fn follow(client: &Client, output: &mut Output, since: Option<String>) -> 
             match told {
                 Some(Ok(Told::Event(event))) => {
                     last.clone_from(&event.id);
-                    show(output, &event);
+                    if filter.fits(&About::from(&event.draft)) {
+                        show(output, &event);
+                    }
                 }
                 Some(Ok(Told::Unreadable(id, why))) => {
-                    output.note(&format!("the event {id} cannot be read ({why}): are both of one version?"));
+                    note_unreadable(output, &id, &why);
                     last = id;
                 }
                 Some(Ok(Told::Reset(status))) => {
@@ -105,8 +151,7 @@ fn show(output: &mut Output, event: &Event) {
 /// An event as people read it.
 fn line(event: &Event) -> String {
     let draft = &event.draft;
-    let kind = serde_json::to_value(draft.kind).ok();
-    let kind = kind.as_ref().and_then(Value::as_str).unwrap_or_default();
+    let kind = draft.kind.word();
     let subject =
         draft.service.as_ref().map(ToString::to_string).or_else(|| draft.machine.as_ref().map(ToString::to_string));
     let words: &[&str] = match draft.kind {

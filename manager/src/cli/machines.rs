@@ -9,7 +9,8 @@ use super::{
     client::Client,
     exit::{Exit, Failure},
     output::{Output, harmless, text_of},
-    status::since,
+    pages,
+    status::{since, tags_text},
 };
 use crate::grid::view::MachineView;
 
@@ -37,7 +38,7 @@ fn checked(name: &str) -> Result<&str, Failure> {
 }
 
 async fn list(client: &Client, output: &mut Output) -> Result<Exit, Failure> {
-    let machines: Vec<MachineView> = client.get("/machines").await?;
+    let machines: Vec<MachineView> = pages::all(client, "/machines").await?;
     match output.format() {
         Format::Json => output.json(&machines),
         Format::Name => machines.iter().for_each(|machine| output.line(machine.name.as_str())),
@@ -48,7 +49,10 @@ async fn list(client: &Client, output: &mut Output) -> Result<Exit, Failure> {
         }
         Format::Table => {
             let now = Timestamp::now();
-            let mut table = output.table(&["MACHINE", "AGENT", "VERSION", "INSTANCES", "RUNS AS", "SYSTEM", "JOINED"]);
+            let are_tagged = machines.iter().any(|machine| !machine.tags.is_empty());
+            let mut headings = vec!["MACHINE", "AGENT", "VERSION", "INSTANCES", "RUNS AS", "SYSTEM", "JOINED"];
+            headings.extend(are_tagged.then_some("TAGS"));
+            let mut table = output.table(&headings);
             for machine in &machines {
                 let agent = match (machine.revoked_at, machine.connected, machine.last_heard) {
                     (Some(_), ..) => "✗ revoked".to_owned(),
@@ -57,7 +61,7 @@ async fn list(client: &Client, output: &mut Output) -> Result<Exit, Failure> {
                     (None, false, None) => "? away".to_owned(),
                 };
                 let system = format!("{} {}", machine.facts.os, machine.facts.arch);
-                table.add_row(vec![
+                let mut row = vec![
                     Cell::new(&machine.name),
                     Cell::new(agent),
                     Cell::new(harmless(&machine.agent_version)),
@@ -65,7 +69,9 @@ async fn list(client: &Client, output: &mut Output) -> Result<Exit, Failure> {
                     Cell::new(harmless(&machine.facts.user)),
                     Cell::new(harmless(system.trim())),
                     Cell::new(format!("{} ago", since(machine.joined_at, now))),
-                ]);
+                ];
+                row.extend(are_tagged.then(|| Cell::new(tags_text(&machine.tags))));
+                table.add_row(row);
             }
             output.line(&text_of(&table));
             let notes =

@@ -1,6 +1,7 @@
 //! The command line: asks a manager over its API and shows the answer. One file per command.
 
 pub mod args;
+pub mod audit;
 pub mod client;
 pub mod completions;
 pub mod events;
@@ -8,7 +9,9 @@ pub mod exit;
 pub mod log_file;
 pub mod machines;
 pub mod output;
+pub mod pages;
 pub mod status;
+pub mod tags;
 pub mod token;
 pub mod trigger;
 pub mod users;
@@ -73,6 +76,8 @@ async fn dispatch(cli: &Cli, client: &Client, output: &mut Output) -> Result<Exi
         Command::TriggerStop(arguments) => trigger::run(client, output, protocol::state::Action::Stop, arguments).await,
         Command::TriggerKill(arguments) => trigger::run(client, output, protocol::state::Action::Kill, arguments).await,
         Command::Events(arguments) => events::run(client, output, arguments).await,
+        Command::Audit(arguments) => audit::run(client, output, arguments).await,
+        Command::Tags(arguments) => tags::run(client, output, arguments.action.as_ref()).await,
         Command::Token(arguments) => token::run(client, output, &arguments.action).await,
         Command::Users(arguments) => users::run(client, output, arguments.action.as_ref()).await,
         Command::Whoami => whoami::run(client, output).await,

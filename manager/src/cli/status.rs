@@ -8,9 +8,13 @@ use super::{
     client::Client,
     exit::{Exit, Failure},
     output::{Output, harmless, state_cell, text_of},
+    pages::escaped,
     watch,
 };
-use crate::grid::view::{ServiceType, ServiceView, Status};
+use crate::grid::{
+    tags::Tag,
+    view::{ServiceType, ServiceView, Status},
+};
 
 /// Shows services and their states.
 pub async fn run(client: &Client, output: &mut Output, arguments: &StatusArgs) -> Result<Exit, Failure> {
@@ -34,13 +38,12 @@ pub async fn run(client: &Client, output: &mut Output, arguments: &StatusArgs) -
 }
 
 /// The API's path for targets.
-fn path(targets: &[String]) -> String {
+pub fn path(targets: &[String]) -> String {
     if targets.is_empty() {
         return "/status".to_owned();
     }
-    // Of what a target may hold only these have a meaning in a query.
-    let targets = targets.join(",").replace('%', "%25").replace('#', "%23").replace('&', "%26").replace(' ', "%20");
-    format!("/status?targets={targets}")
+    let targets: Vec<String> = targets.iter().map(|target| escaped(target)).collect();
+    format!("/status?targets={}", targets.join(","))
 }
 
 /// Whether all are active; if not, whether only agents are missing: those that ended among them, and what nobody knows
@@ -64,20 +67,31 @@ pub fn render(output: &Output, status: &Status, now: Timestamp) -> String {
         return "No services yet. Make a join token with `tomcat-grid token create`, and start an agent with it."
             .to_owned();
     }
-    let mut table = output.table(&["MACHINE", "SERVICE", "TYPE", "STATE", "SINCE", "PORTS", "REMARKS"]);
+    let are_tagged = status.services.iter().any(|service| !service.tags.is_empty());
+    let mut headings = vec!["MACHINE", "SERVICE", "TYPE", "STATE", "SINCE", "PORTS"];
+    headings.extend(are_tagged.then_some("TAGS"));
+    headings.push("REMARKS");
+    let mut table = output.table(&headings);
     for service in &status.services {
         let ports: Vec<String> = service.ports.iter().map(u16::to_string).collect();
-        table.add_row(vec![
+        let mut row = vec![
             Cell::new(&service.machine),
             Cell::new(&service.name),
             Cell::new(service.r#type.as_str()),
             state_cell(service.state),
             Cell::new(since(service.since, now)),
             Cell::new(ports.join(",")),
-            remarks(service),
-        ]);
+        ];
+        row.extend(are_tagged.then(|| Cell::new(tags_text(&service.tags))));
+        row.push(remarks(service));
+        table.add_row(row);
     }
     format!("{}\n\n{}", text_of(&table), summary(&status.services))
+}
+
+/// Tags as tables show them.
+pub fn tags_text(tags: &[Tag]) -> String {
+    tags.iter().map(Tag::as_str).collect::<Vec<_>>().join(",")
 }
 
 /// What is to be said of a service: the last known state, why, and how it ended.

@@ -10,10 +10,7 @@ use crossterm::{
 };
 use eventsource_stream::Eventsource;
 use futures_util::{Stream, StreamExt};
-use protocol::{
-    name::{NameError, ServiceName},
-    time::Timestamp,
-};
+use protocol::{name::ServiceName, time::Timestamp};
 
 use super::{
     args::Format,
@@ -24,7 +21,7 @@ use super::{
 };
 use crate::grid::{
     event::{Event, Kind},
-    target::Target,
+    target::{Target, TargetError},
     view::{ServiceView, Status},
 };
 
@@ -50,7 +47,7 @@ pub enum Told {
 /// Watches until it is interrupted.
 pub async fn run(client: &Client, output: &mut Output, path: &str, targets: &[String]) -> Result<Exit, Failure> {
     let mut status: Status = client.get(path).await?;
-    let targets: Result<Vec<Target>, NameError> = targets.iter().map(|target| target.parse()).collect();
+    let targets: Result<Vec<Target>, TargetError> = targets.iter().map(|target| target.parse()).collect();
     let targets = targets.map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
     let redraw = output.is_terminal() && output.format() == Format::Table;
     let _cursor = redraw.then(|| HiddenCursor::new(output));
@@ -122,8 +119,8 @@ async fn follow(
                 }
                 Some(Ok(Told::Event(event))) => {
                     let changed = apply(status, &event, targets);
-                    if let (Some(service), false) = (changed, redraw) {
-                        show_change(output, &event, service.as_ref());
+                    if let (Some(shown), false) = (changed, redraw) {
+                        show_change(output, &event, &shown);
                     }
                     if redraw {
                         show_all(output, status, true, None);
@@ -165,8 +162,19 @@ pub fn events(response: reqwest::Response) -> impl Stream<Item = Result<Told, St
     })
 }
 
-/// Applies an event to a snapshot of the targets; returns the service that it is about, if it is shown.
-fn apply(status: &mut Status, event: &Event, targets: &[Target]) -> Option<Option<ServiceView>> {
+/// What becomes of a service that is shown.
+#[derive(Debug, PartialEq)]
+enum Shown {
+    /// It is as this.
+    Now(Box<ServiceView>),
+    /// It is there no more.
+    Gone,
+    /// It has lost the tag by which it was shown.
+    Left,
+}
+
+/// Applies an event to a snapshot of the targets; returns what becomes of the service that it is about, if it is shown.
+fn apply(status: &mut Status, event: &Event, targets: &[Target]) -> Option<Shown> {
     status.seq.clone_from(&event.id);
     if event.draft.kind == Kind::ManagerState
         && let Ok(manager) = serde_json::from_value(event.draft.data.clone())
@@ -177,9 +185,15 @@ fn apply(status: &mut Status, event: &Event, targets: &[Target]) -> Option<Optio
     match event.draft.kind {
         Kind::ServiceState => {
             let view: ServiceView = serde_json::from_value(event.draft.data.clone()).ok()?;
-            match status.services.iter_mut().find(|service| service.name == *name) {
-                Some(service) => *service = view.clone(),
-                None if !targets.is_empty() && !targets.iter().any(|target| target.covers(&view)) => return None,
+            let is_wanted = targets.is_empty() || targets.iter().any(|target| target.covers(&view));
+            let known = status.services.iter().position(|service| service.name == *name);
+            match known {
+                Some(known) if is_wanted => status.services[known] = view.clone(),
+                Some(known) => {
+                    status.services.remove(known);
+                    return Some(Shown::Left);
+                }
+                None if !is_wanted => return None,
                 None => {
                     status.services.push(view.clone());
                     status.services.sort_by(|a, b| {
@@ -187,12 +201,12 @@ fn apply(status: &mut Status, event: &Event, targets: &[Target]) -> Option<Optio
                     });
                 }
             }
-            Some(Some(view))
+            Some(Shown::Now(Box::new(view)))
         }
         Kind::ServiceGone => {
             let before: BTreeSet<ServiceName> = status.services.iter().map(|service| service.name.clone()).collect();
             status.services.retain(|service| service.name != *name);
-            before.contains(name).then_some(None)
+            before.contains(name).then_some(Shown::Gone)
         }
         _ => None,
     }
@@ -231,29 +245,30 @@ fn show_difference(output: &mut Output, before: Option<&Status>, status: &Status
         return output.line(&line);
     }
     for gone in known.iter().filter(|known| !status.services.iter().any(|service| service.name == known.name)) {
-        show_service(output, now, &gone.name, None);
+        show_service(output, now, &gone.name, &Shown::Gone);
     }
     for service in status.services.iter().filter(|service| !known.contains(service)) {
-        show_service(output, now, &service.name, Some(service));
+        show_service(output, now, &service.name, &Shown::Now(Box::new(service.clone())));
     }
 }
 
-fn show_change(output: &mut Output, event: &Event, service: Option<&ServiceView>) {
+fn show_change(output: &mut Output, event: &Event, shown: &Shown) {
     if output.format() == Format::Json {
         let line = serde_json::to_string(event).unwrap_or_default();
         return output.line(&line);
     }
     if let Some(name) = &event.draft.service {
-        show_service(output, event.at, name, service);
+        show_service(output, event.at, name, shown);
     }
 }
 
-/// A line about a service; one that is gone has no view.
-fn show_service(output: &mut Output, at: Timestamp, name: &ServiceName, service: Option<&ServiceView>) {
-    let line = match service {
+/// A line about a service.
+fn show_service(output: &mut Output, at: Timestamp, name: &ServiceName, shown: &Shown) {
+    let line = match shown {
         _ if output.format() == Format::Name => name.to_string(),
-        None => format!("{at}  - gone          {name}"),
-        Some(service) => {
+        Shown::Gone => format!("{at}  - gone          {name}"),
+        Shown::Left => format!("{at}  - untagged      {name}"),
+        Shown::Now(service) => {
             let reason = service.reason.as_deref().map(|reason| format!("  {}", harmless(reason))).unwrap_or_default();
             let (mark, _) = mark(service.state);
             format!("{at}  {mark} {:<13} {name}  since {}{reason}", service.state, since(service.since, at))
@@ -279,5 +294,37 @@ impl Drop for HiddenCursor {
     fn drop(&mut self) {
         // The terminal may be gone.
         let _ = crossterm::execute!(std::io::stdout(), Show);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(name: &str, tags: &[&str]) -> Event {
+        let event = serde_json::json!({
+            "id": "1-7", "at": "2026-01-01T00:00:00.000Z", "kind": "service.state", "service": name, "machine": "web-1",
+            "data": {
+                "name": name, "machine": "web-1", "type": "instance", "state": "active", "last_state": null,
+                "reason": null, "last_exit": null, "since": "2026-01-01T00:00:00.000Z", "pid": null,
+                "catalina_base": null, "tags": tags
+            }
+        });
+        serde_json::from_value(event).unwrap()
+    }
+
+    #[test]
+    fn a_service_comes_and_goes_with_the_tag_that_is_watched() {
+        let status = serde_json::json!({
+            "grid": "test", "manager": {"name": "m", "role": "primary", "epoch": 1}, "seq": "1-1", "machines": [],
+            "services": []
+        });
+        let mut status: Status = serde_json::from_value(status).unwrap();
+        let targets = ["#prod".parse().unwrap()];
+        assert_eq!(apply(&mut status, &event("a@web-1", &["blue"]), &targets), None);
+        assert!(matches!(apply(&mut status, &event("a@web-1", &["prod"]), &targets), Some(Shown::Now(_))));
+        assert_eq!(status.services.len(), 1);
+        assert_eq!(apply(&mut status, &event("a@web-1", &[]), &targets), Some(Shown::Left));
+        assert_eq!((status.services.len(), status.seq.as_str()), (0, "1-7"));
     }
 }

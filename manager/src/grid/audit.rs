@@ -114,8 +114,8 @@ pub struct AuditRecord {
     pub at: Timestamp,
     /// Who.
     pub actor: String,
-    /// By what the actor was recognised; empty where it was not.
-    pub credential: String,
+    /// By what the actor was recognised; nothing where it was not.
+    pub credential: Option<String>,
     /// From where.
     pub from: String,
     /// What.
@@ -128,6 +128,23 @@ pub struct AuditRecord {
     pub detail: String,
     /// Its link of the chain, in hexadecimal.
     pub hash: String,
+}
+
+/// Which records are wanted; each field that is set must fit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// Who.
+    pub actor: Option<String>,
+    /// What.
+    pub action: Option<String>,
+    /// What came of it.
+    pub outcome: Option<String>,
+    /// On what: the whole subject, or one of those that it names.
+    pub subject: Option<String>,
+    /// Not before.
+    pub since: Option<Timestamp>,
+    /// Not after.
+    pub until: Option<Timestamp>,
 }
 
 #[cfg(test)]

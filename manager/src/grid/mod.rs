@@ -2,11 +2,14 @@
 
 pub mod access;
 pub mod audit;
+pub mod chain;
 pub mod event;
 pub mod fleet;
 pub mod naming;
 pub mod page;
 pub mod repeats;
+pub mod search;
+pub mod tags;
 pub mod target;
 pub mod throttle;
 pub mod user;

@@ -4,7 +4,10 @@ use std::{fmt, str::FromStr};
 
 use protocol::name::{MachineName, NameError, ServiceName};
 
-use super::view::{ServiceType, ServiceView};
+use super::{
+    tags::{NoTag, Tag},
+    view::{ServiceType, ServiceView},
+};
 
 /// The most targets of one call.
 pub const MAX_TARGETS: usize = 1000;
@@ -16,8 +19,8 @@ pub enum Target {
     Service(ServiceName),
     /// All instances of a machine (`@MACHINE`).
     Machine(MachineName),
-    /// All services with a tag (`#TAG`).
-    Tag(String),
+    /// All instances that have a tag or whose machine does (`#TAG`).
+    Tag(Tag),
     /// All instances.
     All,
     /// All agents.
@@ -25,35 +28,45 @@ pub enum Target {
 }
 
 impl Target {
-    /// Whether a service is among what the target names. Which services have a tag, a service does not tell.
+    /// Whether a service is among what the target names.
     pub fn covers(&self, service: &ServiceView) -> bool {
         let is_instance = service.r#type == ServiceType::Instance;
         match self {
             Target::Service(name) => service.name == *name,
             Target::Machine(name) => is_instance && service.machine == *name,
-            Target::Tag(_) => false,
+            Target::Tag(tag) => is_instance && service.tags.contains(tag),
             Target::All => is_instance,
             Target::Agents => !is_instance,
         }
     }
 }
 
-impl FromStr for Target {
-    type Err = NameError;
+/// Why a text is no target.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TargetError {
+    /// It is no name.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// It is no tag.
+    #[error(transparent)]
+    Tag(#[from] NoTag),
+}
 
-    fn from_str(text: &str) -> Result<Self, NameError> {
+impl FromStr for Target {
+    type Err = TargetError;
+
+    fn from_str(text: &str) -> Result<Self, TargetError> {
         match text {
             "all" => Ok(Target::All),
             "agents" => Ok(Target::Agents),
             _ => {
                 if let Some(machine) = text.strip_prefix('@') {
-                    return machine.parse().map(Target::Machine);
+                    return Ok(Target::Machine(machine.parse()?));
                 }
                 if let Some(tag) = text.strip_prefix('#') {
-                    // A tag is written like a machine's name.
-                    return tag.parse::<MachineName>().map(|tag| Target::Tag(tag.to_string()));
+                    return Ok(Target::Tag(tag.parse()?));
                 }
-                text.parse().map(Target::Service)
+                Ok(Target::Service(text.parse()?))
             }
         }
     }
@@ -100,10 +113,10 @@ mod tests {
 
     #[test]
     fn targets_are_read_and_written() {
-        for text in ["all", "agents", "@web-1", "#blue", "shop-a@web-1", "front"] {
+        for text in ["all", "agents", "@web-1", "#blue", "#all", "shop-a@web-1", "front"] {
             assert_eq!(text.parse::<Target>().unwrap().to_string(), text);
         }
-        for text in ["", "@", "#", "a b", "@a@b", "agent"] {
+        for text in ["", "@", "#", "#a@b", "a b", "@a@b", "agent"] {
             assert!(text.parse::<Target>().is_err(), "{text:?}");
         }
     }
@@ -113,7 +126,8 @@ mod tests {
         let service = |name: &str, r#type: &str| -> ServiceView {
             let view = serde_json::json!({
                 "name": name, "machine": "web-1", "type": r#type, "state": "active", "last_state": null, "reason": null,
-                "last_exit": null, "since": "2026-01-01T00:00:00.000Z", "pid": null, "catalina_base": null
+                "last_exit": null, "since": "2026-01-01T00:00:00.000Z", "pid": null, "catalina_base": null,
+                "tags": ["prod"]
             });
             serde_json::from_value(view).unwrap()
         };
@@ -125,6 +139,8 @@ mod tests {
             ("@web-2", false, false),
             ("all", true, false),
             ("agents", false, true),
+            ("#prod", true, false),
+            ("#pro", false, false),
         ] {
             let target: Target = target.parse().unwrap();
             assert_eq!((target.covers(&instance), target.covers(&agent)), (covers_instance, covers_agent), "{target}");

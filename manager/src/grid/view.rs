@@ -8,6 +8,8 @@ use protocol::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::tags::Tag;
+
 /// The whole.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Status {
@@ -59,6 +61,9 @@ pub struct MachineView {
     pub instances: usize,
     /// What it is, as last told.
     pub facts: MachineFacts,
+    /// Its tags, sorted.
+    #[serde(default)]
+    pub tags: Vec<Tag>,
 }
 
 /// What kind of service.
@@ -119,6 +124,9 @@ pub struct ServiceView {
     /// What an operator should know of it.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// Its tags and those of its machine, sorted.
+    #[serde(default)]
+    pub tags: Vec<Tag>,
 }
 
 /// How a process ended.

@@ -7,7 +7,6 @@ pub mod assets;
 pub mod auth;
 pub mod connection;
 pub mod crowd;
-pub mod events;
 pub mod health;
 pub mod listener;
 pub mod metrics;
@@ -83,7 +82,10 @@ pub fn people(app: Arc<App>) -> Router {
         .route("/me/sessions", delete(api::me::log_out_everywhere))
         .route("/whoami", get(api::me::whoami))
         .route("/events", get(stream::stream))
-        .route("/journal", get(events::journal))
+        .route("/journal", get(api::journal::list))
+        .route("/tags", get(api::tags::list).post(api::tags::change))
+        .route("/audit", get(api::audit::list))
+        .route("/audit/verify", get(api::audit::verify))
         .route("/session", post(sessions::log_in).delete(sessions::log_out))
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method);

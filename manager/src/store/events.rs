@@ -155,23 +155,6 @@ impl Store {
         Ok(events)
     }
 
-    /// The latest events before a number, newest first.
-    pub async fn events_before(&self, seq: u64, limit: u32) -> Result<Vec<(u64, String)>> {
-        let mut events = Vec::new();
-        for database in [&self.grid, &self.history] {
-            let rows: Vec<(i64, String)> =
-                sqlx::query_as("select seq, body from event where seq < ? order by seq desc limit ?")
-                    .bind(integer(seq))
-                    .bind(limit)
-                    .fetch_all(&database.read)
-                    .await?;
-            events.extend(rows.into_iter().map(|(seq, body)| (u64::try_from(seq).unwrap_or(0), body)));
-        }
-        events.sort_unstable_by_key(|(seq, _)| std::cmp::Reverse(*seq));
-        events.truncate(limit as usize);
-        Ok(events)
-    }
-
     /// What is last known of every instance. What cannot be read is left out.
     pub async fn last_statuses(&self) -> Result<Vec<LastStatus>> {
         let rows: Vec<(String, i64, i64, String)> =
@@ -268,7 +251,6 @@ mod tests {
         let numbers = |events: Vec<(u64, String)>| events.iter().map(|(seq, _)| *seq).collect::<Vec<_>>();
         assert_eq!(numbers(store.events_after(1, 10).await.unwrap()), [2, 3, 4]);
         assert_eq!(numbers(store.events_after(0, 2).await.unwrap()), [1, 2]);
-        assert_eq!(numbers(store.events_before(4, 2).await.unwrap()), [3, 2]);
     }
 
     #[tokio::test]

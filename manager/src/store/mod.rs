@@ -5,9 +5,11 @@
 
 pub mod audit;
 pub mod events;
+pub mod journal;
 pub mod machines;
 pub mod meta;
 pub mod services;
+pub mod tags;
 pub mod tokens;
 pub mod users;
 

@@ -9,7 +9,7 @@ use crate::grid::naming::{self, Choice};
 
 impl Store {
     /// The name of an instance: the one it was given once, or a new one. A declared name is taken over when it is free.
-    /// Where too many names are kept for the machine, the oldest goes whose base is not `in_use`.
+    /// Where too many names are kept for the machine, the oldest goes whose base is not `in_use`; one that is tagged last.
     pub async fn name_service(
         &self,
         id: Uuid,
@@ -89,7 +89,9 @@ async fn make_room_for_a_name(
     let in_use = serde_json::Value::from(in_use()).to_string();
     sqlx::query(
         "delete from service where rowid = (select rowid from service where machine = ? \
-         and base not in (select value from json_each(?)) order by rowid limit 1)",
+         and base not in (select value from json_each(?)) \
+         order by exists (select 1 from service_tag t where t.machine = service.machine and t.base = service.base), \
+         rowid limit 1)",
     )
     .bind(id.to_string())
     .bind(in_use)

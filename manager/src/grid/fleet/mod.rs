@@ -5,6 +5,7 @@
 mod count;
 mod read;
 mod restore;
+mod tagging;
 #[cfg(test)]
 mod tests;
 
@@ -20,9 +21,13 @@ use uuid::Uuid;
 
 pub use self::count::Counts;
 use self::read::exit_view;
-pub use self::restore::{LastLink, Remembered};
+pub use self::{
+    restore::{LastLink, Remembered},
+    tagging::TagError,
+};
 use super::{
     event::Change,
+    tags::MachineTags,
     view::{ExitView, ServiceView},
 };
 
@@ -52,6 +57,7 @@ struct Machine {
     since: Timestamp,
     last_heard: Option<Timestamp>,
     instances: BTreeMap<String, Instance>,
+    tags: MachineTags,
 }
 
 /// Whether an agent is linked.
@@ -134,6 +140,7 @@ impl Fleet {
             since: now,
             last_heard: None,
             instances: BTreeMap::new(),
+            tags: MachineTags::default(),
         };
         self.machines.insert(machine.name, added);
     }

@@ -29,7 +29,7 @@ impl Fleet {
         self.machines.get(name).map(Machine::view).ok_or_else(|| self.no_machine(name))
     }
 
-    fn no_machine(&self, name: &MachineName) -> NoSuchTarget {
+    pub(super) fn no_machine(&self, name: &MachineName) -> NoSuchTarget {
         NoSuchTarget::new("machine", name.as_str(), self.machines.keys().map(MachineName::as_str))
     }
 
@@ -47,7 +47,7 @@ impl Fleet {
                     wanted.extend(all().filter(|(machine, _)| machine == name));
                 }
                 Target::Machine(name) => return Err(self.no_machine(name)),
-                Target::Tag(tag) => return Err(NoSuchTarget::new("tag", tag, [].into_iter())),
+                Target::Tag(tag) => wanted.extend(self.tagged(tag)?),
                 Target::Service(name) => {
                     wanted.insert(self.locate(name)?);
                 }
@@ -69,7 +69,7 @@ impl Fleet {
         Ok(views)
     }
 
-    fn locate(&self, name: &ServiceName) -> Result<(MachineName, String), NoSuchTarget> {
+    pub(super) fn locate(&self, name: &ServiceName) -> Result<(MachineName, String), NoSuchTarget> {
         if let Some(found) = self.services.get(name) {
             return Ok(found.clone());
         }
@@ -107,6 +107,7 @@ impl Machine {
             revoked_at: self.revoked_at,
             instances: self.instances.len(),
             facts: self.facts.clone(),
+            tags: self.tags.of_machine(),
         }
     }
 
@@ -145,6 +146,7 @@ impl Machine {
             user: (!self.facts.user.is_empty()).then(|| self.facts.user.clone()),
             unit: None,
             notes: self.facts.notes.clone(),
+            tags: self.tags.of_machine(),
         }
     }
 
@@ -171,6 +173,7 @@ impl Machine {
             user: report.user.clone(),
             unit: report.unit.clone(),
             notes: instance.name_note.iter().chain(&report.notes).cloned().collect(),
+            tags: self.tags.of_service(&report.base),
         }
     }
 }

@@ -5,11 +5,11 @@ use crate::grid::target::Target;
 
 const T0: Timestamp = Timestamp::EPOCH;
 
-fn at(seconds: i64) -> Timestamp {
+pub(super) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_millis(seconds * 1000)
 }
 
-fn machine(name: &str) -> KnownMachine {
+pub(super) fn machine(name: &str) -> KnownMachine {
     KnownMachine {
         id: Uuid::from_u128(name.len() as u128),
         name: name.parse().unwrap(),
@@ -20,7 +20,7 @@ fn machine(name: &str) -> KnownMachine {
     }
 }
 
-fn named(name: &str, state: State, age: i64) -> Named {
+pub(super) fn named(name: &str, state: State, age: i64) -> Named {
     let report = InstanceReport {
         base: format!("/srv/{}", name.split('@').next().unwrap()),
         declared_name: None,
@@ -39,7 +39,7 @@ fn named(name: &str, state: State, age: i64) -> Named {
 }
 
 /// A fleet of one linked machine, `web-1`, with `a` active and `b` stopped.
-fn fleet() -> (Fleet, MachineName) {
+pub(super) fn fleet() -> (Fleet, MachineName) {
     let mut fleet = Fleet::default();
     let web: MachineName = "web-1".parse().unwrap();
     fleet.joined(machine("web-1"), T0);
@@ -49,7 +49,7 @@ fn fleet() -> (Fleet, MachineName) {
 }
 
 /// What a step told, in short.
-fn told(changes: &[Change]) -> Vec<String> {
+pub(super) fn told(changes: &[Change]) -> Vec<String> {
     changes
         .iter()
         .map(|change| match change {

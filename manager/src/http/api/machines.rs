@@ -5,16 +5,24 @@ use std::sync::Arc;
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 
-use super::{Answer, Params, Subject, machine};
+use protocol::name::MachineName;
+
+use super::{Answer, Params, Subject, machine, page::PageQuery};
 use crate::{
     app::{App, to_the_end},
-    grid::view::MachineView,
+    grid::{page::Page, view::MachineView},
     http::{auth::Authenticated, problem::Problem},
 };
 
 /// `GET /machines`
-pub async fn machines(State(app): State<Arc<App>>, Authenticated(caller): Authenticated) -> Answer<Vec<MachineView>> {
-    Ok(Json(app.machines(&caller)?))
+pub async fn machines(
+    State(app): State<Arc<App>>,
+    Authenticated(caller): Authenticated,
+    Params(page): Params<PageQuery>,
+) -> Answer<Page<MachineView>> {
+    let after = page.cursor::<MachineName>()?;
+    let name = |machine: &MachineView| machine.name.to_string();
+    Ok(Json(Page::of(app.machines(&caller)?, name, after.as_ref().map(MachineName::as_str), page.limit())))
 }
 
 /// What `DELETE /machines/{name}` takes.
