@@ -66,8 +66,13 @@ impl Manager {
         let (ending, watching) = watch::channel(false);
         let people = http::people(app.clone());
         let (socket, socket_file) = http::unix::bind(&settings.socket).await?;
-        tokio::spawn(http::unix::serve(socket, people.clone(), settings.access, watching.clone()));
-        let port = Port { faces, agents: http::agents(app.clone()), people: settings.web.then_some(people) };
+        tokio::spawn(http::unix::serve(socket, people.clone(), settings.access, app.traffic.clone(), watching.clone()));
+        let port = Port {
+            faces,
+            agents: http::agents(app.clone()),
+            people: settings.web.then_some(people),
+            traffic: app.traffic.clone(),
+        };
         tokio::spawn(http::listener::serve(listener, port, watching));
         let renewal = tokio::spawn(renew(app.clone(), certificates));
 
@@ -87,6 +92,7 @@ impl Manager {
         self.app.links.close_all();
         // An agent that does not listen finds out by itself.
         let _late = tokio::time::timeout(FAREWELL, self.app.links.all_left()).await;
+        let _unwritten = tokio::time::timeout(FAREWELL, self.app.record_held_refusals()).await;
         // What was told last is part of the history, too. A disk that takes nothing must not keep the manager.
         let _unwritten = tokio::time::timeout(FAREWELL, self.app.journal.end()).await;
         self.app.store.close().await;

@@ -1,5 +1,9 @@
 //! A real browser: Chromium without a window, driven through WebDriver.
 
+mod devtools;
+mod input;
+mod tabs;
+
 use std::{
     io::{BufRead, BufReader},
     process::{Child, Command, Stdio},
@@ -10,6 +14,7 @@ use fantoccini::{Client, ClientBuilder, Locator};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+pub use self::tabs::Tab;
 use crate::wait;
 
 /// How long the page may take to show something.
@@ -50,7 +55,8 @@ impl Browser {
             format!("--window-size={width},800"),
             format!("--user-data-dir={}", profile.path().display()),
         ];
-        let capabilities = json!({"acceptInsecureCerts": true, "goog:chromeOptions": {"args": arguments}});
+        let capabilities = json!({"acceptInsecureCerts": true, "goog:chromeOptions": {"args": arguments},
+            "goog:loggingPrefs": {"browser": "ALL"}});
         let Value::Object(capabilities) = capabilities else { unreachable!("an object was written") };
         let client = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new())
             .capabilities(capabilities)
@@ -81,6 +87,12 @@ impl Browser {
     /// Runs a script in the page.
     pub async fn run(&self, script: &str) -> Value {
         self.client.execute(script, Vec::new()).await.expect("the script runs")
+    }
+
+    /// How many elements there are.
+    pub async fn count(&self, selector: &str) -> usize {
+        let count = self.run(&format!("return document.querySelectorAll({selector:?}).length")).await;
+        count.as_u64().and_then(|count| usize::try_from(count).ok()).expect("a number")
     }
 
     /// The text that an element shows; empty where it shows none.

@@ -5,12 +5,24 @@ use std::{
     process::{Command, Output},
 };
 
+/// The directory of the built programs: a test or a bench lies in its `deps`, a program in itself.
+fn profile() -> PathBuf {
+    let program = std::env::current_exe().expect("a program has a path");
+    let dir = program.parent().expect("a program lies in a directory");
+    if dir.ends_with("deps") { dir.parent().expect("`deps` lies in a directory").to_owned() } else { dir.to_owned() }
+}
+
 /// The path of a program of the workspace; `script/test` builds them before the tests run.
 pub fn path(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("a test has a path");
-    let profile = test.ancestors().nth(2).expect("a test lies in target/PROFILE/deps");
-    let program = profile.join(name);
+    let program = profile().join(name);
     assert!(program.is_file(), "{} is missing: run script/test, which builds it", program.display());
+    program
+}
+
+/// The path of a program of the Python tools.
+pub fn python(name: &str) -> PathBuf {
+    let program = profile().with_file_name("python").join("bin").join(name);
+    assert!(program.is_file(), "{} is missing: run script/setup test, which installs it", program.display());
     program
 }
 

@@ -1,11 +1,62 @@
 //! What reaches the audit: every action, by the event that records it, and every refusal.
 
-use super::{App, Result};
-use crate::grid::{
-    access::{Caller, NotAllowed, Permission},
-    audit::Deed,
-    event::{Draft, Kind},
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
+
+use protocol::time::Timestamp;
+
+use super::{App, AppError, Result, journal::Journal};
+use crate::{
+    grid::{
+        access::{Caller, NotAllowed, Permission},
+        audit::Deed,
+        event::{Draft, Kind},
+        repeats::{MINUTE, Repeats, Verdict},
+    },
+    store::StoreError,
+};
+
+/// Refusals that came too often to write each down.
+#[derive(Default)]
+pub(super) struct HeldRefusals {
+    // Held for moments only, never across an await.
+    inner: Mutex<Repeats<Refused>>,
+}
+
+/// A refusal.
+struct Refused {
+    deed: Deed,
+    message: String,
+}
+
+impl Refused {
+    fn draft(self, count: u32) -> Draft {
+        let Self { mut deed, message } = self;
+        if count > 1 {
+            deed = deed.detail(format!("{count} refusals of a minute, of which this was the first"));
+        }
+        let data = serde_json::json!({
+            "action": deed.action, "subject": deed.subject, "message": message, "count": count,
+        });
+        Draft::new(Kind::ActionRefused).data(data).deed(deed)
+    }
+}
+
+impl HeldRefusals {
+    fn lock(&self) -> MutexGuard<'_, Repeats<Refused>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn record(journal: &Journal, refused: Refused, count: u32) {
+    let (actor, action) = (refused.deed.actor.clone(), refused.deed.action.clone());
+    if let Err(error) = journal.record(refused.draft(count)).await {
+        // It is refused all the same.
+        tracing::error!("cannot record that {actor} may not {action}: {error}");
+    }
+}
 
 impl App {
     /// Checks that a caller may do something, and records it if not. `action` and `subject` are those of the audit.
@@ -16,29 +67,74 @@ impl App {
         action: &str,
         subject: &str,
     ) -> Result<()> {
-        match caller.may(permission) {
+        self.allow(caller, caller.may(permission), action, subject).await
+    }
+
+    /// Passes on whether something is allowed, and records it if not.
+    pub(super) async fn allow(
+        &self,
+        caller: &Caller,
+        allowed: std::result::Result<(), NotAllowed>,
+        action: &str,
+        subject: &str,
+    ) -> Result<()> {
+        match allowed {
             Ok(()) => Ok(()),
             Err(refusal) => Err(self.refused(caller, action, subject, refusal).await),
         }
     }
 
-    /// Records that a caller was not allowed to do something; returns why, as it is answered.
-    pub(super) async fn refused(
-        &self,
-        caller: &Caller,
-        action: &str,
-        subject: &str,
-        refusal: NotAllowed,
-    ) -> super::AppError {
+    /// Records that a caller was not allowed to do something; returns why, as it is answered. What one caller is
+    /// refused again and again is counted, and recorded after a minute.
+    pub(super) async fn refused(&self, caller: &Caller, action: &str, subject: &str, refusal: NotAllowed) -> AppError {
         let message = refusal.to_string();
         let deed = Deed::of(caller, action, subject).outcome("refused").detail(&message);
-        let data = serde_json::json!({"action": action, "subject": subject, "message": message});
-        let draft = Draft::new(Kind::ActionRefused).data(data).deed(deed);
-        if let Err(error) = self.journal.record(draft).await {
-            // It is refused all the same.
-            tracing::error!("cannot record that {} may not {action}: {error}", caller.name);
+        let refused = Refused { deed: deed.clone(), message: message.clone() };
+        let verdict = self.held.lock().note(&caller.name, || Refused { deed, message }, Instant::now());
+        match verdict {
+            Verdict::Write => record(&self.journal, refused, 1).await,
+            Verdict::Hold => {}
+            Verdict::HoldFirst => {
+                let (held, journal) = (self.held.clone(), self.journal.clone());
+                tokio::spawn(async move {
+                    tokio::time::sleep(MINUTE).await;
+                    let due = held.lock().due(Instant::now());
+                    for (refused, count) in due {
+                        record(&journal, refused, count).await;
+                    }
+                });
+            }
         }
         refusal.into()
+    }
+
+    /// Records the refusals that were only counted so far, because the manager ends.
+    pub async fn record_held_refusals(&self) {
+        let held = self.held.lock().all();
+        for (refused, count) in held {
+            record(&self.journal, refused, count).await;
+        }
+    }
+
+    /// Records something of which there is no event. What was done is done, also where the disk is full.
+    pub(super) async fn record_deed(&self, deed: &Deed) {
+        if let Err(error) = self.journal.noting(self.store.record_deed(Timestamp::now(), deed).await) {
+            tracing::error!("cannot record the {} by {}: {error}", deed.action, deed.actor);
+        }
+    }
+
+    /// Records an event together with what it is about. That something was in the way of it is on record, too.
+    pub(super) async fn carry_out<T>(
+        &self,
+        draft: Draft,
+        write: impl AsyncFnOnce(&crate::store::events::EventRow) -> std::result::Result<T, StoreError>,
+    ) -> Result<T> {
+        let deed = draft.deed.clone();
+        let done = self.journal.record_with(draft, async |event| self.journal.noting(write(&event).await)).await;
+        if let (Err(StoreError::Conflict(why)), Some(deed)) = (&done, deed) {
+            self.record_deed(&deed.outcome("failed").detail(why)).await;
+        }
+        Ok(done?)
     }
 
     /// Says that somebody may do more or less than before, so that streams look again at who watches.
@@ -46,3 +142,6 @@ impl App {
         self.access_changed.send_modify(|count| *count = count.wrapping_add(1));
     }
 }
+
+/// What was refused, shared with the tasks that wait for a minute to end.
+pub(super) type Held = Arc<HeldRefusals>;

@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     grid::{
+        audit::Deed,
         event::{Draft, Kind},
         fleet::{ConnectionNumber, LastLink, Named},
         naming,
@@ -66,7 +67,7 @@ pub fn hash_of(secret: &[u8]) -> Hash {
 
 impl App {
     /// Joins a machine. The same token with the same key gets the same answer again.
-    pub async fn join(&self, request: JoinRequest) -> std::result::Result<JoinResponse, Turned> {
+    pub async fn join(&self, request: JoinRequest, from: &str) -> std::result::Result<JoinResponse, Turned> {
         let token: JoinToken = match request.token.parse() {
             Ok(token) => token,
             Err(error) => return away(RefusalCode::TokenUnknown, error.to_string()),
@@ -75,10 +76,10 @@ impl App {
             return away(RefusalCode::OtherGrid, "this join token is for another grid");
         }
         // Strangers can send whatever they like: what no token covers costs a look, and nothing that members wait for.
-        if !self.store.has_join_token(&token.hash()).await? {
+        let Some(token_id) = self.store.join_token_id(&token.hash()).await? else {
             self.refusals.note_stranger();
             return Err(Turned::Away(no_such_token()));
-        }
+        };
         let key = match AgentKey::from_request(&request.csr) {
             Ok(key) => key,
             Err(error) => return away(RefusalCode::BadRequest, format!("{error:#}")),
@@ -87,7 +88,9 @@ impl App {
         facts.clip();
         let join = Join { token: token.hash(), key: key.hash(), machine: request.machine, facts, at: Timestamp::now() };
         fail::fail_point!("join_received", |_| std::process::abort());
-        let draft = Draft::new(Kind::MachineJoined).machine(&join.machine);
+        let deed = Deed::of_stranger(&format!("machine:{}", join.machine), from, "machine-join", join.machine.as_str())
+            .detail(format!("with the join token {token_id}"));
+        let draft = Draft { actor: None, ..Draft::new(Kind::MachineJoined).machine(&join.machine).deed(deed.clone()) };
         let joined = self
             .journal
             .record_with(draft, async |event| match self.journal.noting(self.store.join(&join, |_| event).await)? {
@@ -109,6 +112,7 @@ impl App {
             Err(NotNew::Refused(refusal)) => {
                 if self.refusals.is_news(join.token) {
                     self.note_refusal(Some(&join.machine), &refusal).await;
+                    self.record_deed(&deed.outcome("refused").detail(&refusal.message)).await;
                 }
                 return Err(Turned::Away(refusal));
             }

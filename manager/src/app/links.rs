@@ -62,6 +62,19 @@ struct State {
     closed: Option<Close>,
 }
 
+/// How much waits on the links.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LinkFigures {
+    /// How many agents are linked.
+    pub links: usize,
+    /// The messages in the fullest mailbox.
+    pub deepest: usize,
+    /// The messages in all mailboxes.
+    pub messages: usize,
+    /// The orders whose outcome is waited for.
+    pub orders: usize,
+}
+
 /// Why a connection is to be closed from this side.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Close {
@@ -229,6 +242,14 @@ impl Links {
             }
             left.await;
         }
+    }
+
+    /// What waits to be sent, and what waits for an answer.
+    pub fn figures(&self) -> LinkFigures {
+        let inner = self.lock();
+        let depths = inner.mailboxes.values().map(|mailbox| mailbox.lock().messages.len());
+        let (deepest, messages) = depths.fold((0, 0), |(deepest, sum), depth| (deepest.max(depth), sum + depth));
+        LinkFigures { links: inner.mailboxes.len(), deepest, messages, orders: inner.orders.len() }
     }
 
     /// How many agents are linked.

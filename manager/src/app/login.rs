@@ -1,6 +1,9 @@
-//! Users of the dashboard: their passwords and sessions.
+//! Logging in and out: passwords, how often they may be tried, and sessions.
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use anyhow::anyhow;
 use argon2::{
@@ -17,15 +20,16 @@ use crate::{
     data_dir::{DataDir, write_private},
     grid::{
         access::{Caller, Credential, Role},
+        audit::Deed,
         event::{Draft, Kind},
+        throttle::{Source, Throttle},
+        user::{LONGEST_NAME, LONGEST_PASSWORD},
     },
+    store::StoreError,
 };
 
 /// How long a session lasts.
 pub const SESSION: Duration = Duration::from_secs(12 * 3600);
-
-/// The longest password that is looked at, in bytes.
-const MAX_PASSWORD: usize = 1024;
 
 /// The user that the first start makes.
 const ADMIN: &str = "admin";
@@ -43,24 +47,36 @@ const WAITING: usize = 32;
 const NOBODY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5bm9ib2R5MTIzNA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-/// The turns of logins: checking a password costs much on purpose.
+/// The turns of logins, because checking a password costs much on purpose, and what failed lately.
 pub(super) struct Logins {
     places: Semaphore,
     turns: Semaphore,
+    // Held for moments only, never across an await.
+    throttle: Mutex<Throttle>,
 }
 
 impl Default for Logins {
     fn default() -> Self {
-        Self { places: Semaphore::new(CHECKED + WAITING), turns: Semaphore::new(CHECKED) }
+        let throttle = Mutex::default();
+        Self { places: Semaphore::new(CHECKED + WAITING), turns: Semaphore::new(CHECKED), throttle }
     }
 }
 
 impl Logins {
+    /// How many logins are being checked, or wait for their turn.
+    pub(super) fn waiting(&self) -> usize {
+        (CHECKED + WAITING).saturating_sub(self.places.available_permits())
+    }
+
     async fn turn(&self) -> Result<(SemaphorePermit<'_>, SemaphorePermit<'_>)> {
-        let busy = |_| AppError::Conflict("too many logins are being checked: try again in a moment".to_owned());
+        let busy = |_| AppError::TooManyLogins { wait: Duration::from_secs(1) };
         let place = self.places.try_acquire().map_err(busy)?;
         let turn = self.turns.acquire().await.map_err(|error| AppError::Internal(error.into()))?;
         Ok((turn, place))
+    }
+
+    fn throttle(&self) -> MutexGuard<'_, Throttle> {
+        self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -77,74 +93,167 @@ impl App {
             Some(password) => password.expose().to_owned(),
             None => {
                 let file = dir.path().join(PASSWORD_FILE);
-                let mut bytes = [0; 18];
-                rand::rng().fill_bytes(&mut bytes);
-                let password = URL_SAFE_NO_PAD.encode(bytes);
+                let password = random_text::<18>();
                 // Written first: without the file nobody could log in as the user.
                 write_private(&file, format!("{password}\n").as_bytes())?;
                 tracing::info!("the first password of the user `{ADMIN}` is in {}", file.display());
                 password
             }
         };
-        let hash = hash_password(password).await?;
+        let hash = hash_now(password).await?;
         self.store.add_user(ADMIN, &hash, Role::Admin, Timestamp::now()).await?;
         Ok(())
     }
 
     /// Logs a user in; returns the session's secret, or `None` where name and password do not fit.
-    pub async fn log_in(&self, name: &str, password: String, from: &str) -> Result<Option<String>> {
-        if password.len() > MAX_PASSWORD || name.len() > 256 {
+    pub async fn log_in(&self, name: &str, password: Secret, from: &str) -> Result<Option<String>> {
+        let shown: String = name.chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect();
+        let deed = Deed::of_stranger(&shown, from, "login", &shown);
+        let Some(hash) = self.check_password(name, password, from, &deed).await? else {
+            self.note_failed_login(deed, from).await;
+            return Ok(None);
+        };
+        let secret = random_text::<32>();
+        let ends = Timestamp::now().after(SESSION);
+        let deed = Deed { credential: Credential::Session.as_str().to_owned(), ..deed };
+        let failed = deed.clone().outcome("failed");
+        let draft = Draft::new(Kind::Login).data(serde_json::json!({"from": from})).deed(deed);
+        let opened = self
+            .journal
+            .record_with(draft, async |event| {
+                let opened = self.store.add_session(&hash_of(secret.as_bytes()), name, &hash, ends, &event).await;
+                self.journal.noting(opened)
+            })
+            .await;
+        match opened {
+            Ok(()) => Ok(Some(secret)),
+            // The user has another password by now, or is gone.
+            Err(StoreError::NotFound) => {
+                self.note_failed_login(failed, from).await;
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn note_failed_login(&self, deed: Deed, from: &str) {
+        tracing::warn!("a login as `{}` from {from} failed", deed.subject);
+        let draft = Draft::new(Kind::LoginFailed).data(serde_json::json!({"from": from}));
+        let recorded = self.journal.record(draft.clone().deed(deed.clone().outcome("failed"))).await;
+        if recorded.is_err() {
+            // Without room on the disk it can still be told.
+            self.journal.tell(draft.actor(&deed.actor));
+        }
+    }
+
+    /// Checks a password, unless too many failed lately. Returns the hash that it fits, or `None` where it does not.
+    /// `deed` is what it is for.
+    pub(super) async fn check_password(
+        &self,
+        name: &str,
+        password: Secret,
+        from: &str,
+        deed: &Deed,
+    ) -> Result<Option<String>> {
+        let (user, source) = (clipped(name), Source::of(from));
+        let begun = self.logins.throttle().begin(user, source, Instant::now());
+        if let Err(block) = begun {
+            let refusal = AppError::TooManyLogins { wait: block.wait };
+            if block.is_news {
+                tracing::warn!(
+                    "logins as `{}` from {from} are not looked at for {} s",
+                    deed.subject,
+                    seconds(block.wait)
+                );
+                self.record_deed(&deed.clone().outcome("throttled").detail(refusal.to_string())).await;
+            }
+            return Err(refusal);
+        }
+        let checked = self.check_unthrottled(name, password).await;
+        let mut throttle = self.logins.throttle();
+        match &checked {
+            Ok(Some(_)) => throttle.succeeded(user, source, Instant::now()),
+            Ok(None) => {}
+            Err(_) => throttle.take_back(user, source, Instant::now()),
+        }
+        drop(throttle);
+        checked
+    }
+
+    async fn check_unthrottled(&self, name: &str, password: Secret) -> Result<Option<String>> {
+        // Nobody has such a name or password.
+        if password.expose().len() > LONGEST_PASSWORD || name.len() > LONGEST_NAME {
             return Ok(None);
         }
         let _turn = self.logins.turn().await?;
         let stored = self.store.password_hash(name).await?;
         let known = stored.is_some();
         let hash = stored.unwrap_or_else(|| NOBODY.to_owned());
-        let fits = tokio::task::spawn_blocking(move || {
-            PasswordHash::new(&hash)
-                .is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
-        })
-        .await
-        .map_err(|error| AppError::Internal(error.into()))?;
-        let data = serde_json::json!({"from": from});
-        if !fits || !known {
-            let shown: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
-            tracing::warn!("a login as `{shown}` from {from} failed");
-            self.journal.tell(Draft::new(Kind::LoginFailed).actor(&shown).data(data));
-            return Ok(None);
-        }
-        let mut bytes = [0; 32];
-        rand::rng().fill_bytes(&mut bytes);
-        let secret = URL_SAFE_NO_PAD.encode(bytes);
-        let now = Timestamp::now();
-        let hash = hash_of(secret.as_bytes());
-        self.journal
-            .record_with(Draft::new(Kind::Login).actor(name).data(data), async |event| {
-                self.journal.noting(self.store.add_session(&hash, name, now, now.after(SESSION), &event).await)
-            })
-            .await?;
-        Ok(Some(secret))
+        let checking = tokio::task::spawn_blocking(move || {
+            let fits = PasswordHash::new(&hash)
+                .is_ok_and(|hash| Argon2::default().verify_password(password.expose().as_bytes(), &hash).is_ok());
+            (fits && known).then_some(hash)
+        });
+        checking.await.map_err(|error| AppError::Internal(error.into()))
+    }
+
+    /// The hash of a new password.
+    pub(super) async fn hash_password(&self, password: String) -> Result<String> {
+        let _turn = self.logins.turn().await?;
+        hash_now(password).await.map_err(AppError::Internal)
     }
 
     /// Who calls with a session.
     pub async fn caller_of_session(&self, secret: &str, from: &str) -> Result<Option<Caller>> {
         let found = self.store.session(&hash_of(secret.as_bytes()), Timestamp::now()).await?;
-        Ok(found.map(|(name, role)| Caller {
-            name,
-            role: Some(role),
+        Ok(found.map(|session| Caller {
+            name: session.user,
+            role: Some(session.role),
             credential: Credential::Session,
             from: from.to_owned(),
             targets: None,
+            token: None,
+            expires_at: Some(session.expires_at),
         }))
     }
 
-    /// Logs out.
-    pub async fn log_out(&self, secret: &str) -> Result<()> {
-        Ok(self.journal.noting(self.store.end_session(&hash_of(secret.as_bytes())).await)?)
+    /// Logs out. A session that has ended already is no mistake.
+    pub async fn log_out(&self, secret: &str, from: &str) -> Result<()> {
+        let Some(caller) = self.caller_of_session(secret, from).await? else { return Ok(()) };
+        let deed = Deed::of(&caller, "logout", &caller.name);
+        let draft = Draft::new(Kind::Logout).data(serde_json::json!({"user": caller.name, "from": from})).deed(deed);
+        let ended = self
+            .journal
+            .record_with(draft, async |event| {
+                self.journal.noting(self.store.end_session(&hash_of(secret.as_bytes()), &event).await)
+            })
+            .await;
+        self.tell_access_changed();
+        match ended {
+            Ok(()) | Err(StoreError::NotFound) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
-async fn hash_password(password: String) -> anyhow::Result<String> {
+/// The name by which attempts are counted: longer ones are nobody's, and must not fill the memory.
+fn clipped(name: &str) -> &str {
+    name.get(..LONGEST_NAME).unwrap_or(if name.len() < LONGEST_NAME { name } else { "" })
+}
+
+/// How long to wait, in whole seconds.
+pub fn seconds(wait: Duration) -> u64 {
+    wait.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)
+}
+
+/// A random text of that many bytes.
+pub(super) fn random_text<const BYTES: usize>() -> String {
+    let mut bytes = [0; BYTES];
+    rand::rng().fill_bytes(&mut bytes);
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+async fn hash_now(password: String) -> anyhow::Result<String> {
     tokio::task::spawn_blocking(move || {
         let salt = SaltString::generate(&mut OsRng);
         let hash = Argon2::default().hash_password(password.as_bytes(), &salt);
@@ -159,7 +268,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_unknown_user_costs_what_a_known_one_does() {
-        let known = hash_password("secret".to_owned()).await.unwrap();
+        let known = hash_now("secret".to_owned()).await.unwrap();
         let (known, nobody) = (PasswordHash::new(&known).unwrap(), PasswordHash::new(NOBODY).unwrap());
         assert_eq!((known.algorithm, known.version, &known.params), (nobody.algorithm, nobody.version, &nobody.params));
         let lengths = |hash: &PasswordHash<'_>| (hash.salt.unwrap().len(), hash.hash.unwrap().len());
@@ -176,8 +285,15 @@ mod tests {
             assert!(tokio::time::timeout(Duration::ZERO, &mut turn).await.is_err());
             waiting.push(turn);
         }
-        assert!(matches!(logins.turn().await, Err(AppError::Conflict(_))));
+        assert!(matches!(logins.turn().await, Err(AppError::TooManyLogins { .. })));
         waiting.pop();
         assert!(tokio::time::timeout(Duration::ZERO, logins.turn()).await.is_err());
+    }
+
+    #[test]
+    fn a_name_is_counted_by_its_beginning() {
+        let (long, wide) = ("a".repeat(100), "é".repeat(60));
+        assert_eq!((clipped("alice"), clipped(&long).len(), clipped("")), ("alice", LONGEST_NAME, ""));
+        assert!(clipped(&wide).len() <= LONGEST_NAME);
     }
 }

@@ -9,16 +9,18 @@ use protocol::{
 use super::{App, AppError, Result, links::Close};
 use crate::grid::{
     access::{Caller, Permission},
+    audit::Deed,
     event::{Draft, Kind},
 };
 
 impl App {
     /// Revokes a machine's agent: its link ends at once, and its key is never taken again.
     pub async fn revoke_machine(&self, caller: &Caller, name: &MachineName) -> Result<()> {
-        caller.may(Permission::ManageMachines)?;
+        self.permit(caller, Permission::ManageMachines, "machine-revoke", name.as_str()).await?;
         self.fleet().machine(name)?;
         let now = Timestamp::now();
-        let draft = Draft::new(Kind::MachineRevoked).machine(name).actor(&caller.name);
+        let draft =
+            Draft::new(Kind::MachineRevoked).machine(name).deed(Deed::of(caller, "machine-revoke", name.as_str()));
         let agent = self
             .journal
             .record_with(draft, async |event| self.journal.noting(self.store.revoke_machine(name, now, &event).await))
@@ -31,7 +33,7 @@ impl App {
 
     /// Removes a machine, with the names of its services. One whose agent is linked is removed only by `force`.
     pub async fn remove_machine(&self, caller: &Caller, name: &MachineName, force: bool) -> Result<()> {
-        caller.may(Permission::ManageMachines)?;
+        self.permit(caller, Permission::ManageMachines, "machine-remove", name.as_str()).await?;
         let machine = self.fleet().machine(name)?;
         if machine.connected && !force {
             return Err(AppError::Conflict(format!(
@@ -39,7 +41,8 @@ impl App {
                 machine.instances
             )));
         }
-        let draft = Draft::new(Kind::MachineRemoved).machine(name).actor(&caller.name);
+        let draft =
+            Draft::new(Kind::MachineRemoved).machine(name).deed(Deed::of(caller, "machine-remove", name.as_str()));
         let agent = self
             .journal
             .record_with(draft, async |event| self.journal.noting(self.store.remove_machine(name, &event).await))

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod auditing;
+pub mod figures;
 pub mod joining;
 pub mod journal;
 pub mod links;
@@ -13,10 +14,15 @@ pub mod refusals;
 pub mod status;
 pub mod tags;
 pub mod tokens;
+pub mod traffic;
 pub mod trigger;
+pub mod users;
 pub mod watching;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use protocol::{statement::Statement, time::Timestamp};
 use tokio::sync::watch;
@@ -49,6 +55,14 @@ pub struct App {
     pub journal: Arc<Journal>,
     /// The agents' connections.
     pub links: Links,
+    /// The connections that are open, counted.
+    pub traffic: Arc<traffic::Traffic>,
+    /// The triggers, counted.
+    pub triggers: figures::Triggers,
+    /// When it started, by a clock that nobody sets.
+    pub started: Instant,
+    /// When it started, by the clock of the host.
+    pub started_at: Timestamp,
     /// Changes whenever somebody may do more or less than before: who watches is looked at again.
     pub access_changed: watch::Sender<u64>,
     // Held for moments only, never across an await.
@@ -56,6 +70,8 @@ pub struct App {
     tagging: tokio::sync::Mutex<()>,
     refusals: refusals::Refusals,
     logins: login::Logins,
+    held: auditing::Held,
+    uses: tokens::Uses,
 }
 
 /// Why something was not done.
@@ -67,6 +83,18 @@ pub enum AppError {
     /// What it is about is not there.
     #[error(transparent)]
     NoSuchTarget(#[from] NoSuchTarget),
+    /// What it is about has gone meanwhile.
+    #[error("it is not there any more")]
+    NotFound,
+    /// The password that was given is not the one.
+    #[error("this password is not the right one")]
+    WrongPassword,
+    /// Too many logins failed, or wait to be looked at.
+    #[error("too many logins failed, or are being checked: try again in {} s", login::seconds(*.wait))]
+    TooManyLogins {
+        /// How long to wait.
+        wait: Duration,
+    },
     /// What was given cannot be used.
     #[error("{0}")]
     Invalid(String),
@@ -84,9 +112,7 @@ pub enum AppError {
 impl From<StoreError> for AppError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::NotFound => {
-                AppError::NoSuchTarget(NoSuchTarget { what: "such thing", name: String::new(), hint: String::new() })
-            }
+            StoreError::NotFound => AppError::NotFound,
             StoreError::Conflict(what) => AppError::Conflict(what),
             StoreError::DiskFull => AppError::DiskFull,
             StoreError::Other(error) => AppError::Internal(error),
@@ -118,11 +144,17 @@ impl App {
             statement,
             journal,
             links: Links::default(),
+            traffic: Arc::default(),
+            triggers: figures::Triggers::default(),
+            started: Instant::now(),
+            started_at: Timestamp::now(),
             access_changed: watch::Sender::new(0),
             fleet: Mutex::new(fleet),
             tagging: tokio::sync::Mutex::default(),
             refusals: refusals::Refusals::default(),
             logins: login::Logins::default(),
+            held: auditing::Held::default(),
+            uses: tokens::Uses::default(),
         });
         let started = Draft::new(crate::grid::event::Kind::ManagerStarted)
             .data(serde_json::json!({"version": env!("CARGO_PKG_VERSION"), "host": app.host}));

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::traffic::Counter;
 use crate::store::machines::Hash;
 
 /// How often strangers are logged at most.
@@ -17,6 +18,8 @@ const TELL_EVERY: Duration = Duration::from_secs(60);
 /// What was refused lately.
 #[derive(Default)]
 pub struct Refusals {
+    /// How many came with a token that the grid has never made.
+    pub strangers: Counter,
     // Held for moments only, never across an await.
     inner: Mutex<Inner>,
 }
@@ -32,6 +35,7 @@ struct Inner {
 impl Refusals {
     /// Logs that somebody came with a token that the grid has never made; many of them in one line.
     pub fn note_stranger(&self) {
+        self.strangers.count();
         let count = self.inner.lock().unwrap_or_else(PoisonError::into_inner).stranger(Instant::now());
         if let Some(count) = count {
             tracing::warn!("wishes to join, {count} of them, were refused: this grid has no such join token");

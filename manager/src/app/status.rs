@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use protocol::time::Timestamp;
+use protocol::{name::MachineName, report::MachineFacts, time::Timestamp};
 
 use super::{App, AppError, Result};
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
         event::{Draft, Kind},
         fleet::{Fleet, Named, Remembered},
         target::{MAX_TARGETS, Target},
-        view::{MachineView, ManagerView, Status},
+        view::{MachineView, ManagerView, ServiceType, ServiceView, Status},
     },
     store::{Store, events::LastStatus},
 };
@@ -23,21 +23,48 @@ impl App {
         bounded(targets)?;
         // Taken before the fleet is read: an event that comes in between is told again, and changes nothing.
         let seq = self.journal.last().to_string();
-        let fleet = self.fleet();
-        let services = fleet.services(targets)?;
-        let machines = if targets.is_empty() {
-            fleet.machines()
-        } else {
-            let of_targets = |machine: &MachineView| services.iter().any(|service| service.machine == machine.name);
-            fleet.machines().into_iter().filter(of_targets).collect()
-        };
-        drop(fleet);
+        let services = self.services_for(caller, targets)?;
+        let mut machines = self.fleet().machines();
+        if !targets.is_empty() || caller.targets.is_some() {
+            let mut counts: HashMap<&MachineName, usize> = HashMap::new();
+            for service in &services {
+                *counts.entry(&service.machine).or_default() += usize::from(service.r#type == ServiceType::Instance);
+            }
+            machines.retain(|machine| counts.contains_key(&machine.name));
+            if caller.targets.is_some() {
+                machines.iter_mut().for_each(|machine| narrow(machine, counts[&machine.name]));
+            }
+        }
         Ok(Status { grid: self.meta.grid_name.clone(), manager: self.manager_view(), seq, machines, services })
+    }
+
+    /// The services of targets, or all, as far as a caller may see them and act on them.
+    pub(super) fn services_for(&self, caller: &Caller, targets: &[Target]) -> Result<Vec<ServiceView>> {
+        if caller.targets.is_none() {
+            return Ok(self.fleet().services(targets)?);
+        }
+        let mut services = self.fleet().services(&[])?;
+        services.retain(|service| caller.covers(service));
+        // What is outside is refused whether it is there or not: the answer tells nothing of it.
+        let outside = |target: &&Target| match target {
+            Target::Service(_) => !services.iter().any(|service| target.covers(service)),
+            _ => false,
+        };
+        if let Some(target) = targets.iter().find(outside) {
+            return Err(caller.outside(target.to_string()).into());
+        }
+        if !targets.is_empty() {
+            services.retain(|service| targets.iter().any(|target| target.covers(service)));
+        }
+        Ok(services)
     }
 
     /// Every machine.
     pub fn machines(&self, caller: &Caller) -> Result<Vec<MachineView>> {
         caller.may(Permission::Read)?;
+        if caller.targets.is_some() {
+            return Err(caller.outside("the list of machines").into());
+        }
         Ok(self.fleet().machines())
     }
 
@@ -67,6 +94,12 @@ impl App {
         let full = "the manager's disk is full: nothing can be recorded or changed until there is room";
         self.journal.is_disk_full().then(|| full.to_owned()).into_iter().collect()
     }
+}
+
+/// Leaves of a machine what those may know who are concerned with some of its services.
+fn narrow(machine: &mut MachineView, instances: usize) {
+    machine.instances = instances;
+    machine.facts = MachineFacts::default();
 }
 
 /// Checks that a call names no more targets than anybody needs.

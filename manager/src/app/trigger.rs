@@ -11,9 +11,10 @@ use protocol::{
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{App, Result, status::bounded};
+use super::{App, AppError, Result, status::bounded};
 use crate::grid::{
     access::{Caller, Permission},
+    audit::Deed,
     event::{Draft, Kind},
     fleet::Destination,
     target::Target,
@@ -35,11 +36,16 @@ impl App {
         targets: &[Target],
         dry_run: bool,
     ) -> Result<Vec<TriggerResult>> {
-        caller.may(Permission::Trigger)?;
+        let word = word(action);
+        let subject = targets.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        self.permit(caller, Permission::Trigger, word, &subject).await?;
         bounded(targets)?;
+        let services = match self.services_for(caller, targets) {
+            Err(AppError::NotAllowed(refusal)) => return Err(self.refused(caller, word, &subject, refusal).await),
+            services => services?,
+        };
         let plan: Vec<(ServiceName, Option<Destination>)> = {
             let fleet = self.fleet();
-            let services = fleet.services(targets)?;
             let destination = |name: &ServiceName| fleet.destination(name);
             services
                 .iter()
@@ -52,6 +58,9 @@ impl App {
         if dry_run {
             return Ok(plan.into_iter().map(|(service, destination)| planned(service, destination, action)).collect());
         }
+        // What was asked for is on record before anything is sent: also if the manager ends in between.
+        let count = format!("{} services", plan.len());
+        self.record_deed(&Deed::of(caller, word, subject).outcome("requested").detail(count)).await;
         let deadline = Instant::now() + OUTCOME;
         let order = |(service, destination)| self.order(caller, service, destination, action, deadline);
         Ok(join_all(plan.into_iter().map(order)).await)
@@ -66,7 +75,7 @@ impl App {
         action: Action,
         deadline: Instant,
     ) -> impl Future<Output = TriggerResult> {
-        let actor = caller.name.clone();
+        let deed = Deed::of(caller, word(action), service.as_str());
         let id = Uuid::now_v7();
         let ttl_ms = u64::try_from(WORTH.as_millis()).unwrap_or(u64::MAX);
         let sent = destination.as_ref().filter(|destination| destination.state != State::NotAvailable).and_then(
@@ -96,27 +105,38 @@ impl App {
                 },
             };
             let result = TriggerResult { service, outcome, message };
-            self.record_trigger(&actor, action, &result, destination.as_ref()).await;
+            self.triggers.count(action, outcome);
+            self.record_trigger(deed, action, &result, destination.as_ref()).await;
             result
         }
     }
 
     async fn record_trigger(
         &self,
-        actor: &str,
+        deed: Deed,
         action: Action,
         result: &TriggerResult,
         destination: Option<&Destination>,
     ) {
+        let actor = deed.actor.clone();
         let mut draft = Draft::new(Kind::Trigger)
             .service(&result.service)
-            .actor(actor)
+            .deed(deed.outcome(result.outcome.as_str()).detail(&result.message))
             .data(serde_json::json!({"action": action, "outcome": result.outcome, "message": result.message}));
         draft.machine = destination.map(|destination| destination.machine.clone());
         if let Err(error) = self.journal.record(draft).await {
             // The signal is delivered, and whoever asked is told so; that it is not on record is said here.
             tracing::error!(service = %result.service, "cannot record the {action} by {actor}: {error}");
         }
+    }
+}
+
+/// The action as the audit names it.
+fn word(action: Action) -> &'static str {
+    match action {
+        Action::Start => "trigger-start",
+        Action::Stop => "trigger-stop",
+        Action::Kill => "trigger-kill",
     }
 }
 

@@ -1,11 +1,14 @@
 //! What can be written on the command line.
 
+mod access;
+
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use protocol::time::Timestamp;
 
-use crate::{config, grid::access::Role};
+pub use self::access::{PasswordFrom, TokenAction, TokenArgs, UsersAction, UsersArgs};
+use crate::config;
 
 /// Run a fleet of Apache Tomcat instances from one place.
 #[derive(Debug, Parser)]
@@ -117,6 +120,8 @@ pub enum Command {
     Tags(TagsArgs),
     /// Make, list and revoke tokens
     Token(TokenArgs),
+    /// Show, add, change and remove users
+    Users(UsersArgs),
     /// Show who the manager takes you for
     Whoami,
     /// Print a completion script for a shell
@@ -137,6 +142,7 @@ impl Command {
             Command::Audit(_) => "audit",
             Command::Tags(_) => "tags",
             Command::Token(_) => "token",
+            Command::Users(_) => "users",
             Command::Whoami => "whoami",
             Command::Completions(_) => "completions",
         }
@@ -304,44 +310,6 @@ pub struct TagWhat {
     /// The machines, with all their instances, now and later
     #[arg(long, value_name = "NAME", num_args = 1..)]
     pub machine: Vec<String>,
-}
-
-/// `token`
-#[derive(Debug, Args)]
-pub struct TokenArgs {
-    /// What to do
-    #[command(subcommand)]
-    pub action: TokenAction,
-}
-
-/// What can be done with tokens.
-#[derive(Debug, Subcommand)]
-pub enum TokenAction {
-    /// Make a token and print it, and nothing else: a join token, or with --api an API token
-    Create {
-        /// How long it lives
-        #[arg(long, default_value = "24h", value_name = "TIME")]
-        ttl: Span,
-        /// How many machines it may join
-        #[arg(long, default_value_t = 1, conflicts_with = "api")]
-        uses: u32,
-        /// The only machine it may join, which may be registered already: a host that was rebuilt
-        #[arg(long, value_name = "NAME", conflicts_with = "api")]
-        machine: Option<String>,
-        /// Make an API token
-        #[arg(long, requires = "role")]
-        api: bool,
-        /// The role of the API token
-        #[arg(long, requires = "api")]
-        role: Option<Role>,
-    },
-    /// Show all tokens, without their secrets
-    List,
-    /// Revoke a token
-    Revoke {
-        /// The token's id
-        id: String,
-    },
 }
 
 /// `completions`

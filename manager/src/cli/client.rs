@@ -14,7 +14,11 @@ use super::{
     args::Global,
     exit::{Exit, Failure},
 };
-use crate::{config, http::problem::Problem};
+use crate::{
+    config,
+    grid::page::{MOST, Page},
+    http::problem::Problem,
+};
 
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -68,9 +72,26 @@ impl Client {
         self.read(self.send(self.request(Method::GET, path)).await?).await
     }
 
+    /// Gets all of a list that is told in parts. `path` may hold a query.
+    pub async fn get_all<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, Failure> {
+        let mark = if path.contains('?') { '&' } else { '?' };
+        let mut page: Page<T> = self.get(&format!("{path}{mark}limit={MOST}")).await?;
+        let mut items = page.items;
+        while let Some(next) = page.next {
+            page = self.get(&format!("{path}{mark}limit={MOST}&cursor={next}")).await?;
+            items.append(&mut page.items);
+        }
+        Ok(items)
+    }
+
     /// Posts something, and reads the answer.
     pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
         self.read(self.send(self.request(Method::POST, path).json(body)).await?).await
+    }
+
+    /// Changes something, and reads the answer.
+    pub async fn patch<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
+        self.read(self.send(self.request(Method::PATCH, path).json(body)).await?).await
     }
 
     /// Does something that has no answer.

@@ -14,6 +14,7 @@ pub mod status;
 pub mod tags;
 pub mod token;
 pub mod trigger;
+pub mod users;
 pub mod watch;
 pub mod whoami;
 
@@ -78,6 +79,7 @@ async fn dispatch(cli: &Cli, client: &Client, output: &mut Output) -> Result<Exi
         Command::Audit(arguments) => audit::run(client, output, arguments).await,
         Command::Tags(arguments) => tags::run(client, output, arguments.action.as_ref()).await,
         Command::Token(arguments) => token::run(client, output, &arguments.action).await,
+        Command::Users(arguments) => users::run(client, output, arguments.action.as_ref()).await,
         Command::Whoami => whoami::run(client, output).await,
         Command::Serve(_) | Command::Completions(_) => {
             Err(exit::Failure::new(Exit::Usage, "this command is not sent to a manager"))

@@ -8,22 +8,28 @@ use super::{
     args::{Format, TokenAction},
     client::Client,
     exit::{Exit, Failure},
-    output::{Output, text_of},
+    output::{Output, harmless, text_of},
     status::since,
 };
 use crate::{
     grid::access::Role,
-    http::api::{TokenRequest, TokenResponse},
+    http::api::tokens::{TokenRequest, TokenResponse},
     store::tokens::{Token, TokenType},
 };
 
 /// Makes, lists and revokes tokens.
 pub async fn run(client: &Client, output: &mut Output, action: &TokenAction) -> Result<Exit, Failure> {
     match action {
-        TokenAction::Create { ttl, uses, machine, api, role } => {
+        TokenAction::Create { ttl, uses, machine, api, role, targets, description, owner } => {
             let ttl_seconds = ttl.0.as_secs();
             let request = if *api {
-                TokenRequest::Api { ttl_seconds, role: role.unwrap_or(Role::Viewer) }
+                TokenRequest::Api {
+                    ttl_seconds,
+                    role: role.unwrap_or(Role::Viewer),
+                    targets: (!targets.is_empty()).then(|| targets.clone()),
+                    description: description.clone().unwrap_or_default(),
+                    owner: owner.clone(),
+                }
             } else {
                 let machine = machine.as_ref().map(|name| name.parse()).transpose();
                 let machine =
@@ -53,42 +59,66 @@ pub async fn run(client: &Client, output: &mut Output, action: &TokenAction) -> 
 }
 
 async fn list(client: &Client, output: &mut Output) -> Result<Exit, Failure> {
-    let tokens: Vec<Token> = client.get("/tokens").await?;
+    let tokens: Vec<Token> = client.get_all("/tokens").await?;
     match output.format() {
         Format::Json => output.json(&tokens),
         Format::Name => tokens.iter().for_each(|token| output.line(&token.id)),
         Format::Table if tokens.is_empty() => output.line("No tokens."),
         Format::Table => {
             let now = Timestamp::now();
-            let mut table = output.table(&["ID", "TYPE", "FOR", "USES", "STATE", "MADE BY", "AGE"]);
+            let mut table = output.table(&[
+                "ID",
+                "TYPE",
+                "FOR",
+                "OWNER",
+                "USES",
+                "LAST USED",
+                "STATE",
+                "MADE BY",
+                "AGE",
+                "DESCRIPTION",
+            ]);
             for token in &tokens {
                 let kind = match token.r#type {
                     TokenType::Join => "join",
                     TokenType::Api => "api",
                 };
-                let purpose = match (&token.machine, token.role) {
-                    (Some(machine), _) => machine.clone(),
-                    (None, Some(role)) => role.to_string(),
-                    (None, None) => "any machine".to_owned(),
-                };
                 let uses = match (token.uses, token.max_uses) {
                     (Some(uses), Some(max)) => format!("{uses} of {max}"),
                     _ => String::new(),
                 };
+                let used = match (token.last_used_at, &token.last_used_from) {
+                    (Some(at), Some(from)) => format!("{} ago from {from}", since(at, now)),
+                    (Some(at), None) => format!("{} ago", since(at, now)),
+                    (None, _) => "-".to_owned(),
+                };
                 table.add_row(vec![
                     Cell::new(&token.id),
                     Cell::new(kind),
-                    Cell::new(purpose),
+                    Cell::new(purpose(token)),
+                    Cell::new(token.owner.as_deref().unwrap_or("-")),
                     Cell::new(uses),
+                    Cell::new(used),
                     Cell::new(state(token, now)),
                     Cell::new(&token.created_by),
                     Cell::new(since(token.created_at, now)),
+                    Cell::new(harmless(&token.description)),
                 ]);
             }
             output.line(&text_of(&table));
         }
     }
     Ok(Exit::Done)
+}
+
+/// What a token is for, in words.
+fn purpose(token: &Token) -> String {
+    match (&token.machine, token.role, &token.targets) {
+        (Some(machine), ..) => machine.clone(),
+        (None, Some(role), Some(targets)) => format!("{role} of {}", targets.join(", ")),
+        (None, Some(role), None) => role.to_string(),
+        (None, None, _) => "any machine".to_owned(),
+    }
 }
 
 fn state(token: &Token, now: Timestamp) -> String {

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     grid::view::TriggerOutcome,
-    http::api::{TriggerRequest, TriggerResponse},
+    http::api::triggers::{TriggerRequest, TriggerResponse},
 };
 
 /// Triggers services, and shows what became of it on each.

@@ -6,7 +6,7 @@ use super::{
     exit::{Exit, Failure},
     output::Output,
 };
-use crate::http::api::Whoami;
+use crate::http::api::me::Whoami;
 
 /// Shows who the manager takes the caller for.
 pub async fn run(client: &Client, output: &mut Output) -> Result<Exit, Failure> {
@@ -17,6 +17,9 @@ pub async fn run(client: &Client, output: &mut Output) -> Result<Exit, Failure> 
         Format::Table => {
             let role = me.role.map_or("no role", |role| role.as_str());
             output.line(&format!("{} ({role}, by {}) in the grid {}", me.name, me.credential, me.grid));
+            if let Some(targets) = me.targets {
+                output.line(&format!("only for {}", targets.join(", ")));
+            }
         }
     }
     Ok(Exit::Done)

@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{target::Target, view::ServiceView};
@@ -92,7 +93,8 @@ impl Permission {
 /// Who calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// The name, for the record: a user of the grid, a user of the manager's host, or an API token's id.
+    /// The name, for the record: a user of the grid, a user of the manager's host, or `token:ID` for an API token that
+    /// is nobody's.
     pub name: String,
     /// The role; `None` for somebody who is known and may do nothing.
     pub role: Option<Role>,
@@ -102,6 +104,18 @@ pub struct Caller {
     pub from: String,
     /// The only targets that the caller sees and acts on; everything without it.
     pub targets: Option<Vec<Target>>,
+    /// The id of the API token that is shown.
+    pub token: Option<String>,
+    /// When the session or the token ends.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// From where the users of the manager's host call.
+pub const SOCKET: &str = "the Unix socket";
+
+/// The name of an API token that is nobody's. No user can be called so.
+pub fn nobodys(token: &str) -> String {
+    format!("token:{token}")
 }
 
 /// By what a caller is recognised.
@@ -150,14 +164,56 @@ pub enum NotAllowed {
         /// What was asked for.
         what: String,
     },
+    /// It is for users of the grid who logged in with their password.
+    #[error("{caller} did not log in with a password, and this is for users who did")]
+    NoSession {
+        /// Who asked.
+        caller: String,
+    },
+    /// It is for users of the grid.
+    #[error("{caller} is no user of the grid, and this is for users; an admin may do it without one")]
+    NoUser {
+        /// Who asked.
+        caller: String,
+    },
+    /// It is for whoever it belongs to, and it belongs to somebody else.
+    #[error("{caller} may do this only for {own}")]
+    NotOwn {
+        /// Who asked.
+        caller: String,
+        /// For whom the caller may do it.
+        own: String,
+    },
 }
 
 impl Caller {
+    /// A user of the manager's host.
+    pub fn at_socket(name: String, role: Option<Role>) -> Self {
+        let from = SOCKET.to_owned();
+        Self { name, role, credential: Credential::Socket, from, targets: None, token: None, expires_at: None }
+    }
+
+    /// The user of the grid who calls: in person, or by a token of theirs. A user of the manager's host is none, even
+    /// if there is one of the same name.
+    pub fn user(&self) -> Option<&str> {
+        match (self.credential, &self.token) {
+            (Credential::Session, _) => Some(&self.name),
+            (Credential::Token, Some(id)) => Some(self.name.as_str()).filter(|name| *name != nobodys(id)),
+            _ => None,
+        }
+    }
+
+    /// Checks that the caller has a role.
+    pub fn has(&self, needs: Role) -> Result<(), NotAllowed> {
+        if self.role < Some(needs) {
+            return Err(NotAllowed::Role { caller: self.name.clone(), has: self.role, needs });
+        }
+        Ok(())
+    }
+
     /// Checks that the caller may do something.
     pub fn may(&self, permission: Permission) -> Result<(), NotAllowed> {
-        if self.role < Some(permission.needs()) {
-            return Err(NotAllowed::Role { caller: self.name.clone(), has: self.role, needs: permission.needs() });
-        }
+        self.has(permission.needs())?;
         if self.targets.is_some() && !permission.is_of_services() {
             return Err(self.outside("what is about more than services"));
         }
@@ -168,6 +224,11 @@ impl Caller {
     pub fn outside(&self, what: impl Into<String>) -> NotAllowed {
         let targets: Vec<String> = self.targets.iter().flatten().map(ToString::to_string).collect();
         NotAllowed::Outside { caller: self.name.clone(), targets: targets.join(", "), what: what.into() }
+    }
+
+    /// Whether which services the caller may see and act on depends on their tags.
+    pub fn is_limited_by_tags(&self) -> bool {
+        self.targets.iter().flatten().any(|target| matches!(target, Target::Tag(_)))
     }
 
     /// Whether a service is among those that the caller may see and act on.
@@ -205,8 +266,19 @@ mod tests {
     }
 
     fn caller(role: Option<Role>) -> Caller {
-        let from = "the Unix socket".to_owned();
-        Caller { name: "bob".to_owned(), role, credential: Credential::Socket, from, targets: None }
+        Caller::at_socket("bob".to_owned(), role)
+    }
+
+    #[test]
+    fn only_users_of_the_grid_are_users() {
+        let shown = |name: &str, credential, token: Option<&str>| {
+            let token = token.map(str::to_owned);
+            Caller { credential, token, ..Caller::at_socket(name.to_owned(), None) }.user().map(str::to_owned)
+        };
+        assert_eq!(shown("bob", Credential::Session, None).as_deref(), Some("bob"));
+        assert_eq!(shown("bob", Credential::Token, Some("1")).as_deref(), Some("bob"));
+        assert_eq!(shown("token:1", Credential::Token, Some("1")), None);
+        assert_eq!(shown("bob", Credential::Socket, None), None);
     }
 
     #[test]

@@ -47,6 +47,20 @@ impl Deed {
             action: action.to_owned(),
             subject: clip(&subject.into()),
             outcome: "done".to_owned(),
+            // A token that is nobody's is in the name.
+            detail: caller.token.as_ref().filter(|_| caller.user().is_some()).map(by_token).unwrap_or_default(),
+        }
+    }
+
+    /// A deed of somebody who is not recognised, or not yet.
+    pub fn of_stranger(actor: &str, from: &str, action: &str, subject: impl Into<String>) -> Self {
+        Self {
+            actor: clip(actor),
+            credential: String::new(),
+            from: clip(from),
+            action: action.to_owned(),
+            subject: clip(&subject.into()),
+            outcome: "done".to_owned(),
             detail: String::new(),
         }
     }
@@ -59,7 +73,8 @@ impl Deed {
 
     /// With more in words.
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
-        self.detail = clip(&detail.into());
+        let more = detail.into();
+        self.detail = if self.detail.is_empty() { clip(&more) } else { clip(&format!("{}; {more}", self.detail)) };
         self
     }
 
@@ -79,6 +94,10 @@ impl Deed {
         let json = serde_json::to_vec(&record).expect("numbers and texts can always be written");
         Sha256::new().chain_update(before).chain_update(json).finalize().into()
     }
+}
+
+fn by_token(id: &String) -> String {
+    format!("with the token {id}")
 }
 
 /// Cuts what is longer than a field may be.
@@ -143,6 +162,19 @@ mod tests {
             outcome: text("done"),
             detail: String::new(),
         }
+    }
+
+    #[test]
+    fn a_deed_of_a_token_names_its_owner_and_the_token() {
+        use super::super::access::Credential;
+        let socket = Caller::at_socket("alice".to_owned(), None);
+        let caller = Caller { credential: Credential::Token, token: Some("ab12".to_owned()), ..socket.clone() };
+        let deed = Deed::of(&caller, "trigger-stop", "a@web-1").detail("it is stopped");
+        assert_eq!((deed.actor.as_str(), deed.credential.as_str()), ("alice", "token"));
+        assert_eq!(deed.detail, "with the token ab12; it is stopped");
+        let nobodys = Caller { name: "token:ab12".to_owned(), ..caller };
+        assert_eq!(Deed::of(&nobodys, "trigger-stop", "a@web-1").detail, "");
+        assert_eq!(Deed::of(&socket, "trigger-stop", "a@web-1").detail, "");
     }
 
     #[test]

@@ -109,6 +109,30 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Every kind of this version.
+    pub const ALL: [Kind; 20] = [
+        Kind::ServiceState,
+        Kind::ServiceGone,
+        Kind::MachineState,
+        Kind::MachineJoined,
+        Kind::MachineRemoved,
+        Kind::MachineRevoked,
+        Kind::MachineRefused,
+        Kind::TokenCreated,
+        Kind::TokenRevoked,
+        Kind::Trigger,
+        Kind::Login,
+        Kind::LoginFailed,
+        Kind::Logout,
+        Kind::UserCreated,
+        Kind::UserChanged,
+        Kind::UserRemoved,
+        Kind::TagsChanged,
+        Kind::ActionRefused,
+        Kind::ManagerState,
+        Kind::ManagerStarted,
+    ];
+
     /// The least role of those who may see it: who may do what is not everybody's business.
     pub fn seen_by(self) -> Role {
         match self {
@@ -140,6 +164,8 @@ impl Kind {
 /// What an event is about, as far as it decides who may see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Topic {
+    /// What kind of event it is.
+    pub kind: Kind,
     /// The least role of those who may see it.
     pub seen_by: Role,
     /// The service.
@@ -160,8 +186,8 @@ impl Topic {
             machine: Option<MachineName>,
         }
         match serde_json::from_str::<About>(body) {
-            Ok(About { kind, service, machine }) => Self { seen_by: kind.seen_by(), service, machine },
-            Err(_) => Self { seen_by: Role::Admin, service: None, machine: None },
+            Ok(About { kind, service, machine }) => Self { kind, seen_by: kind.seen_by(), service, machine },
+            Err(_) => Self { kind: Kind::Unknown, seen_by: Role::Admin, service: None, machine: None },
         }
     }
 }
@@ -196,7 +222,12 @@ impl Draft {
 
     /// Who may see it.
     pub fn topic(&self) -> Topic {
-        Topic { seen_by: self.kind.seen_by(), service: self.service.clone(), machine: self.machine.clone() }
+        Topic {
+            kind: self.kind,
+            seen_by: self.kind.seen_by(),
+            service: self.service.clone(),
+            machine: self.machine.clone(),
+        }
     }
 
     /// Done by somebody, as the audit says it. Only events that are recorded reach the audit.

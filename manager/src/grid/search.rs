@@ -69,7 +69,12 @@ impl About {
 
     /// What decides who may see it.
     pub fn topic(&self) -> Topic {
-        Topic { seen_by: self.kind.seen_by(), service: self.service.clone(), machine: self.machine.clone() }
+        Topic {
+            kind: self.kind,
+            seen_by: self.kind.seen_by(),
+            service: self.service.clone(),
+            machine: self.machine.clone(),
+        }
     }
 }
 
@@ -117,30 +122,6 @@ pub fn kinds(text: &str) -> Result<Vec<Kind>, String> {
 }
 
 impl Kind {
-    /// Every kind that this version knows.
-    pub const ALL: [Kind; 20] = [
-        Kind::ServiceState,
-        Kind::ServiceGone,
-        Kind::MachineState,
-        Kind::MachineJoined,
-        Kind::MachineRemoved,
-        Kind::MachineRevoked,
-        Kind::MachineRefused,
-        Kind::TokenCreated,
-        Kind::TokenRevoked,
-        Kind::Trigger,
-        Kind::Login,
-        Kind::LoginFailed,
-        Kind::Logout,
-        Kind::UserCreated,
-        Kind::UserChanged,
-        Kind::UserRemoved,
-        Kind::TagsChanged,
-        Kind::ActionRefused,
-        Kind::ManagerState,
-        Kind::ManagerStarted,
-    ];
-
     /// The kind as events name it.
     pub fn word(self) -> &'static str {
         match self {

@@ -3,26 +3,28 @@
 use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::Router;
-use hyper::{body::Incoming, service::service_fn};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Notify, Semaphore, watch},
+    sync::{Semaphore, watch},
 };
 use tokio_rustls::{LazyConfigAcceptor, rustls::server::Acceptor, server::TlsStream};
-use tower::ServiceExt;
 
-use super::Peer;
-use crate::pki::tls::{Face, Faces};
+use super::{
+    Peer,
+    connection::{self, HANDSHAKE_TIMEOUT, Patient, WRITE_TIMEOUT, patient, while_it_asks, with_peer},
+    crowd::{Crowd, Place},
+};
+use crate::{
+    app::traffic::Traffic,
+    pki::tls::{Face, Faces},
+};
 
 /// How many connections may shake hands at a time. More would only make each slower.
 const HANDSHAKES: usize = 64;
 
 /// How long one of them keeps its place: who is slow goes on beside the others.
 const HANDSHAKE_TURN: Duration = Duration::from_secs(1);
-
-/// How long each step of a handshake, or the head of a request, may take.
-pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How many connections may be open that are no links. Links do not count, so that strangers cannot cut them off.
 const CONNECTIONS: usize = 20_000;
@@ -38,13 +40,19 @@ pub struct Port {
     pub agents: Router,
     /// What people call; `None` where the port serves only agents.
     pub people: Option<Router>,
+    /// Where connections are counted.
+    pub traffic: Arc<Traffic>,
 }
+
+/// A connection whose handshake is done.
+type Shaken = TlsStream<Patient<TcpStream>>;
 
 /// Serves a port until `ending` says so.
 pub async fn serve(listener: TcpListener, port: Port, mut ending: watch::Receiver<bool>) {
     let port = Arc::new(port);
     let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
     let connections = Arc::new(Semaphore::new(most_connections()));
+    let crowd = Arc::new(Crowd::default());
     loop {
         let Ok(place) = connections.clone().acquire_owned().await else { return };
         let accepted = tokio::select! {
@@ -53,9 +61,10 @@ pub async fn serve(listener: TcpListener, port: Port, mut ending: watch::Receive
         };
         match accepted {
             Ok((stream, address)) => {
-                let (port, handshakes) = (port.clone(), handshakes.clone());
+                let (port, handshakes, crowd) = (port.clone(), handshakes.clone(), crowd.clone());
                 tokio::spawn(async move {
-                    if let Some((face, stream)) = Box::pin(shake_hands(&port, &handshakes, stream)).await {
+                    let shaking = Box::pin(shake_hands(&port, &handshakes, &crowd, stream, address));
+                    if let Some((face, stream, _place)) = shaking.await {
                         serve_connection(&port, face, stream, address).await;
                     }
                     drop(place);
@@ -77,13 +86,33 @@ fn most_connections() -> usize {
     half.clamp(HANDSHAKES, CONNECTIONS)
 }
 
-async fn shake_hands(port: &Port, handshakes: &Semaphore, stream: TcpStream) -> Option<(Face, TlsStream<TcpStream>)> {
+/// Shakes hands with whoever is there. Agents may be many behind one address, and prove who they are; of people only so
+/// many are served from one, and the others are turned away before they cost more.
+async fn shake_hands(
+    port: &Port,
+    handshakes: &Semaphore,
+    crowd: &Arc<Crowd>,
+    stream: TcpStream,
+    address: SocketAddr,
+) -> Option<(Face, Shaken, Option<Place>)> {
+    let _counted = port.traffic.handshakes.hold();
     // Some answers are small, and each waits for the one before.
     let _best_effort = stream.set_nodelay(true);
     // Who says nothing costs a descriptor for a while, and nobody else's turn.
-    let hello = LazyConfigAcceptor::new(Acceptor::default(), stream);
+    let hello = LazyConfigAcceptor::new(Acceptor::default(), patient(stream, WRITE_TIMEOUT));
     let hello = news(tokio::time::timeout(HANDSHAKE_TIMEOUT, hello).await)?;
     let (face, config) = port.faces.choose(hello.client_hello().server_name());
+    let place = match face {
+        Face::Agent => None,
+        Face::Browser => {
+            let place = crowd.enter(address.ip());
+            if place.is_none() {
+                port.traffic.crowded.count();
+                return None;
+            }
+            place
+        }
+    };
     let shaking = async {
         let mut shaking = pin!(hello.into_stream(config));
         let turn = handshakes.acquire().await;
@@ -93,7 +122,7 @@ async fn shake_hands(port: &Port, handshakes: &Semaphore, stream: TcpStream) -> 
         drop(turn);
         shaking.await
     };
-    Some((face, news(tokio::time::timeout(HANDSHAKE_TIMEOUT, shaking).await)?))
+    Some((face, news(tokio::time::timeout(HANDSHAKE_TIMEOUT, shaking).await)?, place))
 }
 
 /// Port scanners and browsers that do not trust the certificate are no news.
@@ -101,9 +130,10 @@ fn news<T>(step: Result<std::io::Result<T>, tokio::time::error::Elapsed>) -> Opt
     step.ok()?.inspect_err(|error| tracing::debug!("a TLS handshake failed: {error}")).ok()
 }
 
-async fn serve_connection(port: &Port, face: Face, stream: TlsStream<TcpStream>, address: SocketAddr) {
+async fn serve_connection(port: &Port, face: Face, stream: Shaken, address: SocketAddr) {
     match face {
         Face::Agent => {
+            let _counted = port.traffic.agents.hold();
             let certificates = stream.get_ref().1.peer_certificates();
             let certificate = certificates.and_then(|chain| chain.first()).map(|leaf| leaf.clone().into_owned());
             let peer = Peer::Agent { address, certificate };
@@ -114,56 +144,12 @@ async fn serve_connection(port: &Port, face: Face, stream: TlsStream<TcpStream>,
                 .max_buf_size(AGENT_BUFFER)
                 .serve_connection(TokioIo::new(stream), service)
                 .with_upgrades();
-            while_it_asks(connection, &asked).await;
+            while_it_asks(connection, &asked, &port.traffic).await;
         }
         Face::Browser => {
             let Some(people) = port.people.clone() else { return };
-            let (service, asked) = with_peer(people, Peer::Remote { address });
-            let mut builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
-            builder.http1().timer(TokioTimer::new()).header_read_timeout(HANDSHAKE_TIMEOUT);
-            builder.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(20));
-            while_it_asks(builder.serve_connection_with_upgrades(TokioIo::new(stream), service), &asked).await;
+            let _counted = port.traffic.people.hold();
+            connection::serve(stream, people, Peer::Remote { address }, &port.traffic).await;
         }
     }
-}
-
-/// Serves a connection to its end, unless nothing is asked on it in time: not every protocol has a limit for that.
-pub async fn while_it_asks<T, E: std::fmt::Display>(connection: impl Future<Output = Result<T, E>>, asked: &Notify) {
-    let mut connection = pin!(connection);
-    let ended = tokio::select! {
-        biased;
-        ended = &mut connection => Some(ended),
-        () = asked.notified() => None,
-        () = tokio::time::sleep(HANDSHAKE_TIMEOUT) => return,
-    };
-    let ended = match ended {
-        Some(ended) => ended,
-        None => connection.await,
-    };
-    if let Err(error) = ended {
-        tracing::debug!("a connection ended: {error}");
-    }
-}
-
-/// A service whose requests carry who is at the other end, and a bell that each of them rings.
-pub fn with_peer(
-    router: Router,
-    peer: Peer,
-) -> (
-    impl hyper::service::Service<
-        hyper::Request<Incoming>,
-        Response = axum::response::Response,
-        Error = std::convert::Infallible,
-        Future: Send + 'static,
-    > + Clone,
-    Arc<Notify>,
-) {
-    let asked = Arc::new(Notify::new());
-    let bell = asked.clone();
-    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
-        bell.notify_one();
-        request.extensions_mut().insert(peer.clone());
-        router.clone().oneshot(request.map(axum::body::Body::new))
-    });
-    (service, asked)
 }

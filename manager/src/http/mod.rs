@@ -6,13 +6,16 @@ pub mod api;
 pub mod assets;
 pub mod audit;
 pub mod auth;
-pub mod events;
+pub mod connection;
+pub mod crowd;
 pub mod health;
 pub mod journal;
 pub mod listener;
+pub mod metrics;
 pub mod page;
 pub mod problem;
 pub mod sessions;
+pub mod stream;
 pub mod tags;
 pub mod unix;
 
@@ -24,7 +27,7 @@ use axum::{
     http::{HeaderName, HeaderValue, header},
     middleware::{self, Next},
     response::Response,
-    routing::{delete, get, post},
+    routing::{delete, get, patch, post, put},
 };
 use rustls::pki_types::CertificateDer;
 
@@ -68,18 +71,24 @@ impl Peer {
 /// What people and scripts call.
 pub fn people(app: Arc<App>) -> Router {
     let api = Router::new()
-        .route("/status", get(api::status))
-        .route("/machines", get(api::machines))
-        .route("/machines/{name}", delete(api::remove_machine))
-        .route("/machines/{name}/revoke", post(api::revoke_machine))
-        .route("/trigger", post(api::trigger))
-        .route("/tokens", get(api::tokens).post(api::create_token))
-        .route("/tokens/{id}", delete(api::revoke_token))
-        .route("/whoami", get(api::whoami))
+        .route("/status", get(api::status::status))
+        .route("/machines", get(api::machines::machines))
+        .route("/machines/{name}", delete(api::machines::remove_machine))
+        .route("/machines/{name}/revoke", post(api::machines::revoke_machine))
+        .route("/trigger", post(api::triggers::trigger))
+        .route("/tokens", get(api::tokens::tokens).post(api::tokens::create_token))
+        .route("/tokens/{id}", delete(api::tokens::revoke_token))
+        .route("/users", get(api::users::users).post(api::users::create))
+        .route("/users/{name}", patch(api::users::change).delete(api::users::remove))
+        .route("/users/{name}/password", post(api::users::reset_password))
+        .route("/users/{name}/sessions", delete(api::users::log_out))
+        .route("/me/password", put(api::me::change_password))
+        .route("/me/sessions", delete(api::me::log_out_everywhere))
+        .route("/whoami", get(api::me::whoami))
         .route("/tags", get(tags::list).post(tags::change))
         .route("/audit", get(audit::list))
         .route("/audit/verify", get(audit::verify))
-        .route("/events", get(events::stream))
+        .route("/events", get(stream::stream))
         .route("/journal", get(journal::list))
         .route("/session", post(sessions::log_in).delete(sessions::log_out))
         .fallback(problem::no_such_path)
@@ -88,7 +97,8 @@ pub fn people(app: Arc<App>) -> Router {
         .nest("/api/v1", api)
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
-        .fallback(assets::serve)
+        .route("/metrics", get(metrics::metrics))
+        .fallback_service(assets::router())
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(middleware::from_fn(security_headers))
         .with_state(app)

@@ -9,7 +9,7 @@ use protocol::join::{Refusal, RefusalCode};
 use serde::{Deserialize, Serialize};
 
 use super::BODY_TIMEOUT;
-use crate::app::{AppError, joining::Turned};
+use crate::app::{AppError, joining::Turned, login::seconds};
 
 /// An error as it is answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,12 +20,15 @@ pub struct Problem {
     pub code: String,
     /// What is wrong, and what to do.
     pub detail: String,
+    /// After how many seconds trying again helps, as the header `Retry-After` says.
+    #[serde(skip)]
+    pub retry_after: Option<u64>,
 }
 
 impl Problem {
     /// A problem.
     pub fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
-        Self { status: status.as_u16(), code: code.to_owned(), detail: detail.into() }
+        Self { status: status.as_u16(), code: code.to_owned(), detail: detail.into(), retry_after: None }
     }
 
     /// The answer to somebody who is not logged in.
@@ -43,8 +46,12 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let retry_after = self.retry_after;
         let mut response = (status, Json(self)).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
@@ -56,9 +63,14 @@ impl From<AppError> for Problem {
     fn from(error: AppError) -> Self {
         let (status, code) = match &error {
             AppError::NotAllowed(_) => (StatusCode::FORBIDDEN, "not_allowed"),
-            AppError::NoSuchTarget(_) => (StatusCode::NOT_FOUND, "no_such_target"),
+            AppError::WrongPassword => (StatusCode::FORBIDDEN, "wrong_password"),
+            AppError::NoSuchTarget(_) | AppError::NotFound => (StatusCode::NOT_FOUND, "no_such_target"),
             AppError::Invalid(_) => (StatusCode::BAD_REQUEST, "invalid"),
             AppError::Conflict(_) => (StatusCode::CONFLICT, "conflict"),
+            AppError::TooManyLogins { wait } => {
+                let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_logins", error.to_string());
+                return Self { retry_after: Some(seconds(*wait)), ..problem };
+            }
             AppError::DiskFull => (StatusCode::INSUFFICIENT_STORAGE, "disk_full"),
             AppError::Internal(cause) => {
                 tracing::error!("a request failed: {cause:#}");

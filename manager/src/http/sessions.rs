@@ -7,6 +7,7 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
+use protocol::secret::Secret;
 use serde::Deserialize;
 
 use super::{
@@ -22,7 +23,7 @@ use crate::app::{App, login::SESSION, to_the_end};
 #[serde(deny_unknown_fields)]
 pub struct Login {
     name: String,
-    password: String,
+    password: Secret,
 }
 
 /// `POST /session`
@@ -37,13 +38,18 @@ pub async fn log_in(State(app): State<Arc<App>>, peer: Peer, Body(login): Body<L
 }
 
 /// `DELETE /session`
-pub async fn log_out(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+pub async fn log_out(State(app): State<Arc<App>>, peer: Peer, request: Request) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
     refuse_cross_site(&parts)?;
     if let Some(secret) = session_secret(&parts) {
-        let secret = secret.to_owned();
-        to_the_end(async move { app.log_out(&secret).await }).await?;
+        let (secret, from) = (secret.to_owned(), peer.from());
+        to_the_end(async move { app.log_out(&secret, &from).await }).await?;
     }
+    Ok(without_cookie())
+}
+
+/// The answer to somebody who is logged out now: the browser forgets the cookie.
+pub fn without_cookie() -> Response {
     let cookie = format!("{COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0");
-    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
+    (StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response()
 }

@@ -17,11 +17,12 @@ use tokio::{
 
 use super::{
     Peer,
-    listener::{HANDSHAKE_TIMEOUT, while_it_asks, with_peer},
+    connection::{HANDSHAKE_TIMEOUT, WRITE_TIMEOUT, patient, while_it_asks, with_peer},
 };
 use crate::{
+    app::traffic::Traffic,
     config::Access,
-    grid::access::{Caller, Credential, Role},
+    grid::access::{Caller, Role},
 };
 
 /// The socket's file, by which it is known whether it is still this manager's.
@@ -70,7 +71,13 @@ pub async fn bind(path: &Path) -> Result<(UnixListener, SocketFile)> {
 }
 
 /// Serves the socket until `ending` says so.
-pub async fn serve(listener: UnixListener, people: Router, access: Access, mut ending: watch::Receiver<bool>) {
+pub async fn serve(
+    listener: UnixListener,
+    people: Router,
+    access: Access,
+    traffic: Arc<Traffic>,
+    mut ending: watch::Receiver<bool>,
+) {
     let known = Arc::new(Known::new(access).await);
     loop {
         let accepted = tokio::select! {
@@ -81,15 +88,16 @@ pub async fn serve(listener: UnixListener, people: Router, access: Access, mut e
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
             continue;
         };
-        let (people, known) = (people.clone(), known.clone());
+        let (people, known, traffic) = (people.clone(), known.clone(), traffic.clone());
         tokio::spawn(async move {
+            let _counted = traffic.local.hold();
             let Ok(caller) = known.caller(&stream).await else { return };
             let (service, asked) = with_peer(people, Peer::Local { caller });
             let connection = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HANDSHAKE_TIMEOUT)
-                .serve_connection(TokioIo::new(stream), service);
-            while_it_asks(connection, &asked).await;
+                .serve_connection(TokioIo::new(patient(stream, WRITE_TIMEOUT)), service);
+            while_it_asks(connection, &asked, &traffic).await;
         });
     }
 }
@@ -123,8 +131,7 @@ impl Known {
                 tokio::task::spawn_blocking(look_up).await?
             }
         };
-        let from = "the Unix socket".to_owned();
-        Ok(Caller { name, role, credential: Credential::Socket, from, targets: None })
+        Ok(Caller::at_socket(name, role))
     }
 }
 

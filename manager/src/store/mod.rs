@@ -95,6 +95,20 @@ impl Store {
         Ok(Self { grid, history })
     }
 
+    /// How many connections are in use now, by database and by what they are for.
+    pub fn busy(&self) -> [(&'static str, &'static str, u32); 4] {
+        [
+            ("grid", "write", &self.grid.write),
+            ("grid", "read", &self.grid.read),
+            ("history", "write", &self.history.write),
+            ("history", "read", &self.history.read),
+        ]
+        .map(|(database, r#use, pool)| {
+            let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
+            (database, r#use, pool.size().saturating_sub(idle))
+        })
+    }
+
     /// Closes every connection, so that the files are whole.
     pub async fn close(&self) {
         for pool in [&self.grid.read, &self.history.read, &self.grid.write, &self.history.write] {

@@ -5,7 +5,7 @@ use rcgen::{CertificateParams, KeyPair};
 use super::*;
 use crate::{
     app::{journal::Told, tokens::Wanted},
-    grid::access::{Caller, Credential, Role},
+    grid::access::{Caller, Role},
     pki::authority::Authority,
     store::temporary,
 };
@@ -41,20 +41,14 @@ async fn with_a_member() -> (tempfile::TempDir, Arc<App>, Hash) {
     let meta = store.meta(None).await.unwrap();
     let authority = Authority::load_or_make(dir.path(), meta.grid, None).unwrap();
     let app = App::start(store, meta, authority, "here".to_owned()).await.unwrap();
-    let admin = Caller {
-        name: "me".to_owned(),
-        role: Some(Role::Admin),
-        credential: Credential::Socket,
-        from: "here".to_owned(),
-        targets: None,
-    };
+    let admin = Caller::at_socket("me".to_owned(), Some(Role::Admin));
     let wanted = Wanted::Join { uses: 1, machine: None };
     let (_, token) = app.create_token(&admin, wanted, std::time::Duration::from_secs(60)).await.unwrap();
     let key = KeyPair::generate().unwrap();
     let csr = CertificateParams::new(vec![]).unwrap().serialize_request(&key).unwrap().pem().unwrap();
     let hash = AgentKey::from_request(&csr).unwrap().hash();
     let facts = MachineFacts::default();
-    app.join(JoinRequest { token, csr, machine: "web-1".parse().unwrap(), facts }).await.unwrap();
+    app.join(JoinRequest { token, csr, machine: "web-1".parse().unwrap(), facts }, "here").await.unwrap();
     (dir, app, hash)
 }
 
@@ -111,7 +105,7 @@ async fn strangers_are_not_on_record() {
         let machine = "web-2".parse().unwrap();
         let request =
             JoinRequest { token: unknown.to_string(), csr: String::new(), machine, facts: MachineFacts::default() };
-        let refused = app.join(request).await;
+        let refused = app.join(request, "here").await;
         assert!(matches!(refused, Err(Turned::Away(Refusal { code: RefusalCode::TokenUnknown, .. }))), "{refused:?}");
     }
     app.journal.tell(Draft::new(Kind::ManagerStarted).actor("the last"));

@@ -1,5 +1,6 @@
 //! The one stream of events: numbers them, writes them down, and then tells everybody who watches.
 
+mod figures;
 mod writer;
 
 use std::{
@@ -15,7 +16,8 @@ use protocol::{report::InstanceReport, time::Timestamp};
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 use uuid::Uuid;
 
-use self::writer::Writer;
+pub use self::figures::JournalFigures;
+use self::{figures::Recorded, writer::Writer};
 use crate::{
     grid::{
         event::{Draft, Event, EventId, Topic},
@@ -85,6 +87,7 @@ pub struct Journal {
     disk_filled: Notify,
     disk_changed: Notify,
     dropped: AtomicBool,
+    figures: Recorded,
 }
 
 struct Sequence {
@@ -134,6 +137,7 @@ impl Journal {
             disk_filled: Notify::new(),
             disk_changed: Notify::new(),
             dropped: AtomicBool::new(false),
+            figures: Recorded::default(),
         });
         tokio::spawn(Writer::new(journal.clone(), entries).run());
         tokio::spawn(journal.clone().await_room());
@@ -220,6 +224,7 @@ impl Journal {
         }
         recent.push_back(Recent { published: published.clone(), unwritten });
         self.last.store(published.seq, Ordering::Release);
+        self.figures.count(published.topic.kind);
         // Nobody may be watching.
         let _nobody = self.live.send(Told::Event(published));
     }
@@ -227,6 +232,7 @@ impl Journal {
     /// Tells whoever watches, now or later, that events were lost up to here.
     fn tell_loss(&self) {
         self.raise_floor(self.last.load(Ordering::Acquire));
+        self.figures.losses.count();
         let _nobody = self.live.send(Told::Lost);
     }
 

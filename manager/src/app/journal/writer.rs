@@ -39,6 +39,7 @@ impl Writer {
         loop {
             self.next_batch(&mut batch).await;
             let count = batch.len();
+            self.journal.figures.begins_to_write();
             let (drafts, ended) = self.sort(&mut batch);
             let journal = self.journal.clone();
             let mut sequence = journal.sequence.lock().await;
@@ -65,6 +66,7 @@ impl Writer {
             }
             self.tell_loss(count);
             drop(sequence);
+            self.journal.figures.has_written();
             if let Some(ended) = ended {
                 // Whoever asked may have gone.
                 let _gone = ended.send(());

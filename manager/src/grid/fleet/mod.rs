@@ -2,6 +2,7 @@
 //!
 //! A cache: each agent's hello rebuilds its part. Every method that changes something returns what to tell.
 
+mod count;
 mod read;
 mod restore;
 mod tagging;
@@ -18,6 +19,7 @@ use protocol::{
 };
 use uuid::Uuid;
 
+pub use self::count::Counts;
 use self::read::exit_view;
 pub use self::{
     restore::{LastLink, Remembered},

@@ -119,12 +119,16 @@ impl Machine {
         }
     }
 
-    pub(super) fn agent_view(&self) -> ServiceView {
-        let state = match self.link {
+    pub(super) fn agent_state(&self) -> State {
+        match self.link {
             Link::Connected(_) => State::Active,
             Link::Ended(_) => State::Stopped,
             Link::Lost(_) | Link::Awaited => State::NotAvailable,
-        };
+        }
+    }
+
+    pub(super) fn agent_view(&self) -> ServiceView {
+        let state = self.agent_state();
         let revoked = self.revoked_at.map(|_| "it was revoked: `machines remove` lets its name go".to_owned());
         ServiceView {
             name: ServiceName::agent(&self.name),

@@ -1,0 +1,21 @@
+"""Reads metrics from standard input as Prometheus would, and writes what it understood as JSON."""
+
+import json
+import sys
+
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
+from prometheus_client.parser import text_string_to_metric_families as text
+
+families = (openmetrics if sys.argv[1] == "openmetrics" else text)(sys.stdin.read())
+json.dump(
+    [
+        {
+            "name": family.name,
+            "type": family.type,
+            "help": family.documentation,
+            "samples": [{"name": s.name, "labels": s.labels, "value": s.value} for s in family.samples],
+        }
+        for family in families
+    ],
+    sys.stdout,
+)

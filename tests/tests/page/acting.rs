@@ -1,0 +1,86 @@
+//! Triggers from the page: one, many, refused ones; and those who may not.
+
+use serde_json::Value;
+use tests::{
+    agent::TestAgent,
+    dashboard::Dashboard,
+    manager::{PASSWORD, TestManager},
+    tomcat::TomcatBase,
+};
+
+use crate::{Small, confirm, row, wait_state};
+
+#[tokio::test]
+async fn a_tomcat_is_started_and_stopped_from_its_page() {
+    let manager = TestManager::start();
+    let base = TomcatBase::builder(manager.dir(), "shop").build();
+    let _agent =
+        TestAgent::builder(&manager, "web-1", manager.dir()).config("[tomcat]\nuser = \"root\"").start(&manager);
+    manager.wait_state("shop@web-1", "stopped");
+    let dashboard = Dashboard::open(&manager.address()).await;
+    dashboard.log_in("admin", PASSWORD).await;
+    dashboard.go("#/services/shop@web-1", "main [data-action=start]").await;
+    let browser = &dashboard.browser;
+    browser.click("main [data-action=start]").await;
+    confirm(&dashboard).await;
+    browser.wait_text("main", "active").await;
+    base.wait_answering();
+    browser.click("main [data-action=stop]").await;
+    confirm(&dashboard).await;
+    base.wait_gone();
+    manager.wait_state("shop@web-1", "stopped");
+    dashboard.browser.close().await;
+}
+
+#[tokio::test]
+async fn many_are_triggered_at_once_and_the_question_says_how_many() {
+    let small = Small::with(&["shop", "blog", "api"]);
+    small.fakes[0].start_by_hand();
+    small.manager.wait_state("shop@web-1", "active");
+    let dashboard = small.dashboard().await;
+    let browser = &dashboard.browser;
+    browser.press("Control+a").await;
+    dashboard.wait_shown("[data-action=start]").await;
+    browser.click("[data-action=start]").await;
+    browser.wait_text("dialog[open]", "Start 2 instances").await;
+    browser.wait_text("dialog[open]", "ignored").await;
+    confirm(&dashboard).await;
+    for name in ["shop", "blog", "api"] {
+        wait_state(browser, &format!("{name}@web-1"), "active").await;
+    }
+    dashboard.browser.close().await;
+}
+
+#[tokio::test]
+async fn a_refusal_is_shown_where_it_happened() {
+    let small = Small::allowed(&["shop", "blog"], "allow = [\"status\"]");
+    let dashboard = small.dashboard().await;
+    let browser = &dashboard.browser;
+    browser.click(&format!("{} [type=checkbox]", row("shop@web-1"))).await;
+    browser.click("[data-action=start]").await;
+    confirm(&dashboard).await;
+    browser.wait_text(&row("shop@web-1"), "refused").await;
+    assert!(!browser.text(&row("blog@web-1")).await.contains("refused"));
+    dashboard.browser.close().await;
+}
+
+#[tokio::test]
+async fn a_viewer_looks_and_finds_nothing_to_act_with() {
+    let small = Small::with(&["shop"]);
+    small.add_user("vera", "viewer");
+    let dashboard = small.dashboard_of("vera", PASSWORD).await;
+    let browser = &dashboard.browser;
+    browser.press("Control+a").await;
+    for view in ["#/", "#/services/shop@web-1", "#/machines", "#/events"] {
+        dashboard.go(view, "main h1").await;
+        assert_eq!(browser.count("main [data-action]").await, 0, "{view}");
+    }
+    let trigger = "return fetch('/api/v1/trigger', {method: 'POST', headers: {'content-type': 'application/json'},
+        body: JSON.stringify({action: 'start', targets: ['all']})}).then((answer) => answer.json())";
+    assert_eq!(browser.run(trigger).await["code"], "not_allowed");
+    // What was tried is known in the morning.
+    let audit = small.manager.api("GET", "/audit?outcome=refused", None).unwrap().json();
+    let record = &audit["items"][0];
+    assert_eq!((&record["actor"], &record["action"]), (&Value::from("vera"), &Value::from("trigger-start")), "{audit}");
+    dashboard.browser.close().await;
+}

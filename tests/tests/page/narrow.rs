@@ -1,0 +1,19 @@
+//! On a telephone, and on a very wide screen.
+
+use tests::{dashboard::VIEWS, manager::PASSWORD, stage::Stage};
+
+#[tokio::test]
+async fn no_view_scrolls_sideways() {
+    let stage = Stage::set(4, 4);
+    let dashboard = tests::dashboard::Dashboard::open(&stage.manager.address()).await;
+    dashboard.log_in("admin", PASSWORD).await;
+    for (name, view, sign) in VIEWS {
+        dashboard.go(view, sign).await;
+        for width in [400, 2560] {
+            dashboard.look(width, 800, "light").await;
+            let wide = dashboard.browser.run("return document.documentElement.scrollWidth").await;
+            assert!(wide.as_u64() <= Some(width.into()), "{name} is {wide} wide in {width}");
+        }
+    }
+    dashboard.browser.close().await;
+}
