@@ -14,11 +14,7 @@ use super::{
     args::Global,
     exit::{Exit, Failure},
 };
-use crate::{
-    config,
-    grid::page::{MOST, Page},
-    http::problem::Problem,
-};
+use crate::{config, http::problem::Problem};
 
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -70,18 +66,6 @@ impl Client {
     /// Gets something.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         self.read(self.send(self.request(Method::GET, path)).await?).await
-    }
-
-    /// Gets all of a list that is told in parts. `path` may hold a query.
-    pub async fn get_all<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, Failure> {
-        let mark = if path.contains('?') { '&' } else { '?' };
-        let mut page: Page<T> = self.get(&format!("{path}{mark}limit={MOST}")).await?;
-        let mut items = page.items;
-        while let Some(next) = page.next {
-            page = self.get(&format!("{path}{mark}limit={MOST}&cursor={next}")).await?;
-            items.append(&mut page.items);
-        }
-        Ok(items)
     }
 
     /// Posts something, and reads the answer.

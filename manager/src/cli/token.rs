@@ -9,6 +9,7 @@ use super::{
     client::Client,
     exit::{Exit, Failure},
     output::{Output, harmless, text_of},
+    pages,
     status::since,
 };
 use crate::{
@@ -59,7 +60,7 @@ pub async fn run(client: &Client, output: &mut Output, action: &TokenAction) -> 
 }
 
 async fn list(client: &Client, output: &mut Output) -> Result<Exit, Failure> {
-    let tokens: Vec<Token> = client.get_all("/tokens").await?;
+    let tokens: Vec<Token> = pages::all(client, "/tokens").await?;
     match output.format() {
         Format::Json => output.json(&tokens),
         Format::Name => tokens.iter().for_each(|token| output.line(&token.id)),

@@ -15,6 +15,7 @@ use super::{
     client::Client,
     exit::{Exit, Failure},
     output::{Output, text_of},
+    pages,
     status::since,
 };
 use crate::{
@@ -110,7 +111,7 @@ fn first_line(source: impl Read) -> io::Result<String> {
 }
 
 async fn list(client: &Client, output: &mut Output) -> Result<Exit, Failure> {
-    let users: Vec<User> = client.get_all("/users").await?;
+    let users: Vec<User> = pages::all(client, "/users").await?;
     match output.format() {
         Format::Json => output.json(&users),
         Format::Name => users.iter().for_each(|user| output.line(&user.name)),

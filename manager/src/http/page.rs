@@ -27,6 +27,11 @@ impl PageQuery {
         self.limit.unwrap_or(USUAL)
     }
 
+    /// The cursor as it is.
+    pub fn cursor_text(&self) -> Option<&str> {
+        self.cursor.as_deref()
+    }
+
     /// The cursor as what it stands for.
     pub fn cursor<T: FromStr>(&self) -> Result<Option<T>, AppError> {
         let parse =

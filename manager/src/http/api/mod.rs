@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 use super::{BODY_TIMEOUT, problem::Problem};
 use crate::{
     app::{App, AppError},
-    grid::{page, target::Target},
+    grid::target::Target,
 };
 
 /// What most handlers answer.
@@ -72,15 +72,6 @@ impl FromRequestParts<Arc<App>> for Subject {
             Err(rejection) => Err(Problem::new(StatusCode::BAD_REQUEST, "invalid", rejection.body_text())),
         }
     }
-}
-
-/// How many items of a list are wanted at once.
-fn limit(wanted: Option<u32>) -> Result<u32, Problem> {
-    let limit = wanted.unwrap_or(page::USUAL);
-    if !(1..=page::MOST).contains(&limit) {
-        return Err(AppError::Invalid(format!("`limit` is 1 to {}", page::MOST)).into());
-    }
-    Ok(limit)
 }
 
 fn targets(texts: &[String]) -> Result<Vec<Target>, Problem> {

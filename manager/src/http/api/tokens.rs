@@ -6,11 +6,11 @@ use axum::{Json, extract::State, http::StatusCode};
 use protocol::name::MachineName;
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Body, Params, Subject, limit, targets};
+use super::{Answer, Body, Params, Subject, targets};
 use crate::{
     app::{App, to_the_end, tokens::Wanted},
     grid::{access::Role, page::Page},
-    http::{auth::Authenticated, problem::Problem},
+    http::{auth::Authenticated, page::PageQuery, problem::Problem},
     store::tokens::{Token, TokenType},
 };
 
@@ -79,10 +79,9 @@ pub async fn create_token(
 pub struct TokensQuery {
     /// Only tokens of this type.
     r#type: Option<TokenType>,
-    /// How many at most.
-    limit: Option<u32>,
-    /// After what, as `next` said.
-    cursor: Option<String>,
+    /// Which part.
+    #[serde(flatten)]
+    page: PageQuery,
 }
 
 /// `GET /tokens`
@@ -91,7 +90,7 @@ pub async fn tokens(
     Authenticated(caller): Authenticated,
     Params(query): Params<TokensQuery>,
 ) -> Answer<Page<Token>> {
-    Ok(Json(app.tokens(&caller, query.r#type, query.cursor.as_deref(), limit(query.limit)?).await?))
+    Ok(Json(app.tokens(&caller, query.r#type, query.page.cursor_text(), query.page.limit()).await?))
 }
 
 /// `DELETE /tokens/{id}`

@@ -6,30 +6,21 @@ use axum::{Json, extract::State, http::StatusCode};
 use protocol::secret::Secret;
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Body, Params, Subject, limit};
+use super::{Answer, Body, Params, Subject};
 use crate::{
     app::{App, to_the_end},
     grid::{access::Role, page::Page},
-    http::{auth::Authenticated, problem::Problem},
+    http::{auth::Authenticated, page::PageQuery, problem::Problem},
     store::users::User,
 };
-
-/// What `GET /users` takes.
-#[derive(Debug, Default, Deserialize)]
-pub struct UsersQuery {
-    /// How many at most.
-    limit: Option<u32>,
-    /// After what, as `next` said.
-    cursor: Option<String>,
-}
 
 /// `GET /users`
 pub async fn users(
     State(app): State<Arc<App>>,
     Authenticated(caller): Authenticated,
-    Params(query): Params<UsersQuery>,
+    Params(page): Params<PageQuery>,
 ) -> Answer<Page<User>> {
-    Ok(Json(app.users(&caller, query.cursor.as_deref(), limit(query.limit)?).await?))
+    Ok(Json(app.users(&caller, page.cursor_text(), page.limit()).await?))
 }
 
 /// What `POST /users` takes.
