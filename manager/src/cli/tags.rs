@@ -20,7 +20,7 @@ use crate::{
         target::MAX_TARGETS,
         view::Status,
     },
-    http::tags::TagRequest,
+    http::api::tags::TagRequest,
 };
 
 /// Shows tags, tags services and machines.

@@ -121,35 +121,6 @@ pub fn kinds(text: &str) -> Result<Vec<Kind>, String> {
     Ok(kinds)
 }
 
-impl Kind {
-    /// The kind as events name it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Kind::ServiceState => "service.state",
-            Kind::ServiceGone => "service.gone",
-            Kind::MachineState => "machine.state",
-            Kind::MachineJoined => "machine.joined",
-            Kind::MachineRemoved => "machine.removed",
-            Kind::MachineRevoked => "machine.revoked",
-            Kind::MachineRefused => "machine.refused",
-            Kind::TokenCreated => "token.created",
-            Kind::TokenRevoked => "token.revoked",
-            Kind::Trigger => "trigger",
-            Kind::Login => "login",
-            Kind::LoginFailed => "login.failed",
-            Kind::Logout => "logout",
-            Kind::UserCreated => "user.created",
-            Kind::UserChanged => "user.changed",
-            Kind::UserRemoved => "user.removed",
-            Kind::TagsChanged => "tags.changed",
-            Kind::ActionRefused => "action.refused",
-            Kind::ManagerState => "manager.state",
-            Kind::ManagerStarted => "manager.started",
-            Kind::Unknown => "unknown",
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

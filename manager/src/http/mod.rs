@@ -4,19 +4,15 @@ pub mod agent_join;
 pub mod agent_link;
 pub mod api;
 pub mod assets;
-pub mod audit;
 pub mod auth;
 pub mod connection;
 pub mod crowd;
 pub mod health;
-pub mod journal;
 pub mod listener;
 pub mod metrics;
-pub mod page;
 pub mod problem;
 pub mod sessions;
 pub mod stream;
-pub mod tags;
 pub mod unix;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -85,11 +81,11 @@ pub fn people(app: Arc<App>) -> Router {
         .route("/me/password", put(api::me::change_password))
         .route("/me/sessions", delete(api::me::log_out_everywhere))
         .route("/whoami", get(api::me::whoami))
-        .route("/tags", get(tags::list).post(tags::change))
-        .route("/audit", get(audit::list))
-        .route("/audit/verify", get(audit::verify))
         .route("/events", get(stream::stream))
-        .route("/journal", get(journal::list))
+        .route("/journal", get(api::journal::list))
+        .route("/tags", get(api::tags::list).post(api::tags::change))
+        .route("/audit", get(api::audit::list))
+        .route("/audit/verify", get(api::audit::verify))
         .route("/session", post(sessions::log_in).delete(sessions::log_out))
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method);

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State, http::StatusCode};
-use protocol::name::MachineName;
 use serde::Deserialize;
 
-use super::{Answer, Params, Subject, machine};
+use protocol::name::MachineName;
+
+use super::{Answer, Params, Subject, machine, page::PageQuery};
 use crate::{
     app::{App, to_the_end},
     grid::{page::Page, view::MachineView},
-    http::{auth::Authenticated, page::PageQuery, problem::Problem},
+    http::{auth::Authenticated, problem::Problem},
 };
 
 /// `GET /machines`

@@ -1,8 +1,12 @@
 //! `/api/v1`: one file for each part of it, and what all of them read requests with.
 
+pub mod audit;
+pub mod journal;
 pub mod machines;
 pub mod me;
+pub mod page;
 pub mod status;
+pub mod tags;
 pub mod tokens;
 pub mod triggers;
 pub mod users;

@@ -6,11 +6,11 @@ use axum::{Json, extract::State, http::StatusCode};
 use protocol::name::MachineName;
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Body, Params, Subject, targets};
+use super::{Answer, Body, Params, Subject, page::PageQuery, targets};
 use crate::{
     app::{App, to_the_end, tokens::Wanted},
     grid::{access::Role, page::Page},
-    http::{auth::Authenticated, page::PageQuery, problem::Problem},
+    http::{auth::Authenticated, problem::Problem},
     store::tokens::{Token, TokenType},
 };
 
@@ -90,7 +90,7 @@ pub async fn tokens(
     Authenticated(caller): Authenticated,
     Params(query): Params<TokensQuery>,
 ) -> Answer<Page<Token>> {
-    Ok(Json(app.tokens(&caller, query.r#type, query.page.cursor_text(), query.page.limit()).await?))
+    Ok(Json(app.tokens(&caller, query.r#type, query.page.text(), query.page.limit()).await?))
 }
 
 /// `DELETE /tokens/{id}`

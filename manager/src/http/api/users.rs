@@ -6,11 +6,11 @@ use axum::{Json, extract::State, http::StatusCode};
 use protocol::secret::Secret;
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Body, Params, Subject};
+use super::{Answer, Body, Params, Subject, page::PageQuery};
 use crate::{
     app::{App, to_the_end},
     grid::{access::Role, page::Page},
-    http::{auth::Authenticated, page::PageQuery, problem::Problem},
+    http::{auth::Authenticated, problem::Problem},
     store::users::User,
 };
 
@@ -20,7 +20,7 @@ pub async fn users(
     Authenticated(caller): Authenticated,
     Params(page): Params<PageQuery>,
 ) -> Answer<Page<User>> {
-    Ok(Json(app.users(&caller, page.cursor_text(), page.limit()).await?))
+    Ok(Json(app.users(&caller, page.text(), page.limit()).await?))
 }
 
 /// What `POST /users` takes.

@@ -27,8 +27,8 @@ impl PageQuery {
         self.limit.unwrap_or(USUAL)
     }
 
-    /// The cursor as it is.
-    pub fn cursor_text(&self) -> Option<&str> {
+    /// The cursor as it was given.
+    pub fn text(&self) -> Option<&str> {
         self.cursor.as_deref()
     }
 

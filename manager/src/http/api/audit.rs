@@ -6,7 +6,7 @@ use axum::{Json, extract::State};
 use protocol::time::Timestamp;
 use serde::Deserialize;
 
-use super::{api::Params, auth::Authenticated, page::PageQuery, problem::Problem};
+use super::{Params, page::PageQuery};
 use crate::{
     app::{App, AppError},
     grid::{
@@ -14,6 +14,7 @@ use crate::{
         chain::{Head, Verdict},
         page::Page,
     },
+    http::{auth::Authenticated, problem::Problem},
 };
 
 /// What `GET /audit` takes.

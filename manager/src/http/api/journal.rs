@@ -10,13 +10,14 @@ use axum::{
 use protocol::name::{MachineName, ServiceName};
 use serde::Deserialize;
 
-use super::{api::Params, auth::Authenticated, page::PageQuery, problem::Problem};
+use super::{Params, page::PageQuery};
 use crate::{
     app::{App, AppError},
     grid::{
         event::EventId,
         search::{self, EventFilter},
     },
+    http::{auth::Authenticated, problem::Problem},
     store::journal::Span,
 };
 

@@ -6,18 +6,14 @@ use axum::{Json, extract::State};
 use protocol::name::{MachineName, ServiceName};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    api::{Body, Params},
-    auth::Authenticated,
-    page::PageQuery,
-    problem::Problem,
-};
+use super::{Body, Params, page::PageQuery};
 use crate::{
     app::{App, AppError, tags::TagsChanged, to_the_end},
     grid::{
         page::Page,
         tags::{Tag, TagChange, TagView},
     },
+    http::{auth::Authenticated, problem::Problem},
 };
 
 /// What `POST /tags` takes.

@@ -1,0 +1,101 @@
+// Dialogs: the browser's own, so that focus stays inside, Escape closes, and what is behind is inert.
+
+import { html, signal, useEffect, useId, useRef, useSignal } from "/lib/html.js";
+
+/**
+ * A dialog that is open as long as it is rendered and `open` is not false. With `bare` it has no heading, but a label.
+ * What has `data-first` gets the focus.
+ * @param {{title: any, open?: boolean, wide?: boolean, id?: string, bare?: boolean, label?: string, onClose: () => void, children?: any}} props
+ */
+export function Dialog({ title, open = true, wide = false, id, bare = false, label, onClose, children }) {
+  const ref = useRef(/** @type {HTMLDialogElement|null} */ (null));
+  const heading = useId();
+  useEffect(() => {
+    const dialog = ref.current;
+    if (!open || !dialog) return undefined;
+    const before = document.activeElement;
+    dialog.showModal();
+    const first = dialog.querySelector("[data-first], [autofocus]");
+    if (first instanceof HTMLElement) first.focus();
+    return () => {
+      dialog.close();
+      if (before instanceof HTMLElement && before.isConnected) before.focus();
+    };
+  }, [open]);
+  if (!open) return null;
+  const onCancel = (/** @type {Event} */ event) => {
+    event.preventDefault();
+    onClose();
+  };
+  const onOutside = (/** @type {PointerEvent} */ event) => {
+    // A press beside what only helps closes it. A question stays: what was typed is not lost by a slip.
+    if (bare && event.target === ref.current) onClose();
+  };
+  return html`<dialog ref=${ref} id=${id} class=${wide ? "wide" : ""} aria-labelledby=${bare ? null : heading} aria-label=${label} onCancel=${onCancel} onPointerDown=${onOutside}>
+    ${!bare &&
+    html`<header>
+      <h2 id=${heading}>${title}</h2>
+      <button type="button" class="icon" aria-label="Close" onClick=${onClose}>✕</button>
+    </header>`}
+    ${children}
+  </dialog>`;
+}
+
+/**
+ * @typedef {object} Question
+ * @property {any} title
+ * @property {any} [body] text or html
+ * @property {string} action what the button says; with none there is nothing to confirm
+ * @property {boolean} [danger] the button is red, and does not have the focus
+ * @property {string} [typed] what must be typed first
+ * @property {boolean} [wide]
+ */
+
+/** @type {import("/lib/html.js").Signal<(Question & {answer: (yes: boolean) => void})|null>} */
+const asked = signal(null);
+
+/**
+ * Asks, and tells whether it was confirmed.
+ * @param {Question} question
+ * @returns {Promise<boolean>}
+ */
+export function confirm(question) {
+  asked.peek()?.answer(false);
+  return new Promise((resolve) => {
+    const answer = (/** @type {boolean} */ yes) => {
+      asked.value = null;
+      resolve(yes);
+    };
+    asked.value = { ...question, answer };
+  });
+}
+
+/** Where questions appear; the shell has one. */
+export function Questions() {
+  const question = asked.value;
+  return question && html`<${Asking} key=${question} ...${question} />`;
+}
+
+/** @param {Question & {answer: (yes: boolean) => void}} props */
+function Asking({ title, body, action, danger, typed, wide, answer }) {
+  const text = useSignal("");
+  const ready = !typed || text.value.trim() === typed;
+  const onSubmit = (/** @type {Event} */ event) => {
+    event.preventDefault();
+    if (ready) answer(true);
+  };
+  const onInput = (/** @type {any} */ event) => {
+    text.value = event.target.value;
+  };
+  return html`<${Dialog} title=${title} wide=${wide} onClose=${() => answer(false)}>
+    <form onSubmit=${onSubmit}>
+      <div class="body">${body}</div>
+      ${typed &&
+      html`<label class="field">Type <b>${typed}</b> to go on <input autocomplete="off" data-first value=${text} onInput=${onInput} data-typed /></label>`}
+      <footer>
+        <button type="button" data-first=${!action || (danger && !typed) ? "" : null} onClick=${() => answer(false)}>${action ? "Cancel" : "Close"}</button>
+        ${action && html`<button type="submit" class=${danger ? "danger" : "primary"} disabled=${!ready} data-first=${!typed && !danger ? "" : null} data-confirm>${action}</button>`}
+      </footer>
+    </form>
+  <//>`;
+}

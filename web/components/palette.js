@@ -1,0 +1,137 @@
+// Find and do: every view, service and action, with the keyboard alone.
+
+import { VERBS, trigger } from "/lib/actions.js";
+import { html, useComputed, useEffect, useRef, useSignal } from "/lib/html.js";
+import { go } from "/lib/router.js";
+import { selected } from "/lib/selection.js";
+import { can, live, services } from "/lib/store.js";
+import { THEMES, setTheme } from "/lib/theme.js";
+import { Dialog } from "/components/dialog.js";
+import { openHelp } from "/components/keys.js";
+import { Shape, shownState } from "/components/state.js";
+import { VIEWS } from "/components/views.js";
+
+/** @typedef {{label: string, hint: string, state?: import("/components/state.js").Shown, run: () => void}} Entry */
+
+/** The most that are listed. */
+const MOST = 30;
+
+/** Filters worth a name. @type {[string, Record<string, string>][]} */
+const FILTERS = [
+  ["Problems", { state: "problems" }],
+  ["Crashed", { state: "crashed" }],
+  ["Unresponsive", { state: "unresponsive" }],
+  ["Not available", { state: "not_available" }],
+  ["Stopped", { state: "stopped,crashed" }],
+  ["Starting or stopping", { state: "starting,stopping" }],
+  ["Agents", { q: "type:agent" }],
+  ["Latest changes", { sort: "since", group: "none" }],
+  ["By tag", { group: "tag" }],
+  ["Dense", { dense: "1" }],
+];
+
+/** @returns {Entry[]} what does not depend on what is typed */
+function fixed() {
+  const names = [...selected.value];
+  const acts = /** @type {const} */ (["start", "stop", "kill"]);
+  const onSelection = can("trigger") && live.value.live && names.length
+    ? acts.map((action) => ({ label: `${VERBS[action].name} the ${names.length} selected`, hint: "action", run: () => void trigger(action, names) }))
+    : [];
+  const views = VIEWS.filter((view) => !view.shown || view.shown());
+  return [
+    ...onSelection,
+    ...views.map((view) => ({ label: view.label, hint: `view · g ${view.key}`, run: () => go(`/${view.path}`) })),
+    { label: "Account", hint: "view", run: () => go("/account") },
+    ...FILTERS.map(([label, query]) => ({ label, hint: "filter", run: () => go("/", query) })),
+    ...THEMES.map((theme) => ({ label: `Colours: ${theme}`, hint: "setting", run: () => setTheme(theme) })),
+    { label: "Keyboard shortcuts", hint: "help · ?", run: openHelp },
+  ];
+}
+
+/**
+ * How well a label fits what is typed; the less, the better; -1 if not at all.
+ * @param {string} label
+ * @param {string[]} words in lower case
+ */
+function fit(label, words) {
+  const lower = label.toLowerCase();
+  let sum = 0;
+  for (const word of words) {
+    const at = lower.indexOf(word);
+    if (at < 0) return -1;
+    sum += at;
+  }
+  return sum + lower.length / 100;
+}
+
+/**
+ * What is listed for what is typed.
+ * @param {string} text
+ * @returns {Entry[]}
+ */
+function entries(text) {
+  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+  if (!words.length) return fixed();
+  /** @type {[number, Entry][]} */
+  const found = [];
+  for (const entry of fixed()) {
+    const score = fit(`${entry.label} ${entry.hint}`, words);
+    if (score >= 0) found.push([score, entry]);
+  }
+  // "stop shop-a" acts on a service; "shop-a" opens it.
+  const verb = /** @type {import("/lib/types.js").Action|undefined} */ (["start", "stop", "kill"].find((name) => name === words[0]));
+  const wanted = verb && words.length > 1 ? words.slice(1) : words;
+  const acts = verb && words.length > 1 && can("trigger") && live.value.live;
+  for (const [name, held] of services.value) {
+    const score = fit(name, wanted);
+    if (score < 0) continue;
+    const state = shownState(held.peek());
+    if (acts) found.push([score - 5, { label: `${VERBS[verb].name} ${name}`, hint: "action", state, run: () => void trigger(verb, [name]) }]);
+    else found.push([score + 2, { label: name, hint: held.peek().type, state, run: () => go(`/services/${name}`) }]);
+  }
+  found.sort((a, b) => a[0] - b[0]);
+  const best = found.slice(0, MOST).map(([, entry]) => entry);
+  best.push({ label: `Search the grid for “${text.trim()}”`, hint: "filter", run: () => go("/", { q: text.trim() }) });
+  return best;
+}
+
+/** @param {{onClose: () => void}} props */
+export default function Palette({ onClose }) {
+  const text = useSignal("");
+  const at = useSignal(0);
+  const list = useRef(/** @type {HTMLUListElement|null} */ (null));
+  const found = useComputed(() => entries(text.value));
+  useEffect(() => {
+    list.current?.children[at.value]?.scrollIntoView({ block: "nearest" });
+  }, [at.value]);
+  const run = (/** @type {number} */ index) => {
+    const entry = found.value[index];
+    if (!entry) return;
+    onClose();
+    // The dialog gives the focus back first.
+    setTimeout(entry.run);
+  };
+  const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
+    const count = found.value.length;
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (step) at.value = (at.value + step + count) % count;
+    else if (event.key === "Enter") run(at.value);
+    else return;
+    event.preventDefault();
+  };
+  const onInput = (/** @type {any} */ event) => {
+    text.value = event.target.value;
+    at.value = 0;
+  };
+  const option = (/** @type {Entry} */ { label, hint, state }, /** @type {number} */ index) => html`<li
+    key=${label} id="palette-${index}" role="option" aria-selected=${index === at.value} class=${state ? `s-${state}` : ""}
+    onPointerMove=${() => (at.value = index)} onClick=${() => run(index)}>
+    ${state && html`<${Shape} state=${state} />`}<span>${label}</span><small>${hint}</small>
+  </li>`;
+  return html`<${Dialog} id="palette" title=${null} bare label="Find and do" onClose=${onClose}>
+    <input type="text" role="combobox" aria-expanded="true" aria-controls="palette-list" aria-activedescendant="palette-${at.value}" aria-autocomplete="list"
+      aria-label="Find and do" placeholder="A view, a service, “stop shop-a”…" autocomplete="off" autocapitalize="none" spellcheck=${false} data-first
+      value=${text} onInput=${onInput} onKeyDown=${onKeyDown} />
+    <ul id="palette-list" role="listbox" aria-label="Found" ref=${list}>${found.value.map(option)}</ul>
+  <//>`;
+}

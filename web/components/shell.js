@@ -1,0 +1,117 @@
+// What is around every view: header, ways, banners, dialogs and toasts.
+
+import { call } from "/lib/api.js";
+import { effect, html, signal, useEffect } from "/lib/html.js";
+import { href, route } from "/lib/router.js";
+import { forget, grid, me } from "/lib/store.js";
+import { start, stop } from "/lib/stream.js";
+import { THEMES, setTheme, theme } from "/lib/theme.js";
+import { LiveWord, LostBanner, ManagerProblems, Spoken } from "/components/connection.js";
+import { Questions } from "/components/dialog.js";
+import { Overlays, openHelp, openPalette } from "/components/keys.js";
+import { Menu } from "/components/menu.js";
+import { ProblemNote, Toasts, toast } from "/components/toast.js";
+import { OTHERS, VIEWS } from "/components/views.js";
+import Grid from "/views/grid/grid.js";
+
+/** The views that have been loaded, by path. */
+const views = signal(/** @type {Record<string, any>} */ ({ "": Grid }));
+const failed = signal(/** @type {Error|null} */ (null));
+
+effect(() => {
+  const [path = ""] = route.value.path;
+  if (path in views.value) return;
+  const load = VIEWS.find((view) => view.path === path)?.load ?? OTHERS[path];
+  failed.value = load === undefined ? new Error("There is no such view.") : null;
+  load?.().then(
+    (module) => {
+      views.value = { ...views.peek(), [path]: module.default };
+    },
+    () => {
+      failed.value = new Error("This view could not be loaded from the manager. Reload the page.");
+    },
+  );
+});
+
+async function logOut() {
+  try {
+    await call("DELETE", "/session");
+    stop();
+    forget();
+    start();
+  } catch (problem) {
+    // Who believes to have logged out walks away from a session that lives.
+    if (/** @type {any} */ (problem).status !== 401) {
+      toast(`You are still logged in: ${/** @type {Error} */ (problem).message}`, "bad");
+    }
+  }
+}
+
+function Ways() {
+  const [here = ""] = route.value.path;
+  const way = (/** @type {import("/components/views.js").View} */ { path, label, icon, shown }) =>
+    (!shown || shown()) &&
+    html`<li key=${path}>
+      <a href=${href(`/${path}`)} aria-current=${(here === "services" ? "" : here) === path ? "page" : null}>
+        <svg viewBox="0 0 24 24" width="20" height="20" aria-hidden="true"><path d=${icon} /></svg>
+        <span>${label}</span>
+      </a>
+    </li>`;
+  return html`<nav id="ways" aria-label="Views"><ul>${VIEWS.map(way)}</ul></nav>`;
+}
+
+function Header() {
+  const themes = THEMES.map((name) => ({
+    label: name === "system" ? "Colours of the system" : name === "light" ? "Light" : "Dark",
+    checked: theme.value === name,
+    run: () => setTheme(name),
+  }));
+  const own = [
+    { label: "Account", href: href("/account") },
+    { label: "API", href: "/api.html" },
+    ...themes,
+    { label: "Keyboard shortcuts", run: openHelp },
+  ];
+  return html`<header id="top">
+    <a class="brand" href="#/" aria-label="Grid ${grid.value.name}"><img src="/icon.svg" alt="" width="24" height="24" /> <span id="grid">${grid.value.name}</span></a>
+    <${Ways} />
+    <span class="gap"></span>
+    <${LiveWord} />
+    <button type="button" class="find" title="Find and do (Ctrl-K)" onClick=${openPalette}><span>Find</span> <kbd>Ctrl K</kbd></button>
+    <${Menu} title="You and this page" className="right" label=${html`<span class="who">${me.value?.name}</span> <small>${me.value?.role}</small>`} choices=${own} />
+    <button type="button" id="log-out" title="Log out" onClick=${logOut}>
+      <svg viewBox="0 0 24 24" width="18" height="18" aria-hidden="true"><path d="M10 4H5v16h5M14 8l4 4-4 4M8 12h10" /></svg><span>Log out</span>
+    </button>
+  </header>`;
+}
+
+/**
+ * @param {{locked: boolean}} props `locked`: somebody must log in first
+ */
+export function Shell({ locked }) {
+  const [path = ""] = route.value.path;
+  const View = views.value[path];
+  useEffect(() => {
+    const label = VIEWS.find((view) => view.path === path)?.label ?? route.value.path[1] ?? path;
+    document.title = `${path ? `${label} · ` : ""}${grid.value.name} · Tomcat Grid`;
+  }, [path, route.value.path[1], grid.value.name]);
+  return html`<div id="shell" inert=${locked}>
+    <a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
+    <${Header} />
+    <${ManagerProblems} />
+    <${LostBanner} />
+    <main id="main" tabindex="-1">
+      ${View ? html`<${View} />` : failed.value ? html`<${ProblemNote} problem=${failed.value} />` : html`<p role="status">Loading…</p>`}
+    </main>
+    <${Questions} />
+    <${Overlays} />
+    <${Toasts} />
+    <${Spoken} />
+  </div>`;
+}
+
+/** @param {Event} event */
+function skip(event) {
+  event.preventDefault();
+  document.getElementById("main")?.focus();
+}

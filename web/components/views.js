@@ -1,0 +1,29 @@
+// The views, and how one gets to them.
+
+import { can } from "/lib/store.js";
+
+/**
+ * @typedef {object} View
+ * @property {string} path the first part of its link
+ * @property {string} label
+ * @property {string} key after `g`
+ * @property {() => Promise<{default: any}>} [load]
+ * @property {string} icon a path in a box of 24 by 24
+ * @property {() => boolean} [shown]
+ */
+
+/** The views one can go to. @type {View[]} */
+export const VIEWS = [
+  { path: "", label: "Grid", key: "g", icon: "M4 4h7v7H4zM13 4h7v7h-7zM4 13h7v7H4zM13 13h7v7h-7z" },
+  { path: "events", label: "Events", key: "e", load: () => import("/views/events.js"), icon: "M4 6h16M4 12h16M4 18h10" },
+  { path: "machines", label: "Machines", key: "m", load: () => import("/views/machines.js"), icon: "M4 5h16v6H4zM4 13h16v6H4zM7 8h2M7 16h2" },
+  { path: "users", label: "Users", key: "u", load: () => import("/views/users.js"), icon: "M12 4a4 4 0 1 1 0 8 4 4 0 0 1 0-8M4 20c1-5 15-5 16 0", shown: () => can("manage") },
+  { path: "tokens", label: "Tokens", key: "t", load: () => import("/views/tokens.js"), icon: "M8 9a4 4 0 1 1 0 8 4 4 0 0 1 0-8M11 11l8-7M16 7l3 3" },
+  { path: "audit", label: "Audit", key: "a", load: () => import("/views/audit.js"), icon: "M12 3l8 3v6c0 5-4 8-8 9-4-1-8-4-8-9V6zM8 12l3 3 5-6", shown: () => can("manage") },
+];
+
+/** The views that have no way in the header. @type {Record<string, () => Promise<{default: any}>>} */
+export const OTHERS = {
+  account: () => import("/views/account.js"),
+  services: () => import("/views/service.js"),
+};

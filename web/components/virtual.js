@@ -1,0 +1,101 @@
+// A long list of which only what is seen is in the document. The window scrolls, not the list.
+
+import { html, useEffect, useRef, useSignal } from "/lib/html.js";
+
+/** How many lines are rendered beyond each edge of the window. */
+const BEYOND = 12;
+
+/**
+ * @typedef {object} Line
+ * @property {string} key
+ * @property {number} height in pixels
+ */
+
+/**
+ * Where each line begins, and where the last one ends.
+ * @param {Line[]} lines
+ */
+export function offsets(lines) {
+  const tops = new Array(lines.length + 1);
+  tops[0] = 0;
+  for (let i = 0; i < lines.length; i++) tops[i + 1] = tops[i] + lines[i].height;
+  return tops;
+}
+
+/**
+ * The line at a height.
+ * @param {number[]} tops
+ * @param {number} y
+ */
+export function lineAt(tops, y) {
+  let low = 0;
+  let high = tops.length - 2;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (tops[middle] <= y) low = middle;
+    else high = middle - 1;
+  }
+  return Math.max(0, low);
+}
+
+/**
+ * Renders the lines that are seen, and the one at `keep`, so that it does not lose the focus.
+ * @param {{lines: Line[], keep?: number, render: (line: any, index: number) => any, attributes?: Record<string, any>}} props
+ */
+export function Virtual({ lines, keep = -1, render, attributes = {} }) {
+  const ref = useRef(/** @type {HTMLDivElement|null} */ (null));
+  const seen = useSignal("0 0");
+  const tops = useRef({ lines: /** @type {Line[]} */ ([]), tops: [0] });
+  if (tops.current.lines !== lines) tops.current = { lines, tops: offsets(lines) };
+
+  // Where the list begins in the document. It is measured when something has changed its size, not while scrolling:
+  // asking for it makes the browser lay out the page at once.
+  const start = useRef(0);
+  const look = () => {
+    const above = scrollY - start.current;
+    const all = tops.current.tops;
+    const first = lineAt(all, above);
+    const last = lineAt(all, above + innerHeight);
+    // In steps of four lines: scrolling by less renders nothing.
+    seen.value = `${Math.max(0, ((first >> 2) << 2) - BEYOND)} ${((last >> 2) << 2) + 4 + BEYOND}`;
+  };
+  useEffect(() => {
+    const measure = () => {
+      if (ref.current) start.current = ref.current.getBoundingClientRect().top + scrollY;
+      look();
+    };
+    const sizes = new ResizeObserver(measure);
+    sizes.observe(document.body);
+    measure();
+    addEventListener("scroll", look, { passive: true });
+    addEventListener("resize", measure);
+    return () => {
+      sizes.disconnect();
+      removeEventListener("scroll", look);
+      removeEventListener("resize", measure);
+    };
+  }, []);
+  useEffect(look, [lines]);
+
+  const [first, last] = seen.value.split(" ").map(Number);
+  const shown = [];
+  for (let i = first; i < Math.min(last, lines.length); i++) shown.push(i);
+  if (keep >= 0 && keep < lines.length && (keep < first || keep >= last)) shown.push(keep);
+  const place = (/** @type {number} */ i) => render({ ...lines[i], top: tops.current.tops[i] }, i);
+  return html`<div ref=${ref} class="virtual" style=${{ height: `${tops.current.tops[lines.length]}px` }} ...${attributes}>${shown.map(place)}</div>`;
+}
+
+/**
+ * Scrolls so that a part of a list is seen, below what sticks to the top and above what sticks to the bottom.
+ * @param {Element} box the list
+ * @param {number} top
+ * @param {number} height
+ */
+export function reveal(box, top, height) {
+  const style = getComputedStyle(document.documentElement);
+  const over = parseFloat(style.scrollPaddingTop) || 0;
+  const under = parseFloat(style.scrollPaddingBottom) || 0;
+  const y = box.getBoundingClientRect().top + top;
+  if (y < over) scrollBy(0, y - over);
+  else if (y + height > innerHeight - under) scrollBy(0, y + height - innerHeight + under);
+}

@@ -1,0 +1,185 @@
+// What is known of the grid. Each service and machine has a signal of its own: an event writes that one, and only what
+// shows it is drawn again.
+
+import { batch, signal, untracked } from "/lib/html.js";
+
+/** @import { GridEvent, Machine, Manager, Service, Status, Whoami } from "/lib/types.js" */
+/** @import { Signal } from "/lib/html.js" */
+
+/** The services, by name. The outer signal is written when one comes or goes.
+ * @type {Signal<Map<string, Signal<Service>>>} */
+export const services = signal(new Map());
+
+/** The machines, by name.
+ * @type {Signal<Map<string, Signal<Machine>>>} */
+export const machines = signal(new Map());
+
+/** The grid's name and its manager.
+ * @type {Signal<{name: string, manager: Manager}>} */
+export const grid = signal({ name: "", manager: { name: "", role: "", epoch: 0, version: "", problems: [] } });
+
+/** Who is logged in; null while nobody is.
+ * @type {Signal<Whoami|null>} */
+export const me = signal(null);
+
+/** Whether the manager is heard from, and since when it is so.
+ * @type {Signal<{live: boolean, since: Date}>} */
+export const live = signal({ live: false, since: new Date() });
+
+/** Whether a first status is there. */
+export const loaded = signal(false);
+
+/** Counts up, at most once a frame, when anything of the services changed. */
+export const version = signal(0);
+
+/** Counts up with each whole status: events before it may not have been told. */
+export const resets = signal(0);
+
+/** @type {Set<(event: GridEvent) => void>} */
+const listeners = new Set();
+
+/**
+ * Calls for every event, after what it says is in the store.
+ * @param {(event: GridEvent) => void} listener
+ * @returns {() => void} stops it
+ */
+export function onEvent(listener) {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+const RANKS = { viewer: 0, operator: 1, admin: 2 };
+const NEEDS = { trigger: 1, tag: 1, manage: 2 };
+
+/**
+ * Whether who is logged in may do something; the manager decides again.
+ * @param {"trigger"|"tag"|"manage"} permission
+ */
+export function can(permission) {
+  const who = me.value;
+  if (!who || (who.targets && permission !== "trigger")) return false;
+  return RANKS[who.role] >= NEEDS[permission];
+}
+
+/**
+ * @template {{name: string}} T
+ * @param {Signal<Map<string, Signal<T>>>} held
+ * @param {T[]} all
+ */
+function replaceAll(held, all) {
+  const before = held.peek();
+  const after = new Map();
+  let same = before.size === all.length;
+  for (const item of all) {
+    const known = before.get(item.name);
+    if (!known) same = false;
+    else if (JSON.stringify(known.peek()) !== JSON.stringify(item)) known.value = item;
+    after.set(item.name, known ?? signal(item));
+  }
+  if (!same) held.value = after;
+}
+
+/**
+ * @template {{name: string}} T
+ * @param {Signal<Map<string, Signal<T>>>} held
+ * @param {T} item
+ */
+function put(held, item) {
+  const known = held.peek().get(item.name);
+  if (known) known.value = item;
+  else held.value = new Map(held.peek()).set(item.name, signal(item));
+}
+
+/**
+ * @param {Signal<Map<string, any>>} held
+ * @param {string} name
+ */
+function drop(held, name) {
+  if (!held.peek().has(name)) return;
+  const after = new Map(held.peek());
+  after.delete(name);
+  held.value = after;
+}
+
+/**
+ * Takes a whole status.
+ * @param {Status} status
+ */
+export function applyStatus(status) {
+  queue.length = 0;
+  batch(() => {
+    replaceAll(services, status.services);
+    replaceAll(machines, status.machines);
+    grid.value = { name: status.grid, manager: status.manager };
+    loaded.value = true;
+    resets.value++;
+    version.value++;
+  });
+}
+
+/**
+ * Takes the tags of a status and nothing else: events may be ahead of it.
+ * @param {Status} status
+ */
+export function applyTags(status) {
+  batch(() => {
+    for (const [held, fresh] of /** @type {any} */ ([[services, status.services], [machines, status.machines]])) {
+      for (const { name, tags } of fresh) {
+        const known = held.peek().get(name);
+        if (known && String(known.peek().tags) !== String(tags)) known.value = { ...known.peek(), tags };
+      }
+    }
+    version.value++;
+  });
+}
+
+/** @param {GridEvent} event */
+function apply(event) {
+  if (event.kind === "service.state") put(services, event.data);
+  else if (event.kind === "machine.state") put(machines, event.data);
+  else if (event.kind === "service.gone" && event.service) drop(services, event.service);
+  else if (event.kind === "machine.removed" && event.machine) drop(machines, event.machine);
+  else if (event.kind === "manager.state") grid.value = { ...grid.peek(), manager: event.data };
+}
+
+/** @type {GridEvent[]} */
+const queue = [];
+let planned = false;
+
+function flush() {
+  planned = false;
+  const events = queue.splice(0);
+  if (!events.length) return;
+  batch(() => {
+    untracked(() => events.forEach(apply));
+    version.value++;
+  });
+  for (const event of events) for (const listener of listeners) listener(event);
+}
+
+/**
+ * Takes an event; all that come within a frame are drawn together.
+ * @param {GridEvent} event
+ */
+export function take(event) {
+  queue.push(event);
+  if (planned) return;
+  planned = true;
+  // A page that nobody sees gets no frames.
+  if (document.hidden) setTimeout(flush, 200);
+  else requestAnimationFrame(flush);
+}
+
+document.addEventListener("visibilitychange", () => planned && flush());
+
+/** Forgets everything, for the next who logs in. */
+export function forget() {
+  queue.length = 0;
+  batch(() => {
+    services.value = new Map();
+    machines.value = new Map();
+    loaded.value = false;
+    me.value = null;
+    version.value++;
+  });
+}

@@ -1,0 +1,118 @@
+// The audit: who did what, from where, and whether the record is whole.
+
+import { call } from "/lib/api.js";
+import { html, useEffect, useSignal } from "/lib/html.js";
+import { route, setQuery } from "/lib/router.js";
+import { can, onEvent } from "/lib/store.js";
+import { Time } from "/lib/time.js";
+import { Copy } from "/components/copy.js";
+import { ProblemNote } from "/components/toast.js";
+import { Choice, Filter, Text, valuesOf } from "/views/parts/form.js";
+import { useAct, useList } from "/views/parts/loading.js";
+import { Page } from "/views/parts/page.js";
+import { Listing, Table } from "/views/parts/table.js";
+import { auditPath, localMinute, moment } from "/views/parts/filters.js";
+
+/** @import { AuditCheck, AuditRecord } from "/lib/types.js" */
+/** @import { List } from "/views/parts/loading.js" */
+
+/** What can be done, as the record calls it. */
+const ACTIONS = [
+  "trigger-start", "trigger-stop", "trigger-kill", "tag", "login", "logout", "logout-everywhere", "password-change",
+  "password-reset", "user-create", "user-change", "user-remove", "token-create", "token-revoke", "machine-join",
+  "machine-remove", "machine-revoke",
+];
+
+/** What can become of it. */
+const OUTCOMES = ["done", "ignored", "refused", "failed", "not_available", "unknown"];
+
+/** @param {string} first @param {string[]} words @returns {[string, string][]} */
+const options = (first, words) => [["", first], ...words.map((word) => /** @type {[string, string]} */ ([word, word.replace("_", " ")]))];
+
+export default function Audit() {
+  if (!can("manage")) return html`<${Page} title="Audit"><p class="nothing">Only admins see the audit.</p><//>`;
+  return html`<${Records} />`;
+}
+
+function Records() {
+  const { query } = route.value;
+  const list = /** @type {List<AuditRecord>} */ (useList(auditPath(query, 100)));
+  const newer = useSignal(0);
+  useEffect(() => onEvent((event) => { if (!/^(service|machine\.state|manager)/.test(event.kind)) newer.value++; }), []);
+  const refresh = () => {
+    newer.value = 0;
+    list.reload();
+  };
+  const button = html`<button type="button" onClick=${refresh}>${newer.value ? "Show what is new" : "Refresh"}</button>`;
+  return html`<${Page} title="Audit" about="Every action and every refused one. Records are only added, and each holds the hash of the one before it." actions=${button}>
+    <${Verify} />
+    <${Filters} query=${query} />
+    <${Listing} list=${list} what="records" empty=${query.size ? "No record fits these filters." : "Nothing is recorded yet."}>
+      <${Table} caption="Audit records, newest first" rows=${list.items.value} keyOf=${(/** @type {AuditRecord} */ record) => String(record.seq)} columns=${COLUMNS} rowProps=${(/** @type {AuditRecord} */ record) => ({ "data-seq": record.seq })} />
+    <//>
+  <//>`;
+}
+
+/** @type {import("/views/parts/table.js").Column<AuditRecord>[]} */
+const COLUMNS = [
+  { label: "No.", head: true, class: "number", cell: (record) => String(record.seq) },
+  { label: "When", quiet: true, class: "when", cell: (record) => html`<${Time} at=${record.at} as="date" />` },
+  { label: "Who", cell: (record) => html`<span>${chosen("actor", record.actor)} <span class="quiet">${[record.credential, record.from && `from ${record.from}`].filter(Boolean).join(" ")}</span></span>` },
+  { label: "Action", cell: (record) => chosen("action", record.action) },
+  { label: "On", cell: (record) => record.subject && chosen("subject", record.subject) },
+  { label: "Outcome", cell: (record) => html`<span class=${`result o-${record.outcome}`}>${record.outcome.replace("_", " ")}</span>` },
+  { label: "Detail", class: "detail", cell: (record) => record.detail },
+  { label: "Hash", cell: (record) => html`<code class="id" title=${record.hash}>${record.hash.slice(0, 10)}</code>` },
+];
+
+/**
+ * A value that filters by itself.
+ * @param {string} key
+ * @param {string} value
+ */
+const chosen = (key, value) => html`<button type="button" class="link" title=${`Show only ${key} ${value}`} onClick=${() => setQuery({ [key]: value })}>${value}</button>`;
+
+/** @param {{query: URLSearchParams}} props */
+function Filters({ query }) {
+  const at = (/** @type {string} */ key) => query.get(key) ?? "";
+  const typed = (/** @type {string} */ name) => ({ name, value: at(name), onValue: (/** @type {string} */ value) => setQuery({ [name]: value }) });
+  const pick = (/** @type {any} */ event) => setQuery({ [event.currentTarget.name]: event.currentTarget.value });
+  const time = (/** @type {any} */ event) => setQuery({ [event.currentTarget.name]: moment(event.currentTarget.value) });
+  const clear = () => setQuery({ actor: null, action: null, outcome: null, subject: null, since: null, until: null });
+  return html`<form class="filters" onSubmit=${(/** @type {Event} */ event) => event.preventDefault()} role="search" aria-label="Filter the records">
+    <${Filter} label="Who" ...${typed("actor")} placeholder="name, exactly" />
+    <${Choice} label="Action" name="action" options=${options("any", ACTIONS)} value=${at("action")} onChange=${pick} />
+    <${Filter} label="On" ...${typed("subject")} placeholder="name, exactly" />
+    <${Choice} label="Outcome" name="outcome" options=${options("any", OUTCOMES)} value=${at("outcome")} onChange=${pick} />
+    <${Text} label="From" name="since" type="datetime-local" value=${localMinute(at("since"))} onChange=${time} />
+    <${Text} label="Until" name="until" type="datetime-local" value=${localMinute(at("until"))} onChange=${time} />
+    ${query.size > 0 && html`<div class="buttons"><button type="button" onClick=${clear}>Clear the filters</button></div>`}
+  </form>`;
+}
+
+function Verify() {
+  const act = useAct();
+  const open = useSignal(false);
+  const found = useSignal(/** @type {AuditCheck | null} */ (null));
+  const submit = (/** @type {SubmitEvent} */ event) => {
+    const { expect } = valuesOf(event);
+    found.value = null;
+    act.run(async () => {
+      found.value = await call("GET", `/audit/verify${expect ? `?expect=${encodeURIComponent(expect)}` : ""}`);
+    });
+  };
+  const check = found.value;
+  return html`<details class="panel" open=${open.value} onToggle=${(/** @type {any} */ event) => (open.value = event.currentTarget.open)}>
+    <summary>Verify the record</summary>
+    <p>Checks the hash of every record. Who could write the manager's files could also write a whole new chain: note the head down now and then, somewhere else, and give it here later.</p>
+    <form onSubmit=${submit} class="verify">
+      <${Text} label="A head that was noted down" name="expect" placeholder="SEQ:HASH" pattern="[0-9]+:[0-9a-fA-F]+" hint="Leave it empty to check the chain alone." />
+      <div class="submit"><button type="submit" class="primary" disabled=${act.busy.value}>${act.busy.value ? "Checking…" : "Verify"}</button></div>
+    </form>
+    <${ProblemNote} problem=${act.problem.value} />
+    <div role="status">${check && html`
+      <p class=${check.ok ? "good" : "problem"}>${check.ok ? "✓ The record is whole" : `✗ The record is not whole${check.broken_at == null ? "" : `, from record ${check.broken_at} on`}`}: ${check.message}</p>
+      ${check.head && html`<p>${check.ok ? "The head, to note down" : "The head as it is now"}</p><${Copy} text=${check.head} label="Copy the head" />`}`}
+    </div>
+  </details>`;
+}

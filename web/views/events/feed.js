@@ -1,0 +1,156 @@
+// A feed of events: the latest pages of the journal, and what is told live. Bounded at both ends.
+
+import { call } from "/lib/api.js";
+import { batch, effect, useEffect, useRef, useSignal } from "/lib/html.js";
+import { onEvent, resets } from "/lib/store.js";
+import { belongs, journalPath } from "/views/events/filters.js";
+
+/** @import { Problem } from "/lib/api.js" */
+/** @import { Signal } from "/lib/html.js" */
+/** @import { GridEvent } from "/lib/types.js" */
+/** @import { Filters } from "/views/events/filters.js" */
+
+/** The most events that are held. */
+const MOST = 1000;
+
+/** How many events a page has. */
+const PAGE = 100;
+
+/** The most that stay while new ones come in: older ones are one call away. */
+const KEPT = 200;
+
+/** How often live events are drawn, in milliseconds; and in a flood, in which nobody reads each of them. */
+const BEAT = 250;
+const SLOW = 1000;
+
+/** More than so many at once are a flood. */
+const FLOOD = 50;
+
+/**
+ * @typedef {object} Feed
+ * @property {Signal<GridEvent[]>} events newest first
+ * @property {Signal<GridEvent[]>} waiting new ones that are held back, newest first
+ * @property {Signal<boolean>} missing whether newer ones are not held: only {@link Feed.latest} brings them
+ * @property {Signal<boolean>} more whether there are older ones
+ * @property {Signal<boolean>} busy
+ * @property {Signal<boolean>} loaded
+ * @property {Signal<Problem|null>} problem
+ * @property {() => Promise<void>} older fetches the next page
+ * @property {() => void} show takes what waits
+ * @property {() => Promise<void>} latest begins anew
+ */
+
+/**
+ * Which of two ids is later.
+ * @param {string} a
+ * @param {string} b
+ */
+export function later(a, b) {
+  const [epochA, seqA] = a.split("-").map(Number);
+  const [epochB, seqB] = b.split("-").map(Number);
+  return epochA - epochB || seqA - seqB;
+}
+
+/**
+ * Reads a feed, and again when its filters change.
+ * @param {Filters} filters what the manager applies of them
+ * @param {() => boolean} held whether new events wait, because somebody reads further down
+ * @returns {Feed}
+ */
+export function useFeed(filters, held) {
+  const events = useSignal(/** @type {GridEvent[]} */ ([]));
+  const waiting = useSignal(/** @type {GridEvent[]} */ ([]));
+  const missing = useSignal(false);
+  const more = useSignal(false);
+  const busy = useSignal(false);
+  const loaded = useSignal(false);
+  const problem = useSignal(/** @type {Problem|null} */ (null));
+  const turn = useRef(0);
+  const path = journalPath(filters, PAGE);
+
+  /** @param {(page: {items: GridEvent[], next: string|null}) => void} take @param {string} [before] */
+  const load = async (take, before) => {
+    const mine = ++turn.current;
+    busy.value = true;
+    problem.value = null;
+    try {
+      const page = await call("GET", before ? `${path}&before=${before}` : path);
+      if (mine === turn.current) batch(() => take(page));
+    } catch (error) {
+      if (mine === turn.current) problem.value = /** @type {Problem} */ (error);
+    } finally {
+      if (mine === turn.current) busy.value = false;
+    }
+  };
+  const latest = () =>
+    load((page) => {
+      const newest = page.items[0]?.id;
+      // What was told while the page was fetched is newer than it.
+      const told = [...waiting.peek(), ...events.peek()].filter((event) => !newest || later(event.id, newest) > 0);
+      events.value = [...told, ...page.items].slice(0, MOST);
+      waiting.value = [];
+      missing.value = false;
+      more.value = page.next !== null;
+      loaded.value = true;
+    });
+  const older = () =>
+    load((page) => {
+      const all = [...events.peek(), ...page.items];
+      // Who reads far down loses the newest, which are one call away.
+      if (all.length > MOST) missing.value = true;
+      events.value = all.slice(-MOST);
+      more.value = page.next !== null;
+    }, events.peek().at(-1)?.id);
+  const show = () =>
+    batch(() => {
+      const all = [...waiting.peek(), ...events.peek()];
+      if (all.length > KEPT) more.value = true;
+      events.value = all.slice(0, KEPT);
+      waiting.value = [];
+    });
+
+  useEffect(() => {
+    batch(() => {
+      events.value = [];
+      waiting.value = [];
+      loaded.value = false;
+      more.value = false;
+    });
+    latest();
+    /** @type {GridEvent[]} */
+    let fresh = [];
+    let timer = 0;
+    let beat = BEAT;
+    const flush = () => {
+      timer = 0;
+      const known = (waiting.peek()[0] ?? events.peek()[0])?.id;
+      const news = fresh.filter((event) => !known || later(event.id, known) > 0).reverse();
+      fresh = [];
+      beat = news.length > FLOOD ? SLOW : BEAT;
+      if (!news.length) return;
+      waiting.value = [...news, ...waiting.peek()].slice(0, MOST);
+      if (loaded.peek() && !held() && !missing.peek()) show();
+    };
+    const stop = onEvent((event) => {
+      if (!belongs(event, filters)) return;
+      fresh.push(event);
+      if (fresh.length > MOST) fresh.shift();
+      timer ||= setTimeout(flush, beat);
+    });
+    // After a snapshot events may be missing between those before and those after it: the journal has them.
+    const before = resets.peek();
+    const forget = effect(() => {
+      if (resets.value === before) return;
+      if (held()) missing.value = true;
+      else latest();
+    });
+    return () => {
+      turn.current++;
+      clearTimeout(timer);
+      stop();
+      forget();
+    };
+  }, [path]);
+
+  return { events, waiting, missing, more, busy, loaded, problem, older, show, latest };
+}

@@ -1,0 +1,208 @@
+// The grid: every service, what is wrong first.
+
+import { trigger } from "/lib/actions.js";
+import { html, useEffect, useRef } from "/lib/html.js";
+import { go, setQuery } from "/lib/router.js";
+import { range, selectAll, selected, toggle } from "/lib/selection.js";
+import { can, live, services } from "/lib/store.js";
+import { viewKeys } from "/components/keys.js";
+import { Empty } from "/components/toast.js";
+import { Virtual, reveal } from "/components/virtual.js";
+import { ActionBar, Choices, Counts, Results, SearchBox } from "/views/grid/bar.js";
+import { cursor, cursorLine, dense, filtered, focusing, grouping, move, narrow, order, perLine, shownLines, showAll, width } from "/views/grid/model.js";
+import { GroupHead, Row, Tiles } from "/views/grid/row.js";
+
+/** @param {EventTarget|null} target */
+function nameOf(target) {
+  const at = target instanceof Element ? target.closest("[data-service]") : null;
+  return at instanceof HTMLElement ? (at.dataset.service ?? "") : "";
+}
+
+/** @param {MouseEvent} event */
+function onClick(event) {
+  const target = /** @type {Element} */ (event.target);
+  const name = nameOf(target);
+  if (!name || target.closest("a, [data-dismiss]")) return;
+  cursor.value = name;
+  const box = target.closest(".c-check");
+  // The click on a label comes again as one on its box.
+  if (box && !(target instanceof HTMLInputElement)) return;
+  if (!can("trigger")) return;
+  if (event.shiftKey) {
+    getSelection()?.removeAllRanges();
+    range(name, order.peek());
+  } else if (box || event.ctrlKey || event.metaKey || target.closest(".tile")) toggle(name);
+}
+
+/** @param {MouseEvent} event */
+function onDoubleClick(event) {
+  const name = nameOf(event.target);
+  if (name && dense.peek()) go(`/services/${name}`);
+}
+
+/** @param {(name: string) => void} act */
+const atCursor = (act) => () => {
+  if (cursor.peek()) act(cursor.peek());
+};
+
+/** @param {import("/lib/types.js").Action} action */
+const onSelection = (action) => () => {
+  const names = selected.peek().size ? [...selected.peek()] : cursor.peek() ? [cursor.peek()] : [];
+  if (can("trigger") && live.peek().live) trigger(action, names);
+};
+
+/** @param {number} by */
+const extend = (by) => () => {
+  if (can("trigger") && cursor.peek() && !selected.peek().has(cursor.peek())) toggle(cursor.peek(), true);
+  move(by);
+  if (can("trigger")) toggle(cursor.peek(), true);
+};
+
+/** How many rows a page is. */
+const page = () => Math.max(1, Math.floor(innerHeight / 34) - 8) * Math.max(1, perLine.peek());
+
+const check = atCursor((name) => can("trigger") && toggle(name));
+
+/** @type {Record<string, (event: KeyboardEvent) => void>} */
+const KEYS = {
+  "/": () => document.getElementById("search")?.focus(),
+  j: () => move(perLine.peek() || 1),
+  k: () => move(-(perLine.peek() || 1)),
+  ArrowDown: () => move(perLine.peek() || 1),
+  ArrowUp: () => move(-(perLine.peek() || 1)),
+  "Shift-ArrowDown": extend(1),
+  "Shift-ArrowUp": extend(-1),
+  PageDown: () => move(page()),
+  PageUp: () => move(-page()),
+  Home: () => move(-Infinity),
+  End: () => move(Infinity),
+  x: check,
+  " ": check,
+  Enter: atCursor((name) => go(`/services/${name}`)),
+  "Mod-a": () => can("trigger") && selectAll(order.peek()),
+  d: () => setQuery({ dense: dense.peek() ? null : "1" }),
+  S: onSelection("start"),
+  T: onSelection("stop"),
+  K: onSelection("kill"),
+};
+
+/** Tiles lie beside each other; rows do not. @type {typeof KEYS} */
+const TILE_KEYS = {
+  ...KEYS,
+  ArrowLeft: () => move(-1),
+  ArrowRight: () => move(1),
+  h: () => move(-1),
+  l: () => move(1),
+};
+
+/** A box for everything that is shown, how many that are, and the names of the columns where there are some. */
+function Columns() {
+  const box = useRef(/** @type {HTMLInputElement|null} */ (null));
+  const names = order.value;
+  const some = names.filter((name) => selected.value.has(name)).length;
+  useEffect(() => {
+    if (box.current) box.current.indeterminate = some > 0 && some < names.length;
+  }, [some, names.length]);
+  const many = `${names.length.toLocaleString("en")} ${names.length === 1 ? "service" : "services"}`;
+  const onChange = () => selectAll(names, some < names.length);
+  return html`<div class="columns">
+    <div class="c-check">
+      ${can("trigger") && html`<label title="All that are shown (Ctrl-A)"><input ref=${box} type="checkbox" checked=${some === names.length} onChange=${onChange} aria-label="Select all ${many} shown" data-check-all /></label>`}
+    </div>
+    <div class="c-name" data-shown=${names.length}>${many}</div>
+    ${!dense.value &&
+    !narrow.value &&
+    html`<div class="c-machine">Machine</div>
+      <div class="c-state">State</div>
+      <div class="c-since">Since</div>
+      <div class="c-ports">Ports</div>
+      <div class="c-tags">Tags</div>
+      <div class="c-remarks">Remarks</div>`}
+  </div>`;
+}
+
+function List() {
+  const ref = useRef(/** @type {HTMLDivElement|null} */ (null));
+  const lines = shownLines.value;
+  const all = services.value;
+  const here = cursorLine.value;
+  useEffect(() => {
+    if (!ref.current) return undefined;
+    const sizes = new ResizeObserver(([entry]) => {
+      width.value = Math.floor(entry.contentRect.width);
+    });
+    sizes.observe(ref.current);
+    return () => sizes.disconnect();
+  }, []);
+  useEffect(() => {
+    if (here < 0 || !focusing.wanted) return;
+    const box = ref.current?.querySelector(".virtual");
+    const top = lines.slice(0, here).reduce((sum, line) => sum + line.height, 0);
+    if (box) reveal(box, top, lines[here].height);
+  }, [cursor.value]);
+  const draw = (/** @type {any} */ line, /** @type {number} */ index) => {
+    const place = { top: line.top, height: line.height, index };
+    if (line.kind === "group") return html`<${GroupHead} key=${line.key} group=${line.group} ...${place} />`;
+    if (line.kind === "tiles") return html`<${Tiles} key=${line.key} names=${line.names} all=${all} perLine=${perLine.value} ...${place} />`;
+    return html`<${Row} key=${line.key} name=${line.name} held=${all.get(line.name)} ...${place} />`;
+  };
+  const attributes = {
+    role: "grid",
+    "data-list": "",
+    "aria-label": "Services",
+    "aria-rowcount": lines.length,
+    "aria-multiselectable": can("trigger") ? "true" : null,
+    onClick,
+    onDblClick: onDoubleClick,
+  };
+  return html`<div ref=${ref} class="list by-${grouping.value}${dense.value ? " dense" : ""}${can("trigger") ? "" : " read-only"}">
+    ${lines.length > 0 && html`<${Columns} /><${Virtual} lines=${lines} keep=${here} render=${draw} attributes=${attributes} />`}
+  </div>`;
+}
+
+function Nothing() {
+  if (shownLines.value.length) return null;
+  if (filtered.value && services.value.size) {
+    return html`<${Empty} id="nothing"><p>None of the ${services.value.size} services is like that.</p><button type="button" onClick=${showAll}>Show all</button><//>`;
+  }
+  const how = can("manage") ? html`Make a join token under <a href="#/machines">Machines</a>; start an agent with it.` : "An admin makes a join token under Machines, and starts an agent with it.";
+  return html`<${Empty} id="empty"><p><b>No services yet.</b></p><p>${how}</p><//>`;
+}
+
+/** Keeps the height of what sticks to the top known to the styles. */
+function useTopHeight() {
+  const ref = useRef(/** @type {HTMLDivElement|null} */ (null));
+  useEffect(() => {
+    if (!ref.current) return undefined;
+    const root = document.documentElement;
+    const sizes = new ResizeObserver(([entry]) => root.style.setProperty("--bar", `${Math.ceil(entry.borderBoxSize[0].blockSize)}px`));
+    sizes.observe(ref.current);
+    return () => {
+      sizes.disconnect();
+      root.style.removeProperty("--bar");
+    };
+  }, []);
+  return ref;
+}
+
+export default function Grid() {
+  const top = useTopHeight();
+  useEffect(() => {
+    viewKeys.value = dense.value ? TILE_KEYS : KEYS;
+    return () => {
+      viewKeys.value = {};
+    };
+  }, [dense.value]);
+  return html`<div id="board">
+    <h1 class="hidden">Grid</h1>
+    <div class="bar" ref=${top}>
+      <${Counts} />
+      <${SearchBox} />
+      <${Choices} />
+    </div>
+    <${Results} />
+    <${List} />
+    <${Nothing} />
+    <${ActionBar} />
+  </div>`;
+}

@@ -1,0 +1,164 @@
+// Users: who may log in, and what they may do.
+
+import { call } from "/lib/api.js";
+import { html, useEffect, useSignal } from "/lib/html.js";
+import { can, me, onEvent } from "/lib/store.js";
+import { Time } from "/lib/time.js";
+import { confirm } from "/components/dialog.js";
+import { ProblemNote, toast } from "/components/toast.js";
+import { Choice, Submit, Text, useFirstField, valuesOf } from "/views/parts/form.js";
+import { useAct, useList } from "/views/parts/loading.js";
+import { Page, focusHeading, focusOpener } from "/views/parts/page.js";
+import { Secret } from "/views/parts/secret.js";
+import { Listing, Table } from "/views/parts/table.js";
+
+/** @import { User } from "/lib/types.js" */
+/** @import { List } from "/views/parts/loading.js" */
+/** @typedef {{user: string, password: string, why: "added" | "reset"}} Shown a password that is shown once */
+
+const ROLES = ["viewer", "operator", "admin"];
+
+/** The characters of a name. */
+const NAME = "[A-Za-z0-9._@\\-]{1,64}";
+
+export default function Users() {
+  if (!can("manage")) return html`<${Page} title="Users"><p class="nothing">Only admins see users.</p><//>`;
+  return html`<${Everybody} />`;
+}
+
+function Everybody() {
+  const list = /** @type {List<User>} */ (useList("/users?limit=1000"));
+  const shown = useSignal(/** @type {Shown | null} */ (null));
+  const adding = useSignal(false);
+  useEffect(() => onEvent((event) => { if (/^(user\.|login$|logout$)/.test(event.kind)) list.reload(); }), []);
+  const show = (/** @type {Shown} */ password) => {
+    shown.value = password;
+    adding.value = false;
+  };
+  const close = () => {
+    adding.value = false;
+    focusOpener();
+  };
+  const button = html`<button type="button" class="primary" aria-expanded=${adding.value} onClick=${() => (adding.value = !adding.value)}>Add a user…</button>`;
+  return html`<${Page} title="Users" about="Who may log in, and what they may do." actions=${button}>
+    ${adding.value && html`<${Add} list=${list} show=${show} close=${close} />`}
+    ${shown.value && html`<${Password} shown=${shown.value} onDone=${() => hide(shown)} />`}
+    <${Listing} list=${list} what="users" empty="No users.">
+      <${Table} caption="Users" rows=${list.items.value} keyOf=${(/** @type {User} */ user) => user.name} columns=${columns(list, show)} rowProps=${(/** @type {User} */ user) => ({ "data-user": user.name })} />
+    <//>
+  <//>`;
+}
+
+/** @param {import("/lib/html.js").Signal<Shown | null>} shown */
+function hide(shown) {
+  shown.value = null;
+  focusHeading();
+}
+
+/** @param {{shown: Shown, onDone: () => void}} props */
+function Password({ shown, onDone }) {
+  const title = shown.why === "added" ? `The password of the new user ${shown.user}` : `The new password of ${shown.user}`;
+  return html`<${Secret} title=${title} label="Copy the password" secret=${shown.password} onDone=${onDone}>
+    <p>Give it to ${shown.user} on a safe way. They can change it on their account page.</p>
+  <//>`;
+}
+
+/** @param {{list: List<User>, show: (shown: Shown) => void, close: () => void}} props */
+function Add({ list, show, close }) {
+  const act = useAct();
+  const form = useFirstField();
+  const submit = async (/** @type {SubmitEvent} */ event) => {
+    const { name, role, password } = valuesOf(event);
+    const done = await act.run(async () => {
+      const made = await call("POST", "/users", { name, role, ...(password ? { password } : {}) });
+      if (made.password) show({ user: name, password: made.password, why: "added" });
+      else close();
+      toast(`The user ${name} is added.`, "good");
+    });
+    if (done) list.reload();
+  };
+  return html`<form class="panel" ref=${form} onSubmit=${submit} aria-label="Add a user">
+    <div class="fields">
+      <${Text} label="Name" name="name" required pattern=${NAME} maxlength="64" hint="Letters, digits, and . _ - @" />
+      <${Choice} label="Role" name="role" options=${ROLES.map((role) => [role, role])} value="viewer" hint="A viewer looks. An operator also starts, stops, kills and tags. An admin may do everything." />
+      <${Text} label="Password" name="password" type="password" minlength="8" maxlength="1024" autocomplete="new-password" hint="Leave it empty: one is made, and shown once." />
+    </div>
+    <${Submit} act=${act} label="Add the user"><button type="button" onClick=${close}>Cancel</button><//>
+  </form>`;
+}
+
+/**
+ * @param {List<User>} list
+ * @param {(shown: Shown) => void} show
+ * @returns {import("/views/parts/table.js").Column<User>[]}
+ */
+function columns(list, show) {
+  const itself = (/** @type {User} */ user) => user.name === me.value?.name;
+  return [
+    { label: "Name", head: true, cell: (user) => html`${user.name}${itself(user) && html` <span class="quiet">(you)</span>`}` },
+    { label: "Role", cell: (user) => html`<${Role} user=${user} list=${list} />` },
+    { label: "Last login", cell: (user) => html`<${Time} at=${user.last_login_at} suffix=" ago" />` },
+    { label: "Sessions", class: "number", cell: (user) => String(user.sessions) },
+    { label: "Password changed", cell: (user) => html`<${Time} at=${user.password_changed_at} suffix=" ago" />` },
+    { label: "Added", cell: (user) => html`<span><${Time} at=${user.created_at} as="date" /> <span class="quiet">by ${user.created_by}</span></span>` },
+    { label: "Actions", quiet: true, class: "actions", cell: (user) => html`<${Actions} user=${user} list=${list} show=${show} own=${itself(user)} />` },
+  ];
+}
+
+/** @param {{user: User, list: List<User>}} props */
+function Role({ user, list }) {
+  const act = useAct();
+  const change = async (/** @type {Event} */ event) => {
+    const select = /** @type {HTMLSelectElement} */ (event.currentTarget);
+    const role = select.value;
+    // It shows what is, until the manager says that it is otherwise.
+    select.value = user.role;
+    const own = user.name === me.value?.name;
+    const body = own
+      ? `You will be ${role} at once, and cannot undo it by yourself.`
+      : `${user.name} will be ${role} instead of ${user.role}, in sessions that are open, too. API tokens of ${user.name} may never do more than that.`;
+    if (!(await confirm({ title: `Make ${user.name} ${role}?`, body, action: `Make ${role}`, danger: own }))) return;
+    if (!(await act.run(() => call("PATCH", `/users/${encodeURIComponent(user.name)}`, { role })))) return;
+    toast(`${user.name} is ${role} now.`, "good");
+    list.reload();
+  };
+  return html`<select aria-label=${`Role of ${user.name}`} onChange=${change}>${ROLES.map((role) => html`<option key=${role} value=${role} selected=${role === user.role}>${role}</option>`)}</select>
+    <${ProblemNote} problem=${act.problem.value} />`;
+}
+
+/** @param {{user: User, list: List<User>, show: (shown: Shown) => void, own: boolean}} props */
+function Actions({ user, list, show, own }) {
+  const act = useAct();
+  const path = `/users/${encodeURIComponent(user.name)}`;
+  const { name } = user;
+  const reset = async () => {
+    const body = `A new password is made and shown once. ${name} is logged out everywhere.`;
+    if (!(await confirm({ title: `Reset the password of ${name}?`, body, action: "Reset the password" }))) return;
+    await act.run(async () => {
+      const made = await call("POST", `${path}/password`, {});
+      if (made.password) show({ user: name, password: made.password, why: "reset" });
+    });
+    list.reload();
+  };
+  const logOut = async () => {
+    const body = `Every session of ${name} ends at once. API tokens stay good.`;
+    if (!(await confirm({ title: `Log ${name} out everywhere?`, body, action: "Log out" }))) return;
+    if (await act.run(() => call("DELETE", `${path}/sessions`))) toast(`${name} is logged out everywhere.`, "good");
+    list.reload();
+  };
+  const remove = async () => {
+    const body = `${name} cannot log in any more. Their sessions and API tokens go with them; what they did stays in the audit.`;
+    if (!(await confirm({ title: `Remove the user ${name}?`, body, action: "Remove", danger: true }))) return;
+    if (!(await act.run(() => call("DELETE", path)))) return;
+    toast(`The user ${name} is removed.`, "good");
+    await list.reload();
+    focusHeading();
+  };
+  if (own) return html`<a href="#/account">Your account</a>`;
+  return html`<div class="row-actions">
+    <button type="button" aria-label=${`Reset password of ${name}`} onClick=${reset}>Reset password…</button>
+    ${user.sessions > 0 && html`<button type="button" aria-label=${`Log out ${name} everywhere`} onClick=${logOut}>Log out…</button>`}
+    <button type="button" class="danger-text" aria-label=${`Remove the user ${name}`} onClick=${remove}>Remove…</button>
+    <${ProblemNote} problem=${act.problem.value} />
+  </div>`;
+}
