@@ -93,14 +93,6 @@ impl Https {
         Ok(StreamOwned::new(connection, stream))
     }
 
-    /// Asks for something whose answer has no end, such as a stream of events.
-    pub fn open(&self, path: &str) -> Stream {
-        let mut stream = self.connect().expect("the manager listens");
-        let headers: String = self.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        write!(stream, "GET {path} HTTP/1.0\r\nHost: {}\r\n{headers}\r\n", self.address).expect("the request is sent");
-        stream
-    }
-
     /// Sends a request. An error means that there was no answer in HTTP.
     pub fn send(&self, method: &str, path: &str, body: &str) -> io::Result<Reply> {
         let mut stream = self.connect()?;

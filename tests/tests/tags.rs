@@ -226,7 +226,7 @@ fn a_token_that_is_limited_to_a_tag_follows_it() {
         names.collect::<Vec<_>>()
     };
     assert_eq!(shown(&limited.get("/api/v1/status").json()), ["a@web-1", "b@web-1"]);
-    let mut stream = BufReader::new(limited.open("/api/v1/events"));
+    let mut stream = limited.open("/api/v1/events").expect("the stream opens");
     done(&manager, &["tags", "remove", "shop", "--on", "b@web-1"]);
     // No event may tell of what is another's now: a snapshot does.
     let snapshot: Value = loop {
