@@ -83,7 +83,10 @@ enum Command {
         sent: Sender<Sent>,
     },
     /// Changes come by themselves, one in each of these times; `None` ends that.
-    Storm(Option<Duration>),
+    Storm {
+        pause: Option<Duration>,
+        done: Sender<()>,
+    },
     /// The link is cut, until `Back`.
     Away,
     Back,
@@ -236,11 +239,14 @@ impl Fleet {
     }
 
     /// Lets changes come, so many a second over the whole fleet; 0 ends that. Each turns one instance between `active`
-    /// and `unresponsive`, with the [`STAMP`] in its reason.
+    /// and `unresponsive`, with the [`STAMP`] in its reason. Returns when all machines know it.
     pub fn storm(&self, rate: u32) {
         let machines = u32::try_from(self.machines.len()).expect("no such fleet");
         let pause = (rate > 0).then(|| Duration::from_secs(1) * machines / rate);
-        (0..self.machines.len()).for_each(|at| self.tell(at, Command::Storm(pause)));
+        let (done, all_done) = channel();
+        (0..self.machines.len()).for_each(|at| self.tell(at, Command::Storm { pause, done: done.clone() }));
+        drop(done);
+        all_done.iter().for_each(drop);
     }
 
     /// Cuts the link of a machine, without a goodbye, until it is told to come back.

@@ -1,7 +1,7 @@
 //! A small HTTPS client for the manager's TLS port: what a browser, a script or an agent could send, headers and all.
 
 use std::{
-    io::{self, Read, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     net::TcpStream,
     sync::Arc,
     time::Duration,
@@ -43,16 +43,21 @@ pub struct Reply {
 }
 
 impl Https {
-    /// A script or a browser that trusts the grid's authority and dials the manager's address.
-    pub fn of(manager: &TestManager) -> Self {
+    /// The TLS settings of a script or a browser that trusts the grid's authority.
+    pub fn trusting(manager: &TestManager) -> ClientConfig {
         let authority = CertificateDer::from_pem_file(manager.data().join("pki/ca.pem")).expect("the authority");
         let mut roots = RootCertStore::empty();
         roots.add(authority).expect("an authority");
-        let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
             .expect("versions of TLS")
             .with_root_certificates(roots)
-            .with_no_client_auth();
+            .with_no_client_auth()
+    }
+
+    /// A script or a browser that trusts the grid's authority and dials the manager's address.
+    pub fn of(manager: &TestManager) -> Self {
+        let config = Self::trusting(manager);
         let host = manager.address().rsplit_once(':').expect("a port").0.to_owned();
         Self::with(manager, Arc::new(config), ServerName::try_from(host).expect("a host"))
     }
@@ -108,6 +113,22 @@ impl Https {
         }
         let text = String::from_utf8_lossy(&text).into_owned();
         parse(&text).ok_or_else(|| io::Error::other(format!("no answer in HTTP: {text:?}")))
+    }
+
+    /// Opens an answer that goes on and on, such as a stream of events, past its head.
+    pub fn open(&self, path: &str) -> io::Result<BufReader<Stream>> {
+        let mut stream = self.connect()?;
+        let mut head = format!("GET {path} HTTP/1.0\r\nHost: {}\r\n", self.address);
+        for (name, value) in &self.headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        write!(stream, "{head}\r\n")?;
+        let mut reader = BufReader::new(stream);
+        let mut line = String::new();
+        while reader.read_line(&mut line)? > 0 && line != "\r\n" {
+            line.clear();
+        }
+        Ok(reader)
     }
 
     /// Sends a request that must be answered.

@@ -5,6 +5,7 @@ pub mod axe;
 pub mod browser;
 pub mod dashboard;
 pub mod fake;
+pub mod figures;
 pub mod fleet;
 pub mod http;
 pub mod https;

@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{http, wait};
+use crate::{http, https::Https, wait};
 
 /// An event, and when it came.
 #[derive(Debug, Clone)]
@@ -34,7 +34,15 @@ impl Watcher {
     /// Begins to watch after an event.
     pub fn open_after(socket: &Path, since: Option<&str>) -> Self {
         let headers = since.map(|id| format!("Last-Event-ID: {id}\r\n")).unwrap_or_default();
-        let mut reader = http::stream(socket, "/api/v1/events", &headers).expect("the stream opens");
+        Self::read(http::stream(socket, "/api/v1/events", &headers).expect("the stream opens"))
+    }
+
+    /// Begins to watch over TLS, as a client that may; returns when the stream is open.
+    pub fn over_tls(client: &Https) -> Self {
+        Self::read(client.open("/api/v1/events").expect("the stream opens"))
+    }
+
+    fn read(mut reader: impl BufRead + Send + 'static) -> Self {
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
         let shared = seen.clone();
         // The first line is a comment: by then the manager has subscribed.

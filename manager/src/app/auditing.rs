@@ -146,3 +146,6 @@ impl App {
 
 /// What was refused, shared with the tasks that wait for a minute to end.
 pub(super) type Held = Arc<HeldRefusals>;
+
+#[cfg(test)]
+mod tests;

@@ -228,6 +228,11 @@ impl Caller {
         NotAllowed::Outside { caller: self.name.clone(), targets: targets.join(", "), what: what.into() }
     }
 
+    /// Whether which services the caller may see and act on depends on their tags.
+    pub fn is_limited_by_tags(&self) -> bool {
+        self.targets.iter().flatten().any(|target| matches!(target, Target::Tag(_)))
+    }
+
     /// Whether a service is among those that the caller may see and act on.
     pub fn covers(&self, service: &ServiceView) -> bool {
         self.targets.as_ref().is_none_or(|targets| targets.iter().any(|target| target.covers(service)))

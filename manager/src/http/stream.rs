@@ -31,7 +31,7 @@ use crate::{
         journal::{Published, Start, Told},
         traffic::Held,
     },
-    grid::access::Caller,
+    grid::{access::Caller, event::Kind},
 };
 
 /// Under load events are sent together once in this time; the first after a pause is sent at once.
@@ -203,6 +203,10 @@ impl Watcher {
     fn take(&mut self, event: &Published) {
         if event.seq > self.told {
             self.told = event.seq;
+            if event.topic.kind == Kind::TagsChanged && self.caller.is_limited_by_tags() {
+                // It may see other services from now on: those that it lost no event tells it of.
+                return self.begin_anew();
+            }
             if self.app.sees(&self.caller, &event.topic) {
                 write_event(&mut self.chunk, event);
             }
@@ -238,7 +242,7 @@ mod tests {
     use crate::{
         grid::{
             access::{Credential, Role},
-            event::{Draft, Kind, Topic},
+            event::{Draft, Topic},
         },
         pki::authority::Authority,
         store::temporary,

@@ -248,7 +248,8 @@ impl Machine {
                 instance.set(state, reason);
                 return Some((instance.report(), sent));
             }
-            Command::Storm(pause) => {
+            // `done` is dropped here, which tells it.
+            Command::Storm { pause, done: _done } => {
                 self.storm = pause.filter(|_| !self.instances.is_empty()).map(|pause| {
                     // Not all machines at the same moment.
                     let first = pause.mul_f64((self.at % 100) as f64 / 100.0);
