@@ -1,6 +1,6 @@
 //! Tags: given to services and machines, named as targets, and kept.
 
-use std::io::{BufRead, BufReader};
+use std::io::BufRead;
 
 use protocol::{
     link::{FromAgent, Outcome, ToAgent},
