@@ -26,6 +26,9 @@ function toAnchor() {
   target?.querySelector("h3")?.focus({ preventScroll: true });
 }
 
+/** A path without what most begin with. @param {string} path */
+const short = (path) => path.replace(/^\/api\/v1(?=\/)/, "");
+
 /** @param {any} operation */
 function fits(operation) {
   const { method, path, summary = "", description = "", tag } = operation;
@@ -48,7 +51,7 @@ function Page() {
     <div class="api">
       <nav aria-label="Operations">
         <div class="field"><label for="find">Find</label><input id="find" type="search" autocomplete="off" value=${words.value} onInput=${(/** @type {any} */ event) => (words.value = event.currentTarget.value)} /></div>
-        ${tags.map((tag) => html`<div key=${tag}><h2>${tag}</h2><ul>${operations.filter((operation) => operation.tag === tag).map(({ id, method, path }) => html`<li key=${id}><a href=${`#${id}`}><span class=${`method m-${method}`}>${method.toUpperCase()}</span> <span>${path}</span></a></li>`)}</ul></div>`)}
+        ${tags.map((tag) => html`<div key=${tag}><h2>${tag}</h2><ul>${operations.filter((operation) => operation.tag === tag).map(({ id, method, path }) => html`<li key=${id}><a href=${`#${id}`}><span class=${`method m-${method}`}>${method.toUpperCase()}</span> <span>${short(path)}</span></a></li>`)}</ul></div>`)}
         <h2><a href="#schemas">Schemas</a></h2>
       </nav>
       <main class="view" id="content" tabindex="-1">
@@ -69,11 +72,13 @@ function Page() {
 
 /** How a caller shows who it is. @param {{described: any}} props */
 function Access({ described }) {
-  const base = `${location.origin}${described.servers?.[0]?.url?.startsWith("/") ? described.servers[0].url : "/api/v1"}`;
+  const prefix = (described.servers?.[0]?.url ?? "").replace(/\/$/, "");
+  const base = prefix.startsWith("http") ? prefix : `${location.origin}${prefix}`;
+  const example = Object.keys(described.paths ?? {}).find((path) => path.endsWith("/status")) ?? "/api/v1/status";
   return html`<section class="panel" aria-labelledby="access">
     <h2 id="access">Calling it</h2>
     <p>All paths are below <code>${base}</code>. A script shows an API token, which the page “Tokens” makes:</p>
-    <pre tabindex="0" aria-label="Example">curl --cacert ca.pem -H "Authorization: Bearer $TOMCAT_GRID_TOKEN" ${base}/status</pre>
+    <pre tabindex="0" aria-label="Example">curl --cacert ca.pem -H "Authorization: Bearer $TOMCAT_GRID_TOKEN" ${base}${example}</pre>
   </section>`;
 }
 

@@ -1,5 +1,7 @@
 //! The dashboard in a browser: logging in, going to its views, opening what lies over them.
 
+use serde_json::json;
+
 use crate::browser::Browser;
 
 /// The views: a name, the link, and what is there when the view is.
@@ -58,9 +60,9 @@ impl Dashboard {
         self.settle().await;
     }
 
-    /// Selects the services of a machine, and is asked whether to stop them.
+    /// Selects the instances of a machine, and is asked whether to stop them.
     pub async fn ask_to_stop(&self, machine: &str) {
-        self.go(&format!("#/?q=machine%3A{machine}"), "[data-service]").await;
+        self.go(&format!("#/?q=machine%3A{machine}+type%3Ainstance"), "[data-service]").await;
         self.browser.press("Control+a").await;
         self.wait_shown("[data-action=stop]").await;
         self.browser.click("[data-action=stop]").await;
@@ -85,6 +87,13 @@ impl Dashboard {
     pub async fn escape(&self) {
         self.browser.press("Escape").await;
         self.browser.wait_true("!document.querySelector('dialog[open]')").await;
+    }
+
+    /// Takes away what no picture needs: the scroll bars of this system, and the mouse where it clicked last.
+    pub async fn tidy(&self) {
+        self.browser.devtools("Emulation.setScrollbarsHidden", json!({"hidden": true})).await;
+        let aside = json!({"type": "mouseMoved", "x": 0, "y": 0});
+        self.browser.devtools("Input.dispatchMouseEvent", aside).await;
     }
 
     /// Looks in a size of the viewport (CSS pixels) and a theme, `light` or `dark`.

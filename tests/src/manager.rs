@@ -193,6 +193,23 @@ impl TestManager {
         http::request(&self.socket(), method, &format!("/api/v1{path}"), body)
     }
 
+    /// A figure of `/metrics`, by its name and labels as they are written there.
+    pub fn figure(&self, sample: &str) -> Option<f64> {
+        let text = http::request(&self.socket(), "GET", "/metrics", None)?.body;
+        text.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' ')?.parse().ok())
+    }
+
+    /// Waits until a figure is as it should be.
+    #[track_caller]
+    pub fn wait_figure(&self, sample: &str, expected: f64) {
+        let mut last = None;
+        let found = wait::within(2 * PATIENCE, || {
+            last = self.figure(sample);
+            (last == Some(expected)).then_some(())
+        });
+        assert!(found.is_some(), "{sample} should be {expected}, and is {last:?}");
+    }
+
     /// The status of everything.
     pub fn status(&self) -> Value {
         self.api("GET", "/status", None).expect("an answer").json()

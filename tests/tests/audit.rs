@@ -117,7 +117,7 @@ fn the_command_line_shows_the_record_as_it_happened() {
     let table = manager.cli(&["audit", "--action", "tag"]);
     assert_eq!(table.code, 0, "{}", table.err);
     let lines: Vec<&str> = table.out.lines().collect();
-    assert!(lines[0].starts_with("SEQ") && lines.len() == 3, "{}", table.out);
+    assert!(lines[0].trim_start().starts_with("SEQ") && lines.len() == 3, "{}", table.out);
     assert!(lines[1].contains("add prod") && lines[2].contains("remove prod"), "{}", table.out);
     assert!(lines[1].contains("root") && lines[1].contains("socket"), "{}", table.out);
     let json = manager.cli(&["audit", "list", "-o", "json", "--subject", "a@web-1", "--limit", "1", "--since", "1h"]);

@@ -96,6 +96,10 @@ fn exits_2_for_a_call_that_is_wrong() {
         (&["token", "create", "--api"], "--role"),
         (&["token", "revoke", "../status"], "is no token id"),
         (&["machines", "remove", "../tokens"], "`../tokens` holds"),
+        (&["users", "remove", "../tokens"], "a user's name has"),
+        (&["users", "add", ".."], "--role"),
+        (&["users", "add", "..", "--role", "viewer"], "is no name"),
+        (&["users", "add", "alice", "--role", "viewer", "--password-file", "/nowhere"], "/nowhere"),
         (&["status", "--addr", "http://127.0.0.1:1"], "is no address"),
         (&["status", "--addr", "127.0.0.1:8443"], "is no address"),
         (&["status", "--addr", "https://"], "is no address"),
@@ -392,8 +396,18 @@ fn token_create_prints_the_token_and_nothing_else() {
 fn help_version_and_completions_need_no_manager() {
     let help = alone(&["--help"]);
     assert_eq!((help.code, help.err.as_str()), (0, ""));
-    let commands =
-        ["serve", "status", "machines", "trigger-start", "trigger-stop", "trigger-kill", "events", "token", "whoami"];
+    let commands = [
+        "serve",
+        "status",
+        "machines",
+        "trigger-start",
+        "trigger-stop",
+        "trigger-kill",
+        "events",
+        "token",
+        "users",
+        "whoami",
+    ];
     let completions = alone(&["completions", "bash"]);
     assert_eq!(completions.code, 0);
     for command in commands {

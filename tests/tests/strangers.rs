@@ -82,3 +82,17 @@ fn what_stops_in_the_middle_is_ended() {
     });
     assert_eq!(people.get("/healthz").status, 200);
 }
+
+#[test]
+fn whoever_stops_reading_is_cut_off() {
+    let manager = TestManager::start();
+    // More answers than there is room for on the way, to questions that fit.
+    let questions = "GET /api/v1/openapi.json HTTP/1.1\r\nHost: m\r\n\r\n".repeat(1000);
+    let mut remote = Https::of(&manager).connect().unwrap();
+    let mut local = UnixStream::connect(manager.socket()).unwrap();
+    remote.write_all(questions.as_bytes()).unwrap();
+    local.write_all(questions.as_bytes()).unwrap();
+    manager.wait_figure("tomcat_grid_connections{face=\"people\"}", 1.0);
+    manager.wait_figure("tomcat_grid_connections_cut_off_total", 2.0);
+    manager.wait_figure("tomcat_grid_connections{face=\"people\"}", 0.0);
+}

@@ -1,5 +1,7 @@
 //! Tags: given to services and machines, named as targets, and kept.
 
+use std::io::BufRead;
+
 use protocol::{
     link::{FromAgent, Outcome, ToAgent},
     state::State,
@@ -9,6 +11,7 @@ use tests::{
     http,
     https::Https,
     manager::TestManager,
+    people,
     programs::Ran,
     raw_agent::{RawAgent, RawLink, report, status},
     wait,
@@ -209,4 +212,46 @@ fn what_many_tag_at_once_is_the_same_on_disk() {
         (manager.api("GET", "/tags", None)?.json() == shown).then_some(())
     });
     assert_eq!((tags_of(&manager, "a@web-1"), tags_of(&manager, "b@web-1")), services);
+}
+
+#[test]
+fn a_token_that_is_limited_to_a_tag_follows_it() {
+    let manager = TestManager::start();
+    let mut link = machine(&manager, "web-1").1;
+    done(&manager, &["tags", "add", "shop", "--on", "a@web-1", "b@web-1"]);
+    let admin = people::session(&manager, "ada", "admin");
+    let (_, limited) = people::token(&manager, &admin, json!({"role": "operator", "targets": ["#shop"]}));
+    let shown = |snapshot: &Value| {
+        let names = snapshot["services"].as_array().unwrap().iter().map(|service| service["name"].clone());
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(shown(&limited.get("/api/v1/status").json()), ["a@web-1", "b@web-1"]);
+    let mut stream = limited.open("/api/v1/events").expect("the stream opens");
+    done(&manager, &["tags", "remove", "shop", "--on", "b@web-1"]);
+    // No event may tell of what is another's now: a snapshot does.
+    let snapshot: Value = loop {
+        let mut line = String::new();
+        assert!(stream.read_line(&mut line).unwrap() > 0, "the stream ended");
+        if line.trim_end() == "event: reset" {
+            let mut data = String::new();
+            stream.read_line(&mut data).unwrap();
+            break serde_json::from_str(data.strip_prefix("data: ").unwrap()).unwrap();
+        }
+    };
+    assert_eq!(shown(&snapshot), ["a@web-1"]);
+    link.send(&status("/srv/b", State::Active));
+    link.send(&status("/srv/a", State::Stopping));
+    manager.wait_state("a@web-1", "stopping");
+    let mut told = String::new();
+    while !told.contains("stopping") {
+        assert!(stream.read_line(&mut told).unwrap() > 0, "the stream ended");
+    }
+    assert!(!told.contains("b@web-1"), "{told}");
+    let body = json!({"action": "stop", "targets": ["b@web-1"]});
+    assert_eq!(limited.request("POST", "/api/v1/trigger", Some(&body)).problem(), (403, "not_allowed".to_owned()));
+    for (method, path) in [("GET", "/api/v1/tags"), ("POST", "/api/v1/tags"), ("GET", "/api/v1/audit")] {
+        let body = json!({"add": ["shop"], "services": ["b@web-1"]});
+        let body = (method == "POST").then_some(&body);
+        assert_eq!(limited.request(method, path, body).problem(), (403, "not_allowed".to_owned()), "{method} {path}");
+    }
 }

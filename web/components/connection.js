@@ -60,7 +60,7 @@ function Countdown({ since }) {
 export function ManagerProblems() {
   const { problems } = grid.value.manager;
   if (!problems.length) return null;
-  return html`<ul class="banner bad" id="problems" role="alert">${problems.map((text) => html`<li key=${text}>${text}</li>`)}</ul>`;
+  return html`<div class="banner bad" role="alert"><ul id="problems">${problems.map((text) => html`<li key=${text}>${text}</li>`)}</ul></div>`;
 }
 
 /** What changed, summed up. */

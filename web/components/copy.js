@@ -5,7 +5,7 @@ import { html, useSignal } from "/lib/html.js";
 /**
  * @param {{text: string, label?: string, secret?: boolean}} props
  */
-export function Copy({ text, label = "Copy" }) {
+export function Copy({ text, label = "Copy", secret = false }) {
   const said = useSignal("");
   const copy = async () => {
     try {
@@ -22,7 +22,7 @@ export function Copy({ text, label = "Copy" }) {
     }, 3000);
   };
   return html`<span class="copy">
-    <code data-copy=${text} tabindex="0">${text}</code>
+    <code data-copy=${text} data-secret=${secret ? "" : null} tabindex="0">${text}</code>
     <button type="button" onClick=${copy}>${said.value || label}</button>
     <span class="hidden" role="status">${said}</span>
   </span>`;

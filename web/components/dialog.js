@@ -91,7 +91,7 @@ function Asking({ title, body, action, danger, typed, wide, answer }) {
     <form onSubmit=${onSubmit}>
       <div class="body">${body}</div>
       ${typed &&
-      html`<label class="field">Type <b>${typed}</b> to go on <input autocomplete="off" data-first value=${text} onInput=${onInput} data-typed /></label>`}
+      html`<label class="field"><span>Type <b>${typed}</b> to go on</span> <input autocomplete="off" data-first value=${text} onInput=${onInput} data-typed /></label>`}
       <footer>
         <button type="button" data-first=${!action || (danger && !typed) ? "" : null} onClick=${() => answer(false)}>${action ? "Cancel" : "Close"}</button>
         ${action && html`<button type="submit" class=${danger ? "danger" : "primary"} disabled=${!ready} data-first=${!typed && !danger ? "" : null} data-confirm>${action}</button>`}

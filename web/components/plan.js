@@ -1,6 +1,8 @@
 // What a trigger would do, before it is confirmed.
 
 import { html } from "/lib/html.js";
+import { services } from "/lib/store.js";
+import { stateWord } from "/components/state.js";
 
 /** @import { Action, TriggerResult } from "/lib/types.js" */
 
@@ -13,13 +15,21 @@ const MEANS = {
 
 /** What is said about those that are left out, by outcome. */
 const LEFT_OUT = {
-  ignored: (/** @type {Action} */ action) => `no need to ${action}, will be ignored`,
-  not_available: () => "cannot be reached: nothing will be sent",
-  refused: () => "will be refused",
-  failed: () => "cannot be done",
-  unknown: () => "cannot be told",
-  done: () => "done",
+  not_available: "cannot be reached: nothing will be sent",
+  refused: "will be refused",
+  failed: "cannot be done",
+  unknown: "cannot be foretold",
 };
+
+/**
+ * Why some are left out, after their name or number.
+ * @param {TriggerResult[]} results of one outcome, those that are ignored of one state
+ */
+function why([{ outcome, service }, ...more]) {
+  if (outcome !== "ignored") return LEFT_OUT[/** @type {keyof typeof LEFT_OUT} */ (outcome)] ?? outcome;
+  const state = services.peek().get(service)?.peek().state ?? "stopped";
+  return more.length ? `are ${stateWord(state)} already and will be ignored` : `is ${stateWord(state)} already and will be ignored`;
+}
 
 /**
  * @param {{action: Action, plan: TriggerResult[]}} props
@@ -29,15 +39,17 @@ export function Plan({ action, plan }) {
   /** @type {Map<string, TriggerResult[]>} */
   const others = new Map();
   for (const result of plan) {
-    if (result.outcome !== "planned") others.set(result.outcome, [...(others.get(result.outcome) ?? []), result]);
+    if (result.outcome === "planned") continue;
+    const state = result.outcome === "ignored" ? services.peek().get(result.service)?.peek().state : "";
+    const kind = `${result.outcome} ${state}`;
+    others.set(kind, [...(others.get(kind) ?? []), result]);
   }
   const item = (/** @type {TriggerResult} */ { service, message }) =>
     html`<li key=${service}><b>${service}</b> <span class="quiet">${message}</span></li>`;
-  const rest = (/** @type {[string, TriggerResult[]]} */ [outcome, results]) => {
-    const why = LEFT_OUT[/** @type {keyof typeof LEFT_OUT} */ (outcome)]?.(action) ?? outcome;
+  const rest = (/** @type {[string, TriggerResult[]]} */ [kind, results]) => {
     const who = results.length === 1 ? results[0].service : results.length;
-    return html`<details key=${outcome} class="left-out">
-      <summary>${who} ${why}</summary>
+    return html`<details key=${kind} class="left-out">
+      <summary>${who} ${why(results)}</summary>
       <ul class="names" tabindex="0">${results.map(item)}</ul>
     </details>`;
   };

@@ -38,13 +38,13 @@ export function Toasts() {
       close(id);
       action?.run();
     };
-    return html`<li key=${id} class=${kind} role=${kind === "bad" ? "alert" : null}>
+    return html`<div key=${id} class=${`toast ${kind}`} role=${kind === "bad" ? "alert" : null}>
       <span>${text}</span>
       ${action && html`<button type="button" class="link" onClick=${act}>${action.label}</button>`}
       <button type="button" class="icon" aria-label="Dismiss" onClick=${() => close(id)}>✕</button>
-    </li>`;
+    </div>`;
   };
-  return html`<ul id="toasts" role="status" aria-live="polite">${shown.value.map(line)}</ul>`;
+  return html`<div id="toasts" role="status" aria-live="polite">${shown.value.map(line)}</div>`;
 }
 
 /**

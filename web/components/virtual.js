@@ -2,8 +2,11 @@
 
 import { html, useEffect, useRef, useSignal } from "/lib/html.js";
 
-/** How many lines are rendered beyond each edge of the window. */
+/** How many lines are rendered beyond each edge of the window, if nothing else is said. */
 const BEYOND = 12;
+
+/** Scrolling by less than so many lines renders nothing, where enough of them lie beyond the edge. */
+const STEP = 4;
 
 /**
  * @typedef {object} Line
@@ -40,9 +43,9 @@ export function lineAt(tops, y) {
 
 /**
  * Renders the lines that are seen, and the one at `keep`, so that it does not lose the focus.
- * @param {{lines: Line[], keep?: number, render: (line: any, index: number) => any, attributes?: Record<string, any>}} props
+ * @param {{lines: Line[], keep?: number, beyond?: number, render: (line: any, index: number) => any, attributes?: Record<string, any>}} props
  */
-export function Virtual({ lines, keep = -1, render, attributes = {} }) {
+export function Virtual({ lines, keep = -1, beyond = BEYOND, render, attributes = {} }) {
   const ref = useRef(/** @type {HTMLDivElement|null} */ (null));
   const seen = useSignal("0 0");
   const tops = useRef({ lines: /** @type {Line[]} */ ([]), tops: [0] });
@@ -51,13 +54,16 @@ export function Virtual({ lines, keep = -1, render, attributes = {} }) {
   // Where the list begins in the document. It is measured when something has changed its size, not while scrolling:
   // asking for it makes the browser lay out the page at once.
   const start = useRef(0);
+  const margin = useRef(beyond);
+  margin.current = beyond;
   const look = () => {
     const above = scrollY - start.current;
     const all = tops.current.tops;
     const first = lineAt(all, above);
     const last = lineAt(all, above + innerHeight);
-    // In steps of four lines: scrolling by less renders nothing.
-    seen.value = `${Math.max(0, ((first >> 2) << 2) - BEYOND)} ${((last >> 2) << 2) + 4 + BEYOND}`;
+    const step = margin.current > STEP ? STEP : 1;
+    const from = Math.floor(first / step) * step - margin.current;
+    seen.value = `${Math.max(0, from)} ${Math.floor(last / step) * step + step + margin.current}`;
   };
   useEffect(() => {
     const measure = () => {
@@ -75,7 +81,7 @@ export function Virtual({ lines, keep = -1, render, attributes = {} }) {
       removeEventListener("resize", measure);
     };
   }, []);
-  useEffect(look, [lines]);
+  useEffect(look, [lines, beyond]);
 
   const [first, last] = seen.value.split(" ").map(Number);
   const shown = [];

@@ -145,7 +145,11 @@ function tell(action, results, problem = "") {
   const { name, done } = VERBS[action];
   if (bad.length === 1) toast(`${name} ${bad[0].service}: ${bad[0].outcome.replace("_", " ")}: ${bad[0].message}`, "bad");
   else if (bad.length) toast(`${name}: ${many(bad.length, "service")} of ${results.length} not ${done}.`, "bad");
-  else toast(results.length === 1 ? `${results[0].service}: ${results[0].message || done}` : `${many(results.length, "service")} ${done}.`, "good");
+  else if (results.length === 1) toast(`${results[0].service}: ${results[0].message || done}`, "good");
+  else {
+    const ignored = results.filter((result) => result.outcome === "ignored").length;
+    toast(`${many(results.length - ignored, "service")} ${done}${ignored ? `, ${ignored} ignored: no need` : ""}.`, "good");
+  }
 }
 
 // Each outcome is told by an event before the slowest agent has answered.

@@ -46,7 +46,7 @@ const KEYS = {
   state: (service, value) => (value === "crashed" ? isCrashed(service) : like(service.state, STATE_WORDS[value] ?? value)),
   tag: (service, value) => (service.tags ?? []).some((tag) => like(tag, value)),
   type: (service, value) => like(service.type, value),
-  is: (service, value) => KINDS[/** @type {keyof KINDS} */ (value)]?.(service) ?? false,
+  is: (service, value) => KINDS[/** @type {keyof typeof KINDS} */ (value)]?.(service) ?? false,
   port: (service, value) => (service.ports ?? []).some((port) => String(port) === value),
   reason: (service, value) => like(service.reason ?? "", value, true),
 };

@@ -142,6 +142,9 @@ function apply(event) {
   else if (event.kind === "manager.state") grid.value = { ...grid.peek(), manager: event.data };
 }
 
+/** The most events that wait to be drawn. */
+const MOST = 2000;
+
 /** @type {GridEvent[]} */
 const queue = [];
 let planned = false;
@@ -163,6 +166,8 @@ function flush() {
  */
 export function take(event) {
   queue.push(event);
+  // A page in the background may wait for its timer for a minute.
+  if (queue.length >= MOST) flush();
   if (planned) return;
   planned = true;
   // A page that nobody sees gets no frames.

@@ -63,6 +63,8 @@ async function open() {
         me.value = whoami;
         applyStatus(status);
       });
+      // What was just told is not stale; the stream must follow in time.
+      heard();
     } else {
       const whoami = await who;
       if (mine !== turn) return;
@@ -98,13 +100,10 @@ function listen() {
   };
 }
 
-/**
- * Begins to watch the grid.
- * @param {boolean} [anew] with a fresh snapshot, as after a login
- */
-export function start(anew = true) {
+/** Begins to watch the grid, with a snapshot. */
+export function start() {
   stop();
-  if (anew) last = "";
+  last = "";
   open();
 }
 

@@ -46,18 +46,18 @@ export function full(at) {
 }
 
 /**
- * A time with its exact value: as an age, or as a date.
- * @param {{at: string|null|undefined, as?: "age"|"date", suffix?: string, none?: string}} props
+ * A time with its exact value: as an age, or as a date. A `coarse` age has its largest unit only.
+ * @param {{at: string|null|undefined, as?: "age"|"date", coarse?: boolean, suffix?: string, none?: string}} props
  */
-export function Time({ at, as = "age", suffix = "", none = "never" }) {
+export function Time({ at, as = "age", coarse = false, suffix = "", none = "never" }) {
   if (!at) return none;
-  if (as === "age") return html`<${Age} key=${at} at=${at} suffix=${suffix} />`;
+  if (as === "age") return html`<${Age} key=${at} at=${at} coarse=${coarse} suffix=${suffix} />`;
   return html`<time datetime=${at}>${full(at)}</time>`;
 }
 
-/** @param {{at: string, suffix: string}} props */
-function Age({ at, suffix }) {
+/** @param {{at: string, coarse: boolean, suffix: string}} props */
+function Age({ at, coarse, suffix }) {
   // The text alone is written again when the age changes.
-  const text = useComputed(() => age(at) + suffix);
+  const text = useComputed(() => (coarse ? age(at).split(" ").slice(0, 2).join(" ") : age(at)) + suffix);
   return html`<time datetime=${at} title=${full(at)}>${text}</time>`;
 }

@@ -14,17 +14,18 @@ import { Listing, Table } from "/views/parts/table.js";
 import { auditPath, localMinute, moment } from "/views/parts/filters.js";
 
 /** @import { AuditCheck, AuditRecord } from "/lib/types.js" */
-/** @import { List } from "/views/parts/loading.js" */
+/** @import { Signal } from "/lib/html.js" */
+/** @import { Act, List } from "/views/parts/loading.js" */
 
 /** What can be done, as the record calls it. */
 const ACTIONS = [
   "trigger-start", "trigger-stop", "trigger-kill", "tag", "login", "logout", "logout-everywhere", "password-change",
   "password-reset", "user-create", "user-change", "user-remove", "token-create", "token-revoke", "machine-join",
-  "machine-remove", "machine-revoke",
+  "machine-remove", "machine-revoke", "user-list", "token-list",
 ];
 
 /** What can become of it. */
-const OUTCOMES = ["done", "ignored", "refused", "failed", "not_available", "unknown"];
+const OUTCOMES = ["done", "requested", "ignored", "refused", "failed", "not_available", "unknown"];
 
 /** @param {string} first @param {string[]} words @returns {[string, string][]} */
 const options = (first, words) => [["", first], ...words.map((word) => /** @type {[string, string]} */ ([word, word.replace("_", " ")]))];
@@ -43,9 +44,20 @@ function Records() {
     newer.value = 0;
     list.reload();
   };
-  const button = html`<button type="button" onClick=${refresh}>${newer.value ? "Show what is new" : "Refresh"}</button>`;
-  return html`<${Page} title="Audit" about="Every action and every refused one. Records are only added, and each holds the hash of the one before it." actions=${button}>
-    <${Verify} />
+  const act = useAct();
+  const verifying = useSignal(false);
+  const found = useSignal(/** @type {AuditCheck | null} */ (null));
+  const verify = (/** @type {string} */ expect) => {
+    verifying.value = true;
+    found.value = null;
+    act.run(async () => {
+      found.value = await call("GET", `/audit/verify${expect ? `?expect=${encodeURIComponent(expect)}` : ""}`);
+    });
+  };
+  const buttons = html`<button type="button" onClick=${refresh}>${newer.value ? "Show what is new" : "Refresh"}</button>
+    <button type="button" data-verify disabled=${act.busy.value} onClick=${() => verify("")}>Verify</button>`;
+  return html`<${Page} title="Audit" about="Every action and every refused one. Records are only added, and each holds the hash of the one before it." actions=${buttons}>
+    ${verifying.value && html`<${Verify} act=${act} found=${found} verify=${verify} />`}
     <${Filters} query=${query} />
     <${Listing} list=${list} what="records" empty=${query.size ? "No record fits these filters." : "Nothing is recorded yet."}>
       <${Table} caption="Audit records, newest first" rows=${list.items.value} keyOf=${(/** @type {AuditRecord} */ record) => String(record.seq)} columns=${COLUMNS} rowProps=${(/** @type {AuditRecord} */ record) => ({ "data-seq": record.seq })} />
@@ -84,35 +96,28 @@ function Filters({ query }) {
     <${Choice} label="Action" name="action" options=${options("any", ACTIONS)} value=${at("action")} onChange=${pick} />
     <${Filter} label="On" ...${typed("subject")} placeholder="name, exactly" />
     <${Choice} label="Outcome" name="outcome" options=${options("any", OUTCOMES)} value=${at("outcome")} onChange=${pick} />
-    <${Text} label="From" name="since" type="datetime-local" value=${localMinute(at("since"))} onChange=${time} />
-    <${Text} label="Until" name="until" type="datetime-local" value=${localMinute(at("until"))} onChange=${time} />
+    <${Text} label="From" class="date" name="since" type="datetime-local" value=${localMinute(at("since"))} onChange=${time} />
+    <${Text} label="Until" class="date" name="until" type="datetime-local" value=${localMinute(at("until"))} onChange=${time} />
     ${query.size > 0 && html`<div class="buttons"><button type="button" onClick=${clear}>Clear the filters</button></div>`}
   </form>`;
 }
 
-function Verify() {
-  const act = useAct();
-  const open = useSignal(false);
-  const found = useSignal(/** @type {AuditCheck | null} */ (null));
-  const submit = (/** @type {SubmitEvent} */ event) => {
-    const { expect } = valuesOf(event);
-    found.value = null;
-    act.run(async () => {
-      found.value = await call("GET", `/audit/verify${expect ? `?expect=${encodeURIComponent(expect)}` : ""}`);
-    });
-  };
+/**
+ * The chain of hashes: what checking it found, and checking it against a head that was noted down.
+ * @param {{act: Act, found: Signal<AuditCheck | null>, verify: (expect: string) => void}} props
+ */
+function Verify({ act, found, verify }) {
   const check = found.value;
-  return html`<details class="panel" open=${open.value} onToggle=${(/** @type {any} */ event) => (open.value = event.currentTarget.open)}>
-    <summary>Verify the record</summary>
-    <p>Checks the hash of every record. Who could write the manager's files could also write a whole new chain: note the head down now and then, somewhere else, and give it here later.</p>
-    <form onSubmit=${submit} class="verify">
-      <${Text} label="A head that was noted down" name="expect" placeholder="SEQ:HASH" pattern="[0-9]+:[0-9a-fA-F]+" hint="Leave it empty to check the chain alone." />
-      <div class="submit"><button type="submit" class="primary" disabled=${act.busy.value}>${act.busy.value ? "Checking…" : "Verify"}</button></div>
-    </form>
+  const submit = (/** @type {SubmitEvent} */ event) => verify(valuesOf(event).expect);
+  return html`<section class="panel" aria-labelledby="verify">
+    <h2 id="verify">Verify the record</h2>
+    <div role="status">${act.busy.value && "Checking every record…"}${check && html`<p class=${check.ok ? "good" : "problem"}>${check.ok ? "✓ The record is whole" : `✗ The record is not whole${check.broken_at == null ? "" : `, from record ${check.broken_at} on`}`}: ${check.message}</p>`}</div>
+    ${check?.head && html`<p>${check.ok ? "The head, to note down" : "The head as it is now"}</p><${Copy} text=${check.head} label="Copy the head" />`}
     <${ProblemNote} problem=${act.problem.value} />
-    <div role="status">${check && html`
-      <p class=${check.ok ? "good" : "problem"}>${check.ok ? "✓ The record is whole" : `✗ The record is not whole${check.broken_at == null ? "" : `, from record ${check.broken_at} on`}`}: ${check.message}</p>
-      ${check.head && html`<p>${check.ok ? "The head, to note down" : "The head as it is now"}</p><${Copy} text=${check.head} label="Copy the head" />`}`}
-    </div>
-  </details>`;
+    <p class="hint">Whoever could write the manager's files could write a whole new chain, too. Note the head down now and then, somewhere else, and give it here later.</p>
+    <form onSubmit=${submit} class="verify">
+      <${Text} label="A head that was noted down" name="expect" required placeholder="SEQ:HASH" pattern="[0-9]+:[0-9a-fA-F]+" />
+      <div class="submit"><button type="submit" disabled=${act.busy.value}>Verify against it</button></div>
+    </form>
+  </section>`;
 }

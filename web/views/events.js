@@ -110,7 +110,7 @@ function Filters({ filters }) {
       ${families.map((family) => html`<label key=${family.key} class="check"><input type="checkbox" name=${family.key} checked=${has(family)} onChange=${() => toggle(family)} /> ${family.label}</label>`)}
       ${others.length > 0 && html`<button type="button" class="link" onClick=${drop} aria-label=${`Do not filter by ${others.join(", ")}`}>${others.join(", ")} ✕</button>`}
     </fieldset>
-    <${Filter} label="Words" ...${typed("q", filters.text)} type="search" />
+    <${Filter} label="Words" class="words" ...${typed("q", filters.text)} type="search" />
     ${wide ? exact : html`<details class="more-filters" open=${isExact}><summary>More filters</summary><div>${exact}</div></details>`}
     ${isFiltered(filters) && html`<div class="buttons"><button type="button" onClick=${clear}>Clear the filters</button></div>`}
     <datalist id="all-services">${names.value[0].map((name) => html`<option key=${name} value=${name} />`)}</datalist>

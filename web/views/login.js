@@ -11,8 +11,12 @@ export function Login({ onLogin, over }) {
   const error = useSignal("");
   const busy = useSignal(false);
   const form = useRef(/** @type {HTMLFormElement|null} */ (null));
+  const box = useRef(/** @type {HTMLElement|null} */ (null));
   const known = me.value?.name ?? "admin";
   useEffect(() => {
+    const dialog = box.current;
+    // Over whatever else is open, too.
+    if (dialog instanceof HTMLDialogElement) dialog.showModal();
     const password = form.current?.elements.namedItem("password");
     if (password instanceof HTMLElement) password.focus();
   }, []);
@@ -27,13 +31,17 @@ export function Login({ onLogin, over }) {
     } catch (problem) {
       const { message, retryAfter } = /** @type {any} */ (problem);
       error.value = retryAfter ? `${message} Try again in ${retryAfter} s.` : message;
-      const password = form.current?.elements.namedItem("password");
+      const dialog = box.current;
+    // Over whatever else is open, too.
+    if (dialog instanceof HTMLDialogElement) dialog.showModal();
+    const password = form.current?.elements.namedItem("password");
       if (password instanceof HTMLInputElement) password.select();
     } finally {
       busy.value = false;
     }
   };
-  return html`<div class=${over ? "login over" : "login"} role=${over ? "dialog" : "main"} aria-label="Log in">
+  const Box = over ? "dialog" : "main";
+  return html`<${Box} ref=${box} class=${over ? "login over" : "login"} aria-label="Log in" onCancel=${(/** @type {Event} */ event) => event.preventDefault()}>
     ${!over && html`<h1 class="hidden">Tomcat Grid</h1>`}
     <form id="login" ref=${form} onSubmit=${onSubmit} aria-labelledby="login-title">
       <p class="brand"><img src="/icon.svg" alt="" width="28" height="28" /> Tomcat Grid</p>
@@ -44,5 +52,5 @@ export function Login({ onLogin, over }) {
       <button type="submit" class="primary" disabled=${busy.value}>Log in</button>
       <p id="login-error" class="problem" role="alert">${error}</p>
     </form>
-  </div>`;
+  <//>`;
 }

@@ -19,12 +19,13 @@ export default function Machines() {
   const { query } = route.value;
   const only = query.get("machine") ?? "";
   const words = query.get("q") ?? "";
-  const joining = useSignal(false);
+  // Where there is nothing yet, joining is what one comes for.
+  const joining = useSignal(loaded.peek() && machines.peek().size === 0);
   const admin = can("manage");
   const all = [...machines.value.values()].map((held) => held.value).sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
   const shown = all.filter((machine) => (only ? machine.name === only : fits(machine, words)));
   const away = all.filter((machine) => !machine.connected && !machine.revoked_at).length;
-  const button = admin && html`<button type="button" class="primary" aria-expanded=${joining.value} onClick=${() => (joining.value = !joining.value)}>Add machines…</button>`;
+  const button = admin && html`<button type="button" class="primary" data-open aria-expanded=${joining.value} onClick=${() => (joining.value = !joining.value)}>Add machines…</button>`;
   if (!loaded.value) return html`<p role="status">Loading…</p>`;
   return html`<${Page} title="Machines" about=${`${all.length} ${all.length === 1 ? "machine" : "machines"}${away ? `, ${away} away` : ""}`} actions=${button}>
     ${admin && html`<${JoinTokens} open=${joining} />`}

@@ -32,7 +32,7 @@ export default function Tokens() {
   const good = list.items.value.filter((token) => tokenState(token, steps.value) === "good");
   const shown = old.value ? list.items.value : good;
   const hidden = list.items.value.length - good.length;
-  const button = html`<button type="button" class="primary" aria-expanded=${making.value} onClick=${() => (making.value = !making.value)}>Make a token…</button>`;
+  const button = html`<button type="button" class="primary" data-open aria-expanded=${making.value} onClick=${() => (making.value = !making.value)}>Make a token…</button>`;
   const about = can("manage") ? "What scripts show instead of a password. You see those of all users." : "What scripts show instead of a password. You see your own.";
   const keep = (/** @type {Made} */ token) => {
     made.value = token;
@@ -98,7 +98,7 @@ function Revoke({ token, list }) {
     focusHeading();
   };
   return html`<div class="row-actions">
-    <button type="button" class="danger-text" aria-label=${`Revoke the token ${token.description || token.id}`} onClick=${revoke}>Revoke…</button>
+    <button type="button" data-action="token-revoke" class="danger-text" aria-label=${`Revoke the token ${token.description || token.id}`} onClick=${revoke}>Revoke…</button>
     <${ProblemNote} problem=${act.problem.value} />
   </div>`;
 }

@@ -39,7 +39,7 @@ function Everybody() {
     adding.value = false;
     focusOpener();
   };
-  const button = html`<button type="button" class="primary" aria-expanded=${adding.value} onClick=${() => (adding.value = !adding.value)}>Add a user…</button>`;
+  const button = html`<button type="button" class="primary" data-open aria-expanded=${adding.value} onClick=${() => (adding.value = !adding.value)}>Add a user…</button>`;
   return html`<${Page} title="Users" about="Who may log in, and what they may do." actions=${button}>
     ${adding.value && html`<${Add} list=${list} show=${show} close=${close} />`}
     ${shown.value && html`<${Password} shown=${shown.value} onDone=${() => hide(shown)} />`}
@@ -122,7 +122,7 @@ function Role({ user, list }) {
     toast(`${user.name} is ${role} now.`, "good");
     list.reload();
   };
-  return html`<select aria-label=${`Role of ${user.name}`} onChange=${change}>${ROLES.map((role) => html`<option key=${role} value=${role} selected=${role === user.role}>${role}</option>`)}</select>
+  return html`<select data-action="user-role" aria-label=${`Role of ${user.name}`} onChange=${change}>${ROLES.map((role) => html`<option key=${role} value=${role} selected=${role === user.role}>${role}</option>`)}</select>
     <${ProblemNote} problem=${act.problem.value} />`;
 }
 
@@ -156,9 +156,9 @@ function Actions({ user, list, show, own }) {
   };
   if (own) return html`<a href="#/account">Your account</a>`;
   return html`<div class="row-actions">
-    <button type="button" aria-label=${`Reset password of ${name}`} onClick=${reset}>Reset password…</button>
-    ${user.sessions > 0 && html`<button type="button" aria-label=${`Log out ${name} everywhere`} onClick=${logOut}>Log out…</button>`}
-    <button type="button" class="danger-text" aria-label=${`Remove the user ${name}`} onClick=${remove}>Remove…</button>
+    <button type="button" data-action="user-reset" aria-label=${`Reset password of ${name}`} onClick=${reset}>Reset password…</button>
+    ${user.sessions > 0 && html`<button type="button" data-action="user-log-out" aria-label=${`Log out ${name} everywhere`} onClick=${logOut}>Log out…</button>`}
+    <button type="button" data-action="user-remove" class="danger-text" aria-label=${`Remove the user ${name}`} onClick=${remove}>Remove…</button>
     <${ProblemNote} problem=${act.problem.value} />
   </div>`;
 }

@@ -87,6 +87,7 @@ impl App {
     /// Records that a caller was not allowed to do something; returns why, as it is answered. What one caller is
     /// refused again and again is counted, and recorded after a minute.
     pub(super) async fn refused(&self, caller: &Caller, action: &str, subject: &str, refusal: NotAllowed) -> AppError {
+        self.actions_refused.count();
         let message = refusal.to_string();
         let deed = Deed::of(caller, action, subject).outcome("refused").detail(&message);
         let refused = Refused { deed: deed.clone(), message: message.clone() };
@@ -145,3 +146,6 @@ impl App {
 
 /// What was refused, shared with the tasks that wait for a minute to end.
 pub(super) type Held = Arc<HeldRefusals>;
+
+#[cfg(test)]
+mod tests;

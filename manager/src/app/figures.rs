@@ -120,6 +120,10 @@ pub struct Figures {
     pub journal: JournalFigures,
     /// The triggers since the start, by action and outcome.
     pub triggers: Vec<(Action, TriggerOutcome, u64)>,
+    /// What somebody was not allowed to do, since the start.
+    pub actions_refused: u64,
+    /// Passwords that were not looked at, because too many were wrong, since the start.
+    pub logins_throttled: u64,
     /// Logins that are being checked, or wait for their turn.
     pub logins_waiting: usize,
     /// Wishes to join with a token that the grid has never made, since the start.
@@ -156,6 +160,8 @@ impl App {
             },
             journal: self.journal.figures(),
             triggers: self.triggers.all(),
+            actions_refused: self.actions_refused.get(),
+            logins_throttled: self.logins.throttled.get(),
             logins_waiting: self.logins.waiting(),
             strangers: self.refusals.strangers.get(),
             databases: self.store.busy(),

@@ -15,7 +15,7 @@ use protocol::{secret::Secret, time::Timestamp};
 use rand::RngCore;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::{App, AppError, Result, joining::hash_of};
+use super::{App, AppError, Result, joining::hash_of, traffic::Counter};
 use crate::{
     data_dir::{DataDir, write_private},
     grid::{
@@ -53,12 +53,19 @@ pub(super) struct Logins {
     turns: Semaphore,
     // Held for moments only, never across an await.
     throttle: Mutex<Throttle>,
+    /// How many passwords were not looked at, because too many were wrong.
+    pub(super) throttled: Counter,
 }
 
 impl Default for Logins {
     fn default() -> Self {
         let throttle = Mutex::default();
-        Self { places: Semaphore::new(CHECKED + WAITING), turns: Semaphore::new(CHECKED), throttle }
+        Self {
+            places: Semaphore::new(CHECKED + WAITING),
+            turns: Semaphore::new(CHECKED),
+            throttle,
+            throttled: Counter::default(),
+        }
     }
 }
 
@@ -158,6 +165,7 @@ impl App {
         let (user, source) = (clipped(name), Source::of(from));
         let begun = self.logins.throttle().begin(user, source, Instant::now());
         if let Err(block) = begun {
+            self.logins.throttled.count();
             let refusal = AppError::TooManyLogins { wait: block.wait };
             if block.is_news {
                 tracing::warn!(

@@ -59,6 +59,8 @@ pub struct App {
     pub traffic: Arc<traffic::Traffic>,
     /// The triggers, counted.
     pub triggers: figures::Triggers,
+    /// What somebody was not allowed to do, counted.
+    pub actions_refused: traffic::Counter,
     /// When it started, by a clock that nobody sets.
     pub started: Instant,
     /// When it started, by the clock of the host.
@@ -146,6 +148,7 @@ impl App {
             links: Links::default(),
             traffic: Arc::default(),
             triggers: figures::Triggers::default(),
+            actions_refused: traffic::Counter::default(),
             started: Instant::now(),
             started_at: Timestamp::now(),
             access_changed: watch::Sender::new(0),

@@ -13,6 +13,7 @@ use crate::{
         event::{Draft, Kind},
         fleet::TagError,
         page::Page,
+        schema,
         tags::{Tag, TagChange, TagView, Tagged},
         target::MAX_TARGETS,
     },
@@ -20,11 +21,13 @@ use crate::{
 };
 
 /// What tags were changed of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct TagsChanged {
     /// Services.
+    #[schema(value_type = Vec<schema::ServiceName>)]
     pub services: Vec<ServiceName>,
     /// Machines.
+    #[schema(value_type = Vec<schema::MachineName>)]
     pub machines: Vec<MachineName>,
 }
 

@@ -300,13 +300,12 @@ pub enum TagsAction {
 
 /// Which tags, and of what.
 #[derive(Debug, Args)]
-#[group(id = "what", required = true, multiple = true, args = ["on", "machine"])]
 pub struct TagWhat {
     /// The tags
     #[arg(value_name = "TAG", required = true)]
     pub tags: Vec<String>,
     /// The services, each for itself; @MACHINE are the instances that it has now
-    #[arg(long, value_name = "TARGET", num_args = 1..)]
+    #[arg(long, value_name = "TARGET", num_args = 1.., required_unless_present = "machine")]
     pub on: Vec<String>,
     /// The machines, with all their instances, now and later
     #[arg(long, value_name = "NAME", num_args = 1..)]

@@ -156,7 +156,9 @@ fn line(event: &Event) -> String {
         draft.service.as_ref().map(ToString::to_string).or_else(|| draft.machine.as_ref().map(ToString::to_string));
     let words: &[&str] = match draft.kind {
         Kind::ServiceState => &["state", "reason"],
-        _ => &["action", "outcome", "message", "code", "type", "role", "id", "from", "version"],
+        _ => &[
+            "action", "subject", "user", "what", "outcome", "message", "code", "type", "role", "id", "from", "version",
+        ],
     };
     let mut details: Vec<String> =
         words.iter().filter_map(|word| draft.data.get(word)?.as_str().map(str::to_owned)).collect();

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::{target::Target, view::ServiceView};
 
 /// What somebody is allowed to do; each role may what those before it may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, clap::ValueEnum, utoipa::ToSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Looks, and does nothing.
@@ -119,7 +121,7 @@ pub fn nobodys(token: &str) -> String {
 }
 
 /// By what a caller is recognised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Credential {
     /// The peer of the Unix socket.
@@ -224,6 +226,11 @@ impl Caller {
     pub fn outside(&self, what: impl Into<String>) -> NotAllowed {
         let targets: Vec<String> = self.targets.iter().flatten().map(ToString::to_string).collect();
         NotAllowed::Outside { caller: self.name.clone(), targets: targets.join(", "), what: what.into() }
+    }
+
+    /// Whether which services the caller may see and act on depends on their tags.
+    pub fn is_limited_by_tags(&self) -> bool {
+        self.targets.iter().flatten().any(|target| matches!(target, Target::Tag(_)))
     }
 
     /// Whether a service is among those that the caller may see and act on.

@@ -106,11 +106,12 @@ fn clip(text: &str) -> String {
 }
 
 /// A record of the audit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct AuditRecord {
     /// Its place; there are no gaps.
     pub seq: u64,
     /// When.
+    #[schema(value_type = super::schema::Timestamp)]
     pub at: Timestamp,
     /// Who.
     pub actor: String,

@@ -63,7 +63,7 @@ pub fn hex(bytes: &[u8]) -> String {
 }
 
 /// What came of a check.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Verdict {
     /// Whether the chain is whole.
     pub ok: bool,

@@ -8,10 +8,12 @@ use protocol::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::{
     access::Role,
     audit::Deed,
+    schema,
     view::{MachineView, ServiceView},
 };
 
@@ -41,7 +43,7 @@ impl FromStr for EventId {
 }
 
 /// What kind of thing happened, as a stable word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 pub enum Kind {
     /// A service is in another state, or tells something new of itself.
     #[serde(rename = "service.state")]
@@ -220,15 +222,17 @@ impl Topic {
 }
 
 /// Something that happened, before it has its number.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Draft {
     /// What kind.
     pub kind: Kind,
     /// The service it is about.
     #[serde(default)]
+    #[schema(value_type = Option<schema::ServiceName>)]
     pub service: Option<ServiceName>,
     /// The machine it is about.
     #[serde(default)]
+    #[schema(value_type = Option<schema::MachineName>)]
     pub machine: Option<MachineName>,
     /// Who did it.
     #[serde(default)]
@@ -290,11 +294,12 @@ impl Draft {
 }
 
 /// Something that happened.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Event {
     /// Its id, `EPOCH-SEQ`.
     pub id: String,
     /// When.
+    #[schema(value_type = schema::Timestamp)]
     pub at: Timestamp,
     /// The rest.
     #[serde(flatten)]

@@ -8,6 +8,7 @@ pub mod fleet;
 pub mod naming;
 pub mod page;
 pub mod repeats;
+pub mod schema;
 pub mod search;
 pub mod tags;
 pub mod target;

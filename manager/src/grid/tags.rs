@@ -16,8 +16,9 @@ const LONGEST: usize = 64;
 pub const MOST_TAGS: usize = 32;
 
 /// A tag.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schema(value_type = String, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9_][A-Za-z0-9._-]*$")]
 pub struct Tag(String);
 
 /// A text that is no tag.
@@ -184,7 +185,7 @@ pub struct Tagged {
 }
 
 /// A tag, and how much has it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct TagView {
     /// The tag.
     pub tag: Tag,

@@ -7,11 +7,14 @@ use protocol::{
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::schema;
 
 use super::tags::Tag;
 
 /// The whole.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     /// The grid's name.
     pub grid: String,
@@ -26,7 +29,7 @@ pub struct Status {
 }
 
 /// A manager.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ManagerView {
     /// The name of its host.
     pub name: String,
@@ -43,23 +46,28 @@ pub struct ManagerView {
 }
 
 /// A machine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MachineView {
     /// Its name.
+    #[schema(value_type = schema::MachineName)]
     pub name: MachineName,
     /// Whether its agent is linked now.
     pub connected: bool,
     /// The version of its agent, as last told.
     pub agent_version: String,
     /// When its agent was last heard from; `null` if never, or now.
+    #[schema(value_type = Option<schema::Timestamp>)]
     pub last_heard: Option<Timestamp>,
     /// When it joined.
+    #[schema(value_type = schema::Timestamp)]
     pub joined_at: Timestamp,
     /// When it was revoked.
+    #[schema(value_type = Option<schema::Timestamp>)]
     pub revoked_at: Option<Timestamp>,
     /// How many instances it has.
     pub instances: usize,
     /// What it is, as last told.
+    #[schema(value_type = schema::MachineFacts)]
     pub facts: MachineFacts,
     /// Its tags, sorted.
     #[serde(default)]
@@ -67,7 +75,7 @@ pub struct MachineView {
 }
 
 /// What kind of service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ServiceType {
     /// A Tomcat.
@@ -87,23 +95,28 @@ impl ServiceType {
 }
 
 /// A service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ServiceView {
     /// Its name.
+    #[schema(value_type = schema::ServiceName)]
     pub name: ServiceName,
     /// Its machine.
+    #[schema(value_type = schema::MachineName)]
     pub machine: MachineName,
     /// What kind it is.
     pub r#type: ServiceType,
     /// Its state.
+    #[schema(value_type = schema::State)]
     pub state: State,
     /// Its last known state, when nothing is known now.
+    #[schema(value_type = Option<schema::State>)]
     pub last_state: Option<State>,
     /// Why it is in its state.
     pub reason: Option<String>,
     /// How its last process ended.
     pub last_exit: Option<ExitView>,
     /// Since when it has been in its state.
+    #[schema(value_type = schema::Timestamp)]
     pub since: Timestamp,
     /// Its process.
     pub pid: Option<u32>,
@@ -130,9 +143,10 @@ pub struct ServiceView {
 }
 
 /// How a process ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ExitView {
     /// When.
+    #[schema(value_type = schema::Timestamp)]
     pub at: Timestamp,
     /// The exit code, if it could be known.
     pub code: Option<i32>,
@@ -145,9 +159,10 @@ pub struct ExitView {
 }
 
 /// What became of a trigger on one service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TriggerResult {
     /// The service.
+    #[schema(value_type = schema::ServiceName)]
     pub service: ServiceName,
     /// What became of it.
     pub outcome: TriggerOutcome,
@@ -156,7 +171,7 @@ pub struct TriggerResult {
 }
 
 /// What became of a trigger, as a stable word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TriggerOutcome {
     /// The signal was delivered.

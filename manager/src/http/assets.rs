@@ -2,9 +2,8 @@
 
 use axum::{
     Router,
-    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
-    routing::get,
 };
 use rust_embed::RustEmbed;
 use tower_http::compression::CompressionLayer;
@@ -18,11 +17,11 @@ struct Web;
 /// Serves the files of `web/`, compressed for those who take it. Nothing of a caller is in them, so that their size
 /// tells nothing.
 pub fn router() -> Router {
-    Router::new().fallback(get(serve).fallback(problem::no_such_method)).layer(CompressionLayer::new())
+    Router::new().fallback(serve).layer(CompressionLayer::new())
 }
 
 /// Serves a file, or says that a browser's copy of it is still right.
-async fn serve(uri: Uri, headers: HeaderMap) -> Response {
+async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Response {
     let path = match uri.path().trim_start_matches('/') {
         "" => "index.html",
         path => path,
@@ -30,6 +29,9 @@ async fn serve(uri: Uri, headers: HeaderMap) -> Response {
     let (Some(kind), Some(file)) = (kind(path), Web::get(path)) else {
         return problem::no_such_path().await.into_response();
     };
+    if method != Method::GET && method != Method::HEAD {
+        return problem::no_such_method().await.into_response();
+    }
     let tag = entity_tag(&file.metadata.sha256_hash());
     // A copy is good as long as the manager says so: a newer manager's page must not be mixed with an older one's.
     let about = [(header::ETAG, tag.clone()), (header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))];

@@ -8,18 +8,45 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::app::App;
 
-/// `GET /healthz`: the process answers.
+/// Whether the process answers.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    tag = "manager",
+    security(()),
+    responses((status = 200, description = "It does", body = String, content_type = "text/plain")),
+)]
 pub async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// `GET /readyz`: it can also record and change things.
+/// How the manager is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Readiness {
+    /// Whether it can record and change things.
+    ready: bool,
+    /// What is wrong, in words.
+    problems: Vec<String>,
+}
+
+/// Whether the manager can also record and change things.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "manager",
+    security(()),
+    responses(
+        (status = 200, description = "It can", body = Readiness),
+        (status = 503, description = "It cannot; what is shown is right all the same", body = Readiness),
+    ),
+)]
 pub async fn readyz(State(app): State<Arc<App>>) -> Response {
     let problems = app.problems();
     let status = if problems.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(json!({"ready": problems.is_empty(), "problems": problems}))).into_response()
+    (status, Json(Readiness { ready: problems.is_empty(), problems })).into_response()
 }

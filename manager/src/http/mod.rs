@@ -10,6 +10,7 @@ pub mod crowd;
 pub mod health;
 pub mod listener;
 pub mod metrics;
+pub mod openapi;
 pub mod problem;
 pub mod sessions;
 pub mod stream;
@@ -18,19 +19,25 @@ pub mod unix;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
-    Router,
-    extract::Request,
+    Extension, Router,
+    extract::{DefaultBodyLimit, Request},
     http::{HeaderName, HeaderValue, header},
     middleware::{self, Next},
     response::Response,
-    routing::{delete, get, patch, post, put},
+    routing::{get, post},
 };
 use rustls::pki_types::CertificateDer;
+use utoipa::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
+use self::openapi::Description;
 use crate::app::App;
 
-/// How long the body of a request may take to come; the largest there is holds a few kilobytes.
+/// How long the body of a request may take to come; see [`MAX_BODY`].
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The largest body of a request, in bytes: a thousand targets with the longest names are fewer.
+const MAX_BODY: usize = 512 * 1024;
 
 /// Who is at the other end of a connection; every request carries it.
 #[derive(Debug, Clone)]
@@ -64,38 +71,46 @@ impl Peer {
     }
 }
 
-/// What people and scripts call.
-pub fn people(app: Arc<App>) -> Router {
-    let api = Router::new()
-        .route("/status", get(api::status::status))
-        .route("/machines", get(api::machines::machines))
-        .route("/machines/{name}", delete(api::machines::remove_machine))
-        .route("/machines/{name}/revoke", post(api::machines::revoke_machine))
-        .route("/trigger", post(api::triggers::trigger))
-        .route("/tokens", get(api::tokens::tokens).post(api::tokens::create_token))
-        .route("/tokens/{id}", delete(api::tokens::revoke_token))
-        .route("/users", get(api::users::users).post(api::users::create))
-        .route("/users/{name}", patch(api::users::change).delete(api::users::remove))
-        .route("/users/{name}/password", post(api::users::reset_password))
-        .route("/users/{name}/sessions", delete(api::users::log_out))
-        .route("/me/password", put(api::me::change_password))
-        .route("/me/sessions", delete(api::me::log_out_everywhere))
-        .route("/whoami", get(api::me::whoami))
-        .route("/events", get(stream::stream))
-        .route("/journal", get(api::journal::list))
-        .route("/tags", get(api::tags::list).post(api::tags::change))
-        .route("/audit", get(api::audit::list))
-        .route("/audit/verify", get(api::audit::verify))
-        .route("/session", post(sessions::log_in).delete(sessions::log_out))
-        .fallback(problem::no_such_path)
-        .method_not_allowed_fallback(problem::no_such_method);
-    Router::new()
+/// What people and scripts call: every operation, with its description.
+fn operations() -> OpenApiRouter<Arc<App>> {
+    let api = OpenApiRouter::new()
+        .routes(routes!(api::status::status))
+        .routes(routes!(api::machines::machines))
+        .routes(routes!(api::machines::remove_machine))
+        .routes(routes!(api::machines::revoke_machine))
+        .routes(routes!(api::triggers::trigger))
+        .routes(routes!(api::tokens::tokens, api::tokens::create_token))
+        .routes(routes!(api::tokens::revoke_token))
+        .routes(routes!(api::users::users, api::users::create))
+        .routes(routes!(api::users::change, api::users::remove))
+        .routes(routes!(api::users::reset_password))
+        .routes(routes!(api::users::log_out))
+        .routes(routes!(api::me::change_password))
+        .routes(routes!(api::me::log_out_everywhere))
+        .routes(routes!(api::me::whoami))
+        .routes(routes!(stream::stream))
+        .routes(routes!(api::journal::list))
+        .routes(routes!(api::tags::list, api::tags::change))
+        .routes(routes!(api::audit::list))
+        .routes(routes!(api::audit::verify))
+        .routes(routes!(sessions::log_in, sessions::log_out))
+        .routes(routes!(openapi::description))
+        .fallback(problem::no_such_path);
+    OpenApiRouter::with_openapi(openapi::Whole::openapi())
         .nest("/api/v1", api)
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
-        .route("/metrics", get(metrics::metrics))
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(metrics::metrics))
+}
+
+/// What people and scripts call, and the pages.
+pub fn people(app: Arc<App>) -> Router {
+    let (router, description) = operations().split_for_parts();
+    router
         .fallback_service(assets::router())
         .method_not_allowed_fallback(problem::no_such_method)
+        .layer(Extension(Description::of(&description)))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn(security_headers))
         .with_state(app)
 }

@@ -7,16 +7,43 @@ use axum::{
 };
 use protocol::join::{Refusal, RefusalCode};
 use serde::{Deserialize, Serialize};
+use utoipa::{
+    ToSchema,
+    openapi::schema::{ObjectBuilder, Type},
+};
 
 use super::BODY_TIMEOUT;
 use crate::app::{AppError, joining::Turned, login::seconds};
 
-/// An error as it is answered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What people and scripts may be told, as stable words.
+pub const CODES: [&str; 13] = [
+    "unauthorized",
+    "wrong_password",
+    "not_allowed",
+    "cross_site",
+    "no_such_target",
+    "no_such_path",
+    "no_such_method",
+    "invalid",
+    "conflict",
+    "too_many_logins",
+    "internal",
+    "unavailable",
+    "disk_full",
+];
+
+fn code() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(CODES))
+}
+
+/// What is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
     /// The status code.
+    #[schema(minimum = 400, maximum = 599)]
     pub status: u16,
     /// What is wrong, as a stable word.
+    #[schema(schema_with = code)]
     pub code: String,
     /// What is wrong, and what to do.
     pub detail: String,

@@ -9,24 +9,48 @@ use axum::{
 };
 use protocol::secret::Secret;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::{
     Peer,
     api::Body,
     auth::{COOKIE, refuse_cross_site, session_secret},
+    openapi::answers::{BadBody, CrossSite, Failed, Stored, TooManyLogins, WrongPassword},
     problem::Problem,
 };
 use crate::app::{App, login::SESSION, to_the_end};
 
-/// What `POST /session` takes.
-#[derive(Deserialize)]
+/// A user's name and password.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Login {
+    /// The name.
     name: String,
+    /// The password.
+    #[schema(value_type = String, format = Password)]
     password: Secret,
 }
 
-/// `POST /session`
+/// Logs in, for browsers.
+#[utoipa::path(
+    post,
+    path = "/session",
+    tag = "access",
+    security(()),
+    request_body = Login,
+    responses(
+        (
+            status = 204,
+            description = "The session is in the cookie",
+            headers(("Set-Cookie" = String, description = "The session")),
+        ),
+        BadBody,
+        WrongPassword,
+        TooManyLogins,
+        Stored,
+        Failed,
+    ),
+)]
 pub async fn log_in(State(app): State<Arc<App>>, peer: Peer, Body(login): Body<Login>) -> Result<Response, Problem> {
     let from = peer.from();
     let secret = to_the_end(async move { app.log_in(&login.name, login.password, &from).await }).await?;
@@ -37,7 +61,23 @@ pub async fn log_in(State(app): State<Arc<App>>, peer: Peer, Body(login): Body<L
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
 }
 
-/// `DELETE /session`
+/// Logs out, and clears the cookie; without a session nothing happens.
+#[utoipa::path(
+    delete,
+    path = "/session",
+    tag = "access",
+    security(()),
+    responses(
+        (
+            status = 204,
+            description = "The session is over",
+            headers(("Set-Cookie" = String, description = "Clears the session")),
+        ),
+        CrossSite,
+        Stored,
+        Failed,
+    ),
+)]
 pub async fn log_out(State(app): State<Arc<App>>, peer: Peer, request: Request) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
     refuse_cross_site(&parts)?;

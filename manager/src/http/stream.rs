@@ -17,10 +17,12 @@ use tokio::{
     },
     time::Instant,
 };
+use utoipa::IntoParams;
 
 use super::{
     api::Params,
     auth::{Authenticated, Shown},
+    openapi::answers::{BadParameters, LoginNeeded},
     problem::Problem,
 };
 use crate::{
@@ -29,7 +31,7 @@ use crate::{
         journal::{Published, Start, Told},
         traffic::Held,
     },
-    grid::access::Caller,
+    grid::{access::Caller, event::Kind},
 };
 
 /// Under load events are sent together once in this time; the first after a pause is sent at once.
@@ -49,14 +51,34 @@ const GREETING: &[u8] = b": tomcat-grid\n\n";
 const MAX_CHUNK: usize = 256 * 1024;
 
 /// What `GET /events` takes.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct StreamQuery {
-    /// Events after this one.
+    /// Events after this one; a header `Last-Event-ID` goes before it.
+    #[param(example = "1-4711")]
     since: Option<String>,
 }
 
-/// `GET /events`: resumes after `Last-Event-ID` or `?since=`. An id that is unknown or gone gets a `reset` event with
-/// a snapshot; so does a watcher that falls too far behind.
+/// The stream of events, as server-sent events.
+///
+/// Each event has its `id:` and, as `data:`, an `Event` as `GET /journal` shows it. `event: alive` comes every 5 s, so
+/// that who hears nothing for 10 s knows that the connection is lost. Whoever comes back names the last id, and misses
+/// nothing; where that cannot be, because the id is unknown or gone, or the watcher is too far behind, `event: reset`
+/// comes with a whole `Status` as `data:`. The stream ends when the session or the token does, or gives other rights.
+#[utoipa::path(
+    get,
+    path = "/events",
+    tag = "status",
+    params(
+        StreamQuery,
+        ("Last-Event-ID" = Option<String>, Header, description = "Events after this one; browsers send it themselves"),
+    ),
+    responses(
+        (status = 200, description = "Events, until one side ends it", body = String, content_type = "text/event-stream"),
+        BadParameters,
+        LoginNeeded,
+    ),
+)]
 pub async fn stream(
     State(app): State<Arc<App>>,
     Authenticated(caller): Authenticated,
@@ -181,6 +203,10 @@ impl Watcher {
     fn take(&mut self, event: &Published) {
         if event.seq > self.told {
             self.told = event.seq;
+            if event.topic.kind == Kind::TagsChanged && self.caller.is_limited_by_tags() {
+                // It may see other services from now on: those that it lost no event tells it of.
+                return self.begin_anew();
+            }
             if self.app.sees(&self.caller, &event.topic) {
                 write_event(&mut self.chunk, event);
             }
@@ -216,7 +242,7 @@ mod tests {
     use crate::{
         grid::{
             access::{Credential, Role},
-            event::{Draft, Kind, Topic},
+            event::{Draft, Topic},
         },
         pki::authority::Authority,
         store::temporary,

@@ -10,7 +10,7 @@ use super::{
     events::{self, EventRow},
     machines::Hash,
 };
-use crate::grid::{access::Role, page::Page, target::Target};
+use crate::grid::{access::Role, page::Page, schema, target::Target};
 
 /// How many API tokens that are good one user may have.
 const MOST_OF_USER: i64 = 100;
@@ -19,7 +19,7 @@ const MOST_OF_USER: i64 = 100;
 pub const NOTE_EVERY: Duration = Duration::from_secs(60);
 
 /// What a token is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TokenType {
     /// Joins machines.
@@ -29,7 +29,7 @@ pub enum TokenType {
 }
 
 /// A token, without its secret.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Token {
     /// Its id.
     pub id: String,
@@ -50,14 +50,18 @@ pub struct Token {
     /// What it is for, in words.
     pub description: String,
     /// When it was made.
+    #[schema(value_type = schema::Timestamp)]
     pub created_at: Timestamp,
     /// By whom.
     pub created_by: String,
     /// When it ends.
+    #[schema(value_type = schema::Timestamp)]
     pub expires_at: Timestamp,
     /// When it was revoked.
+    #[schema(value_type = Option<schema::Timestamp>)]
     pub revoked_at: Option<Timestamp>,
     /// When an API token was used last, to a minute.
+    #[schema(value_type = Option<schema::Timestamp>)]
     pub last_used_at: Option<Timestamp>,
     /// From where.
     pub last_used_from: Option<String>,

@@ -9,22 +9,25 @@ use super::{
     events::{self, EventRow},
     machines::Hash,
 };
-use crate::grid::{access::Role, page::Page};
+use crate::grid::{access::Role, page::Page, schema};
 
 /// A user of the grid.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct User {
     /// The name.
     pub name: String,
     /// What the user may do.
     pub role: Role,
     /// When the user was added.
+    #[schema(value_type = schema::Timestamp)]
     pub created_at: Timestamp,
     /// By whom.
     pub created_by: String,
     /// When the user logged in last.
+    #[schema(value_type = Option<schema::Timestamp>)]
     pub last_login_at: Option<Timestamp>,
     /// When the password was changed or reset last; nothing while it is the first.
+    #[schema(value_type = Option<schema::Timestamp>)]
     pub password_changed_at: Option<Timestamp>,
     /// How many sessions are open.
     pub sessions: u32,

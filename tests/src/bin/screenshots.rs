@@ -28,8 +28,10 @@ async fn main() {
         dashboard.go(view, sign).await;
         take(&dashboard, name, &out).await;
     }
-    dashboard.ask_to_stop("web-03").await;
+    dashboard.ask_to_stop("web-02").await;
     take(&dashboard, "confirm", &out).await;
+    dashboard.escape().await;
+    // Once more, for the selection.
     dashboard.escape().await;
     dashboard.open_palette().await;
     take(&dashboard, "palette", &out).await;
@@ -37,13 +39,14 @@ async fn main() {
 
     dashboard.go("#/", "[data-service]").await;
     stage.manager.kill();
-    dashboard.wait_shown("body.stale").await;
+    dashboard.wait_shown("body.stale .banner").await;
     take(&dashboard, "lost", &out).await;
     dashboard.browser.close().await;
 }
 
 /// Takes the present view in each size and theme; the wide and light one is left.
 async fn take(dashboard: &Dashboard, name: &str, out: &Path) {
+    dashboard.tidy().await;
     for (size, width, height) in SIZES {
         for theme in THEMES {
             dashboard.look(width, height, theme).await;

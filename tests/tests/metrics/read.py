@@ -3,19 +3,15 @@
 import json
 import sys
 
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
-from prometheus_client.parser import text_string_to_metric_families as text
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-families = (openmetrics if sys.argv[1] == "openmetrics" else text)(sys.stdin.read())
-json.dump(
-    [
-        {
-            "name": family.name,
-            "type": family.type,
-            "help": family.documentation,
-            "samples": [{"name": s.name, "labels": s.labels, "value": s.value} for s in family.samples],
-        }
-        for family in families
-    ],
-    sys.stdout,
-)
+families = [
+    {
+        "name": family.name,
+        "type": family.type,
+        "help": family.documentation,
+        "samples": [{"name": s.name, "labels": s.labels, "value": s.value} for s in family.samples],
+    }
+    for family in text_string_to_metric_families(sys.stdin.read())
+]
+json.dump(families, sys.stdout)

@@ -20,6 +20,7 @@ async fn a_user_is_added_and_can_log_in() {
     let small = Small::with(&["shop"]);
     let dashboard = administrator(&small.manager, "#/users").await;
     let browser = &dashboard.browser;
+    browser.click("main [data-open]").await;
     browser.write("main form [name=name]", "olga").await;
     browser.click("main form [type=submit]").await;
     dashboard.wait_shown("[data-secret]").await;
@@ -33,6 +34,7 @@ async fn an_api_token_is_made_and_works() {
     let small = Small::with(&["shop"]);
     let dashboard = administrator(&small.manager, "#/tokens").await;
     let browser = &dashboard.browser;
+    browser.click("main [data-open]").await;
     browser.click("main form [type=submit]").await;
     dashboard.wait_shown("[data-secret]").await;
     let secret = browser.text("[data-secret]").await;
@@ -46,6 +48,7 @@ async fn the_join_line_is_ready_to_copy() {
     let small = Small::with(&["shop"]);
     let dashboard = administrator(&small.manager, "#/machines").await;
     let browser = &dashboard.browser;
+    browser.click("main [data-open]").await;
     browser.click("main form [type=submit]").await;
     browser.wait_text("main", "tomcat-grid-agent run --manager https://").await;
     browser.wait_text("main", "tgj1.").await;

@@ -60,13 +60,32 @@ function list(names, to) {
   return names.length > most ? [...parts, ` and ${names.length - most} more`] : parts;
 }
 
+/** How long before its event a state may have begun, in milliseconds: silence is noticed late. */
+const LATE = 30_000;
+
+/**
+ * Whether a service told something else than a new state: it tells its whole status whenever anything of it changes.
+ * @param {GridEvent} event
+ */
+export function isStill(event) {
+  return event.kind === "service.state" && Date.parse(event.at) - Date.parse(event.data?.since) > LATE;
+}
+
 /** @param {GridEvent} event @returns {Part[]} */
 function serviceState(event) {
   const view = /** @type {Partial<Service>} */ (event.data ?? {});
   const name = service(event.service ?? view.name);
+  if (isStill(event)) return [name, ` changed; it is still ${isCrashed(view) ? "stopped (crashed)" : stateWord(view.state ?? "?")}`];
   if (isCrashed(view)) return [name, ` crashed${because(view.last_exit?.how ?? view.reason)}`];
   const known = view.last_state ? `, last known ${stateWord(view.last_state)}` : "";
   return [name, ` is ${stateWord(view.state ?? "in an unknown state")}${known}${because(view.reason)}`];
+}
+
+/** @param {GridEvent} event @returns {Part[]} */
+function machineState(event) {
+  const { connected, revoked_at: revoked, instances } = event.data ?? {};
+  const count = typeof instances === "number" ? `, with ${instances} ${instances === 1 ? "instance" : "instances"}` : "";
+  return [machine(event.machine), connected ? ` is linked${count}` : revoked ? " is revoked" : " is away"];
 }
 
 /** @param {GridEvent} event @returns {Part[]} */
@@ -99,7 +118,7 @@ function userChanged(event) {
   const { user = "?", role, what } = event.data ?? {};
   if (role) return [actor(event.actor), ` gave the user ${user} the role ${role}`];
   if (/password/.test(what ?? "")) return [actor(event.actor), ` changed the password of ${user}`];
-  if (/session|logout/.test(what ?? "")) return [actor(event.actor), ` logged ${user} out everywhere`];
+  if (/session|logout|everywhere/.test(what ?? "")) return [actor(event.actor), ` logged ${user} out everywhere`];
   return [actor(event.actor), ` changed the user ${user}${because(what)}`];
 }
 
@@ -116,7 +135,7 @@ function tokenCreated(event) {
 const TELL = {
   "service.state": serviceState,
   "service.gone": (event) => [service(event.service), " is no longer there"],
-  "machine.state": (event) => [machine(event.machine), event.data?.connected ? " is linked" : " is away"],
+  "machine.state": machineState,
   "machine.joined": (event) => [machine(event.machine), " joined the grid"],
   "machine.removed": (event) => [actor(event.actor), " removed ", machine(event.machine), " from the grid"],
   "machine.revoked": (event) => [actor(event.actor), " revoked the agent of ", machine(event.machine)],
@@ -183,6 +202,7 @@ export function tone(event) {
   const data = event.data ?? {};
   switch (event.kind) {
     case "service.state":
+      if (isStill(event)) return "quiet";
       if (isCrashed(data) || data.state === "unresponsive") return "bad";
       if (data.state === "not_available") return "lost";
       if (data.state === "starting" || data.state === "stopping") return "moving";

@@ -105,11 +105,11 @@ export function ActionBar() {
     type="button" class=${action === "kill" ? "danger" : "primary"} data-action=${action} disabled=${off} title=${off ? "Not while the manager is not heard from" : `${label} (${key})`}
     onClick=${() => trigger(action, names)}>${label}</button>`;
   return html`<div id="actions" ref=${ref} role="toolbar" aria-label="What to do with the selection">
-    <p><b>${names.length} selected</b>${hidden.value > 0 && html` <span>(${hidden} not shown)</span>`}</p>
+    <p role="status"><b>${names.length} selected</b>${hidden.value > 0 && html` <span>(${hidden} not shown)</span>`}</p>
     ${button("start", "Start", "Shift-S")} ${button("stop", "Stop", "Shift-T")} ${button("kill", "Kill", "Shift-K")}
     ${can("tag") && html`<button type="button" data-action="tag" disabled=${off} onClick=${() => tag(names)}>Tag…</button>`}
     ${names.length === 1 && html`<a class="button" href=${href(`/services/${names[0]}`)}>Open</a>`}
-    <button type="button" aria-pressed=${onlySelected.value} onClick=${() => (onlySelected.value = !onlySelected.value)}>Only these</button>
+    ${(names.length > 1 || onlySelected.value) && html`<button type="button" aria-pressed=${onlySelected.value} onClick=${() => (onlySelected.value = !onlySelected.value)}>Only these</button>`}
     <button type="button" class="icon" aria-label="Clear the selection" title="Clear (Esc)" onClick=${clear}>✕</button>
   </div>`;
 }

@@ -1,7 +1,7 @@
 // The grid: every service, what is wrong first.
 
 import { trigger } from "/lib/actions.js";
-import { html, useEffect, useRef } from "/lib/html.js";
+import { html, useEffect, useLayoutEffect, useRef } from "/lib/html.js";
 import { go, setQuery } from "/lib/router.js";
 import { range, selectAll, selected, toggle } from "/lib/selection.js";
 import { can, live, services } from "/lib/store.js";
@@ -134,8 +134,9 @@ function List() {
     sizes.observe(ref.current);
     return () => sizes.disconnect();
   }, []);
-  useEffect(() => {
-    if (here < 0 || !focusing.wanted) return;
+  useLayoutEffect(() => {
+    if (here < 0 || !focusing.reveal) return;
+    focusing.reveal = false;
     const box = ref.current?.querySelector(".virtual");
     const top = lines.slice(0, here).reduce((sum, line) => sum + line.height, 0);
     if (box) reveal(box, top, lines[here].height);
@@ -155,8 +156,10 @@ function List() {
     onClick,
     onDblClick: onDoubleClick,
   };
+  // A line of tiles is many at once.
+  const beyond = perLine.value ? Math.max(1, Math.floor(12 / perLine.value)) : undefined;
   return html`<div ref=${ref} class="list by-${grouping.value}${dense.value ? " dense" : ""}${can("trigger") ? "" : " read-only"}">
-    ${lines.length > 0 && html`<${Columns} /><${Virtual} lines=${lines} keep=${here} render=${draw} attributes=${attributes} />`}
+    ${lines.length > 0 && html`<${Columns} /><${Virtual} lines=${lines} keep=${here} beyond=${beyond} render=${draw} attributes=${attributes} />`}
   </div>`;
 }
 

@@ -147,7 +147,7 @@ let before = [];
 /** The lines of the list. What did not change is the same object as before, and is not drawn again. */
 export const shownLines = computed(() => {
   const visible = states.value.size ? found.value.filter((service) => inStates(service, states.value)) : found.value;
-  const sizes = narrow.value ? { head: 44, row: 62, tile: 36 } : { head: 36, row: 34, tile: 32 };
+  const sizes = narrow.value ? { head: 44, row: 62, tile: 38 } : { head: dense.value ? 28 : 36, row: 34, tile: 32 };
   const fresh = lines(groups(visible, grouping.value, sorting.value), { ...sizes, perLine: perLine.value });
   const known = new Map(before.map((line) => [line.key, line]));
   const kept = fresh.map((line) => {
@@ -198,8 +198,8 @@ export const cursorLine = computed(() => {
   return name ? shownLines.value.findIndex((line) => line.name === name || line.names?.includes(name)) : -1;
 });
 
-/** Whether the next row that has the cursor takes the focus. */
-export const focusing = { wanted: false };
+/** Whether the row that has the cursor next takes the focus, and is scrolled to. */
+export const focusing = { wanted: false, reveal: false };
 
 /**
  * Moves the cursor through what is shown.
@@ -210,6 +210,8 @@ export function move(by) {
   if (!names.length) return;
   const at = names.indexOf(cursor.peek());
   const to = at < 0 ? (by > 0 ? 0 : names.length - 1) : Math.min(names.length - 1, Math.max(0, at + by));
-  focusing.wanted = true;
+  // Where it is already, nothing is drawn that could take the focus.
+  focusing.wanted = names[to] !== cursor.peek();
+  focusing.reveal = focusing.wanted;
   cursor.value = names[to];
 }

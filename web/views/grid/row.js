@@ -66,7 +66,7 @@ function Outcome({ name }) {
 /** @param {{service: Service}} props */
 function Since({ service }) {
   const heard = service.state === "not_available" ? machines.peek().get(service.machine)?.value.last_heard : null;
-  return heard ? html`<span class="heard">heard <${Time} at=${heard} suffix=" ago" /></span>` : html`<${Time} at=${service.since} />`;
+  return heard ? html`<span class="heard"><span>heard </span><${Time} at=${heard} coarse suffix=" ago" /></span>` : html`<${Time} at=${service.since} />`;
 }
 
 /**
@@ -86,7 +86,7 @@ export function Row({ held, name, top, height, index }) {
     class="row s-${shownState(service)}"
     style=${{ top: `${top}px`, height: `${height}px` }}
     tabindex=${reach}
-    aria-rowindex=${index + 2}
+    aria-rowindex=${index + 1}
     aria-selected=${can("trigger") ? chosen : null}
     data-service=${name}
     data-state=${service.state}
@@ -138,7 +138,7 @@ function Tile({ held, name }) {
  */
 export function Tiles({ names, all, top, height, index, perLine }) {
   const style = { top: `${top}px`, height: `${height}px`, gridTemplateColumns: `repeat(${perLine}, minmax(0, 1fr))` };
-  return html`<div role="row" class="tiles" aria-rowindex=${index + 2} style=${style}>
+  return html`<div role="row" class="tiles" aria-rowindex=${index + 1} style=${style}>
     ${names.map((name) => html`<${Tile} key=${name} name=${name} held=${all.get(name)} />`)}
   </div>`;
 }
@@ -159,7 +159,7 @@ export function GroupHead({ group, top, height, index }) {
   const title = kind === "state" ? stateWord(/** @type {any} */ (group.title)) : kind === "tag" && !group.title ? "no tag" : group.title;
   const rollUp = WORST_FIRST.filter((state) => group.counts[state]);
   const many = names.length === 1 ? "service" : "services";
-  return html`<div role="row" class="group" aria-rowindex=${index + 2} style=${{ top: `${top}px`, height: `${height}px` }}>
+  return html`<div role="row" class="group" aria-rowindex=${index + 1} style=${{ top: `${top}px`, height: `${height}px` }}>
     <div role="gridcell" class="head">
       ${can("trigger") &&
       html`<label><input ref=${box} type="checkbox" checked=${some === names.length} onChange=${onChange} aria-label="Select the ${names.length} ${many} of ${title}" /></label>`}

@@ -35,9 +35,9 @@ export function Actions({ machine }) {
     focusHeading();
   };
   return html`<div class="row-actions">
-    <button type="button" aria-label=${`Tags of ${name}`} onClick=${() => (tagging.value = true)}>Tags…</button>
-    ${can("manage") && !machine.revoked_at && html`<button type="button" aria-label=${`Revoke the agent of ${name}`} onClick=${revoke}>Revoke…</button>`}
-    ${can("manage") && html`<button type="button" class="danger-text" aria-label=${`Remove the machine ${name}`} onClick=${remove}>Remove…</button>`}
+    <button type="button" data-action="machine-tags" aria-label=${`Tags of ${name}`} onClick=${() => (tagging.value = true)}>Tags…</button>
+    ${can("manage") && !machine.revoked_at && html`<button type="button" data-action="machine-revoke" aria-label=${`Revoke the agent of ${name}`} onClick=${revoke}>Revoke…</button>`}
+    ${can("manage") && html`<button type="button" data-action="machine-remove" class="danger-text" aria-label=${`Remove the machine ${name}`} onClick=${remove}>Remove…</button>`}
     <${ProblemNote} problem=${act.problem.value} />
     ${tagging.value && html`<${Dialog} title=${`Tags of ${name}`} onClose=${() => (tagging.value = false)}>
       <div class="body">

@@ -126,7 +126,7 @@ function Revoke({ token, list }) {
     focusHeading("#join-tokens");
   };
   return html`<div class="row-actions">
-    <button type="button" class="danger-text" aria-label=${`Revoke the join token ${token.id}`} onClick=${revoke}>Revoke…</button>
+    <button type="button" data-action="token-revoke" class="danger-text" aria-label=${`Revoke the join token ${token.id}`} onClick=${revoke}>Revoke…</button>
     <${ProblemNote} problem=${act.problem.value} />
   </div>`;
 }

@@ -13,7 +13,7 @@ export function Secret({ title, label, secret, onDone, children }) {
   return html`<section class="secret" aria-label=${title}>
     <h2 tabindex="-1" ref=${heading}>${title}</h2>
     <p class="hint">It is shown this once: copy it now.</p>
-    <${Copy} text=${secret} label=${label} />
+    <${Copy} text=${secret} label=${label} secret />
     ${children}
     <p><button type="button" onClick=${onDone}>Done, hide it</button></p>
   </section>`;

@@ -55,12 +55,12 @@ export function Tagging({ tags, of, change }) {
   };
   return html`<div class="tagging">
     ${tags.length > 0
-      ? html`<ul class="tags" role="list" aria-label=${`Tags of ${of}`}>${tags.map((tag) => html`<li key=${tag}><a class="tag" href=${href("/", { q: `tag:${tag}` })}>${tag}</a>${allowed && html`<button type="button" class="icon" aria-label=${`Remove the tag ${tag} of ${of}`} disabled=${act.busy.value} onClick=${() => remove(tag)}>✕</button>`}</li>`)}</ul>`
+      ? html`<ul class="tags" role="list" aria-label=${`Tags of ${of}`}>${tags.map((tag) => html`<li key=${tag}><a class="tag" href=${href("/", { q: `tag:${tag}` })}>${tag}</a>${allowed && html`<button type="button" class="icon" data-action="tag-remove" aria-label=${`Remove the tag ${tag} of ${of}`} disabled=${act.busy.value} onClick=${() => remove(tag)}>✕</button>`}</li>`)}</ul>`
       : html`<p class="quiet">No tags${allowed ? "." : ""}</p>`}
     ${allowed && html`<form onSubmit=${add} class="add-tag">
       <label for=${id} class="only-read">New tags of ${of}</label>
       <input id=${id} ref=${input} value=${text.value} onInput=${(/** @type {any} */ event) => (text.value = event.currentTarget.value)} placeholder="new tag" autocomplete="off" spellcheck=${false} pattern=${`[#\\s,]*${TAG}([\\s,#]+${TAG})*[\\s,]*`} title="Letters, digits, . _ -" maxlength="300" />
-      <button type="submit" disabled=${act.busy.value}>Add</button>
+      <button type="submit" data-action="tag-add" disabled=${act.busy.value}>Add</button>
     </form>`}
     <${ProblemNote} problem=${act.problem.value} />
     <span class="only-read" role="status">${said.value}</span>

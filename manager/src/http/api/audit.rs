@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::{Json, extract::State};
 use protocol::time::Timestamp;
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::{Params, page::PageQuery};
 use crate::{
@@ -13,15 +14,22 @@ use crate::{
         audit::{AuditFilter, AuditRecord},
         chain::{Head, Verdict},
         page::Page,
+        schema,
     },
-    http::{auth::Authenticated, problem::Problem},
+    http::{
+        auth::Authenticated,
+        openapi::answers::{BadParameters, LoginNeeded},
+        problem::Problem,
+    },
 };
 
 /// What `GET /audit` takes.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct AuditQuery {
     /// Which part.
     #[serde(flatten)]
+    #[param(ignore)]
     page: PageQuery,
     /// Who.
     actor: Option<String>,
@@ -32,12 +40,22 @@ pub struct AuditQuery {
     /// On what.
     subject: Option<String>,
     /// Not before.
+    #[param(inline, value_type = Option<schema::Timestamp>)]
     since: Option<Timestamp>,
     /// Not after.
+    #[param(inline, value_type = Option<schema::Timestamp>)]
     until: Option<Timestamp>,
 }
 
-/// `GET /audit`: newest first.
+/// The audit: who did what, and what was refused.
+#[utoipa::path(
+    get,
+    path = "/audit",
+    tag = "access",
+    operation_id = "audit",
+    params(AuditQuery, PageQuery),
+    responses((status = 200, description = "A part of it, newest first", body = Page<AuditRecord>), BadParameters, LoginNeeded),
+)]
 pub async fn list(
     State(app): State<Arc<App>>,
     Authenticated(caller): Authenticated,
@@ -49,13 +67,23 @@ pub async fn list(
 }
 
 /// What `GET /audit/verify` takes.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct VerifyQuery {
     /// A head that the audit must still hold, as `SEQ:HASH`.
+    #[param(pattern = "^[1-9][0-9]{0,17}:[0-9a-fA-F]{64}$")]
     expect: Option<String>,
 }
 
-/// `GET /audit/verify`
+/// Whether the audit is whole: nothing was changed, removed, put in or moved.
+#[utoipa::path(
+    get,
+    path = "/audit/verify",
+    tag = "access",
+    operation_id = "verify_audit",
+    params(VerifyQuery),
+    responses((status = 200, description = "What came of the check", body = Verdict), BadParameters, LoginNeeded),
+)]
 pub async fn verify(
     State(app): State<Arc<App>>,
     Authenticated(caller): Authenticated,

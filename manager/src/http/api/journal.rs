@@ -9,38 +9,53 @@ use axum::{
 };
 use protocol::name::{MachineName, ServiceName};
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::{Params, page::PageQuery};
 use crate::{
     app::{App, AppError},
     grid::{
-        event::EventId,
+        event::{Event, EventId},
+        page::Page,
+        schema,
         search::{self, EventFilter},
     },
-    http::{auth::Authenticated, problem::Problem},
+    http::{
+        auth::Authenticated,
+        openapi::answers::{BadParameters, LoginNeeded},
+        problem::Problem,
+    },
     store::journal::Span,
 };
 
 /// What `GET /journal` takes.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct JournalQuery {
     /// Which part.
     #[serde(flatten)]
+    #[param(ignore)]
     page: PageQuery,
     /// Events after this one, oldest first.
+    #[param(inline, value_type = Option<schema::EventId>)]
     since: Option<String>,
     /// Events before this one.
+    #[param(inline, value_type = Option<schema::EventId>)]
     before: Option<String>,
     /// Kinds, divided by commas; one that ends with `.` stands for all that begin so.
     #[serde(default)]
+    #[param(inline, value_type = schema::Kinds)]
     kind: String,
     /// About a service.
+    #[param(inline, value_type = Option<schema::ServiceName>)]
     service: Option<ServiceName>,
     /// About a machine or a service of it.
+    #[param(inline, value_type = Option<schema::MachineName>)]
     machine: Option<MachineName>,
     /// Done by somebody.
     actor: Option<String>,
     /// Of a service that is in a state.
+    #[param(inline, value_type = Option<schema::State>)]
     state: Option<protocol::state::State>,
 }
 
@@ -92,7 +107,15 @@ impl JournalQuery {
     }
 }
 
-/// `GET /journal`: after `since` oldest first, else the latest first.
+/// What happened: after `since` oldest first, else the latest first.
+#[utoipa::path(
+    get,
+    path = "/journal",
+    tag = "status",
+    operation_id = "journal",
+    params(JournalQuery, PageQuery),
+    responses((status = 200, description = "A part of it", body = Page<Event>), BadParameters, LoginNeeded),
+)]
 pub async fn list(
     State(app): State<Arc<App>>,
     Authenticated(caller): Authenticated,

@@ -4,17 +4,39 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use protocol::name::MachineName;
 
 use super::{Answer, Params, Subject, machine, page::PageQuery};
 use crate::{
     app::{App, to_the_end},
-    grid::{page::Page, view::MachineView},
-    http::{auth::Authenticated, problem::Problem},
+    grid::{page::Page, schema, view::MachineView},
+    http::{
+        auth::Authenticated,
+        openapi::answers::{BadParameters, InTheWay, LoginNeeded, NotThere, Stored},
+        problem::Problem,
+    },
 };
 
-/// `GET /machines`
+/// A machine in a path.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[allow(dead_code, reason = "it describes what `Subject` takes")]
+pub struct MachinePath {
+    /// The machine's name.
+    #[param(inline, value_type = schema::MachineName)]
+    name: String,
+}
+
+/// The machines.
+#[utoipa::path(
+    get,
+    path = "/machines",
+    tag = "machines",
+    params(PageQuery),
+    responses((status = 200, description = "A part of them, by name", body = Page<MachineView>), BadParameters, LoginNeeded),
+)]
 pub async fn machines(
     State(app): State<Arc<App>>,
     Authenticated(caller): Authenticated,
@@ -26,14 +48,24 @@ pub async fn machines(
 }
 
 /// What `DELETE /machines/{name}` takes.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct RemoveQuery {
     /// Also one whose agent is linked.
     #[serde(default)]
     force: bool,
 }
 
-/// `DELETE /machines/{name}`
+/// Removes a machine.
+///
+/// Its services go with it, and its agent is turned away. One whose agent is linked is removed only by `force`.
+#[utoipa::path(
+    delete,
+    path = "/machines/{name}",
+    tag = "machines",
+    params(MachinePath, RemoveQuery),
+    responses((status = 204, description = "It is removed"), BadParameters, NotThere, InTheWay, Stored, LoginNeeded),
+)]
 pub async fn remove_machine(
     State(app): State<Arc<App>>,
     Authenticated(caller): Authenticated,
@@ -45,7 +77,16 @@ pub async fn remove_machine(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `POST /machines/{name}/revoke`
+/// Revokes the agent of a machine.
+///
+/// Its link ends at once, and its key is never taken again. The machine stays until it is removed.
+#[utoipa::path(
+    post,
+    path = "/machines/{name}/revoke",
+    tag = "machines",
+    params(MachinePath),
+    responses((status = 204, description = "It is revoked"), BadParameters, NotThere, InTheWay, Stored, LoginNeeded),
+)]
 pub async fn revoke_machine(
     State(app): State<Arc<App>>,
     Authenticated(caller): Authenticated,

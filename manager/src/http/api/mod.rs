@@ -45,6 +45,9 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
             Err(rejection @ JsonRejection::MissingJsonContentType(_)) => {
                 Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid", rejection.body_text()))
             }
+            Err(JsonRejection::BytesRejection(rejection)) => {
+                Err(Problem::new(rejection.status(), "invalid", rejection.body_text()))
+            }
             Err(rejection) => Err(Problem::new(StatusCode::BAD_REQUEST, "invalid", rejection.body_text())),
         }
     }

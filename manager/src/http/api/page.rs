@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, de::Error};
+use utoipa::IntoParams;
 
 use crate::{
     app::AppError,
@@ -11,10 +12,12 @@ use crate::{
 
 /// Which part of a list is wanted. Other parameters stand beside it with `#[serde(flatten)]`; those must be texts, as
 /// nothing else is known of a query's values then.
-#[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct PageQuery {
     /// How many items at most, 1 to 1000; 100 without it.
     #[serde(default, deserialize_with = "limit")]
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
     /// `next` of the part before; the beginning without it.
     #[serde(default)]

@@ -4,19 +4,36 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State};
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::{Answer, Params, targets};
-use crate::{app::App, grid::view::Status, http::auth::Authenticated};
+use crate::{
+    app::App,
+    grid::{schema, view::Status},
+    http::{
+        auth::Authenticated,
+        openapi::answers::{BadParameters, LoginNeeded, NotThere},
+    },
+};
 
 /// What `GET /status` takes.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct StatusQuery {
     /// Targets, divided by commas; everything without it.
     #[serde(default)]
+    #[param(inline, value_type = schema::Targets, example = "all,@web-1")]
     targets: String,
 }
 
-/// `GET /status`
+/// The status of the grid, or of targets.
+#[utoipa::path(
+    get,
+    path = "/status",
+    tag = "status",
+    params(StatusQuery),
+    responses((status = 200, description = "What is", body = Status), BadParameters, NotThere, LoginNeeded),
+)]
 pub async fn status(
     State(app): State<Arc<App>>,
     Authenticated(caller): Authenticated,

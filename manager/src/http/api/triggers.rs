@@ -5,35 +5,55 @@ use std::sync::Arc;
 use axum::{Json, extract::State};
 use protocol::state::Action;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Answer, Body, targets};
 use crate::{
     app::{App, AppError, to_the_end},
-    grid::view::TriggerResult,
-    http::auth::Authenticated,
+    grid::{schema, view::TriggerResult},
+    http::{
+        auth::Authenticated,
+        openapi::answers::{BadBody, LoginNeeded, NotThere},
+    },
 };
 
-/// What `POST /trigger` takes.
-#[derive(Debug, Serialize, Deserialize)]
+/// What is to be triggered.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TriggerRequest {
     /// What to deliver.
+    #[schema(value_type = schema::Action)]
     pub action: Action,
     /// To what.
+    #[schema(value_type = Vec<schema::Target>, min_items = 1, max_items = 1000)]
     pub targets: Vec<String>,
     /// Say only what would be done.
     #[serde(default)]
     pub dry_run: bool,
 }
 
-/// What it answers.
-#[derive(Debug, Serialize, Deserialize)]
+/// What became of triggers.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct TriggerResponse {
     /// What became of it, on each service.
     pub results: Vec<TriggerResult>,
 }
 
-/// `POST /trigger`
+/// Triggers services: delivers a signal to each, and says what became of it.
+///
+/// The answer comes when every agent has said so, at the latest after 40 s. What a service does then is told by events.
+#[utoipa::path(
+    post,
+    path = "/trigger",
+    tag = "services",
+    request_body = TriggerRequest,
+    responses(
+        (status = 200, description = "What became of it, on each service", body = TriggerResponse),
+        BadBody,
+        NotThere,
+        LoginNeeded,
+    ),
+)]
 pub async fn trigger(
     State(app): State<Arc<App>>,
     Authenticated(caller): Authenticated,

@@ -5,16 +5,38 @@ use std::sync::Arc;
 use axum::{Json, extract::State, http::StatusCode};
 use protocol::secret::Secret;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::{Answer, Body, Params, Subject, page::PageQuery};
 use crate::{
     app::{App, to_the_end},
-    grid::{access::Role, page::Page},
-    http::{auth::Authenticated, problem::Problem},
+    grid::{access::Role, page::Page, schema},
+    http::{
+        auth::Authenticated,
+        openapi::answers::{BadBody, BadParameters, InTheWay, LoginNeeded, NotThere, Stored, TooManyLogins},
+        problem::Problem,
+    },
     store::users::User,
 };
 
-/// `GET /users`
+/// A user in a path.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[allow(dead_code, reason = "it describes what `Subject` takes")]
+pub struct UserPath {
+    /// The user's name.
+    #[param(inline, value_type = schema::UserName)]
+    name: String,
+}
+
+/// The users of the grid.
+#[utoipa::path(
+    get,
+    path = "/users",
+    tag = "access",
+    params(PageQuery),
+    responses((status = 200, description = "A part of them, by name", body = Page<User>), BadParameters, LoginNeeded),
+)]
 pub async fn users(
     State(app): State<Arc<App>>,
     Authenticated(caller): Authenticated,
@@ -23,18 +45,23 @@ pub async fn users(
     Ok(Json(app.users(&caller, page.text(), page.limit()).await?))
 }
 
-/// What `POST /users` takes.
-#[derive(Debug, Deserialize)]
+/// The user that is to be added.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UserRequest {
+    /// The name.
+    #[schema(value_type = schema::UserName)]
     name: String,
+    /// What the user may do.
     role: Role,
+    /// The password; one is generated without it.
     #[serde(default)]
+    #[schema(value_type = Option<schema::Password>)]
     password: Option<Secret>,
 }
 
-/// What it answers.
-#[derive(Serialize, Deserialize)]
+/// A user who was added.
+#[derive(Serialize, Deserialize, ToSchema)]
 pub struct UserResponse {
     /// The user.
     pub user: User,
@@ -42,7 +69,22 @@ pub struct UserResponse {
     pub password: Option<String>,
 }
 
-/// `POST /users`
+/// Adds a user.
+#[utoipa::path(
+    post,
+    path = "/users",
+    tag = "access",
+    operation_id = "create_user",
+    request_body = UserRequest,
+    responses(
+        (status = 201, description = "The user, and the password if it was generated", body = UserResponse),
+        BadBody,
+        InTheWay,
+        TooManyLogins,
+        Stored,
+        LoginNeeded,
+    ),
+)]
 pub async fn create(
     State(app): State<Arc<App>>,
     Authenticated(caller): Authenticated,
@@ -52,15 +94,33 @@ pub async fn create(
     Ok((StatusCode::CREATED, Json(UserResponse { user, password })))
 }
 
-/// What `PATCH /users/{name}` takes.
-#[derive(Debug, Serialize, Deserialize)]
+/// What is to be different about a user.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UserChange {
     /// The new role.
     pub role: Role,
 }
 
-/// `PATCH /users/{name}`
+/// Gives a user another role.
+///
+/// The last admin stays one.
+#[utoipa::path(
+    patch,
+    path = "/users/{name}",
+    tag = "access",
+    operation_id = "change_user",
+    params(UserPath),
+    request_body = UserChange,
+    responses(
+        (status = 200, description = "The user, as changed", body = User),
+        BadBody,
+        NotThere,
+        InTheWay,
+        Stored,
+        LoginNeeded,
+    ),
+)]
 pub async fn change(
     State(app): State<Arc<App>>,
     Authenticated(caller): Authenticated,
@@ -70,22 +130,39 @@ pub async fn change(
     Ok(Json(to_the_end(async move { app.change_role(&caller, &name, role).await }).await?))
 }
 
-/// What `POST /users/{name}/password` takes.
-#[derive(Debug, Deserialize)]
+/// The password that a user is to have.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PasswordReset {
+    /// The password; one is generated without it.
     #[serde(default)]
+    #[schema(value_type = Option<schema::Password>)]
     password: Option<Secret>,
 }
 
-/// What it answers.
-#[derive(Serialize, Deserialize)]
+/// The password that a user has now.
+#[derive(Serialize, Deserialize, ToSchema)]
 pub struct PasswordResponse {
     /// The password, shown this once, if it was generated.
     pub password: Option<String>,
 }
 
-/// `POST /users/{name}/password`
+/// Resets the password of a user, who is logged out everywhere.
+#[utoipa::path(
+    post,
+    path = "/users/{name}/password",
+    tag = "access",
+    params(UserPath),
+    request_body = PasswordReset,
+    responses(
+        (status = 200, description = "The password, if it was generated", body = PasswordResponse),
+        BadBody,
+        NotThere,
+        TooManyLogins,
+        Stored,
+        LoginNeeded,
+    ),
+)]
 pub async fn reset_password(
     State(app): State<Arc<App>>,
     Authenticated(caller): Authenticated,
@@ -96,7 +173,15 @@ pub async fn reset_password(
     Ok(Json(PasswordResponse { password }))
 }
 
-/// `DELETE /users/{name}/sessions`
+/// Logs a user out everywhere.
+#[utoipa::path(
+    delete,
+    path = "/users/{name}/sessions",
+    tag = "access",
+    operation_id = "log_out_user",
+    params(UserPath),
+    responses((status = 204, description = "The user has no session"), BadParameters, NotThere, Stored, LoginNeeded),
+)]
 pub async fn log_out(
     State(app): State<Arc<App>>,
     Authenticated(caller): Authenticated,
@@ -106,7 +191,17 @@ pub async fn log_out(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `DELETE /users/{name}`
+/// Removes a user, with their sessions and API tokens.
+///
+/// The last admin stays.
+#[utoipa::path(
+    delete,
+    path = "/users/{name}",
+    tag = "access",
+    operation_id = "remove_user",
+    params(UserPath),
+    responses((status = 204, description = "The user is removed"), BadParameters, NotThere, InTheWay, Stored, LoginNeeded),
+)]
 pub async fn remove(
     State(app): State<Arc<App>>,
     Authenticated(caller): Authenticated,

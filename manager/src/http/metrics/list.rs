@@ -80,11 +80,6 @@ impl Number for std::time::Duration {
     }
 }
 
-/// The word that an event's kind has in JSON.
-fn word(kind: Kind) -> String {
-    serde_json::to_value(kind).ok().and_then(|word| Some(word.as_str()?.to_owned())).unwrap_or_default()
-}
-
 fn events_of(figures: &Figures, kind: Kind) -> u64 {
     figures.journal.by_kind.iter().find(|(known, _)| *known == kind).map_or(0, |(_, count)| *count)
 }
@@ -197,7 +192,7 @@ pub(super) const METRICS: &[Metric] = &[
         |figures| figures.databases.iter().map(|(database, r#use, busy)| sample([database, r#use], *busy)).collect(),
     ),
     counter("tomcat_grid_events_total", &["kind"], "Events by kind, as the journal names them.", |figures| {
-        figures.journal.by_kind.iter().map(|(kind, count)| sample([&word(*kind)], *count)).collect()
+        figures.journal.by_kind.iter().map(|(kind, count)| sample([kind.word()], *count)).collect()
     }),
     counter(
         "tomcat_grid_triggers_total",
@@ -208,11 +203,20 @@ pub(super) const METRICS: &[Metric] = &[
             triggers.map(|(action, outcome, count)| sample([action.as_str(), outcome.as_str()], *count)).collect()
         },
     ),
-    counter("tomcat_grid_logins_total", &["result"], "Logins that succeeded and that failed.", |figures| {
-        vec![sample(["ok"], events_of(figures, Kind::Login)), sample(["failed"], events_of(figures, Kind::LoginFailed))]
-    }),
+    counter(
+        "tomcat_grid_logins_total",
+        &["result"],
+        "Logins that succeeded, that failed, and that were not looked at, because too many failed.",
+        |figures| {
+            vec![
+                sample(["ok"], events_of(figures, Kind::Login)),
+                sample(["failed"], events_of(figures, Kind::LoginFailed)),
+                sample(["throttled"], figures.logins_throttled),
+            ]
+        },
+    ),
     counter("tomcat_grid_actions_refused_total", &[], "Actions that somebody was not allowed to do.", |figures| {
-        one(events_of(figures, Kind::ActionRefused))
+        one(figures.actions_refused)
     }),
     counter(
         "tomcat_grid_joins_refused_total",

@@ -17,7 +17,7 @@ use prometheus_client::{
 };
 
 use self::list::METRICS;
-use super::{auth::Authenticated, problem::Problem};
+use super::{auth::Authenticated, openapi::answers::LoginNeeded, problem::Problem};
 use crate::app::{App, AppError, figures::Figures};
 
 /// The content type of the format.
@@ -62,7 +62,21 @@ fn write(figures: Figures) -> Result<String, std::fmt::Error> {
     Ok(text)
 }
 
-/// `GET /metrics`
+/// The figures of the manager, for Prometheus.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "manager",
+    responses(
+        (
+            status = 200,
+            description = "The figures, in the text format of OpenMetrics",
+            body = String,
+            content_type = "application/openmetrics-text",
+        ),
+        LoginNeeded,
+    ),
+)]
 pub async fn metrics(State(app): State<Arc<App>>, Authenticated(caller): Authenticated) -> Result<Response, Problem> {
     let text = write(app.figures(&caller).await?).map_err(|error| AppError::Internal(error.into()))?;
     Ok(([(header::CONTENT_TYPE, OPENMETRICS)], text).into_response())

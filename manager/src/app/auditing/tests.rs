@@ -1,0 +1,148 @@
+//! What reaches the audit, asked of the database itself.
+
+use std::time::Duration;
+
+use protocol::{secret::Secret, state::Action};
+
+use super::*;
+use crate::{
+    app::tokens::Wanted,
+    grid::{access::Role, target::Target},
+    pki::authority::Authority,
+    store::temporary,
+};
+
+/// A manager without sockets.
+async fn app() -> (tempfile::TempDir, Arc<App>) {
+    let (dir, store) = temporary().await;
+    let meta = store.meta(None).await.unwrap();
+    let authority = Authority::load_or_make(dir.path(), meta.grid, None).unwrap();
+    let app = App::start(store, meta, authority, "here".to_owned()).await.unwrap();
+    (dir, app)
+}
+
+fn caller(role: Role) -> Caller {
+    Caller::at_socket("root".to_owned(), Some(role))
+}
+
+fn secret(text: &str) -> Secret {
+    text.to_owned().into()
+}
+
+/// Every record, as `ACTOR/CREDENTIAL ACTION SUBJECT OUTCOME`.
+async fn audit(app: &App) -> Vec<String> {
+    let rows: Vec<(String, String, String, String, String)> =
+        sqlx::query_as("select actor, credential, action, subject, outcome from audit order by seq")
+            .fetch_all(&app.store.grid.read)
+            .await
+            .unwrap();
+    rows.into_iter()
+        .map(|(actor, by, action, subject, came)| format!("{actor}/{by} {action} {subject} {came}"))
+        .collect()
+}
+
+async fn details(app: &App) -> Vec<String> {
+    let rows: Vec<(String,)> =
+        sqlx::query_as("select detail from audit order by seq").fetch_all(&app.store.grid.read).await.unwrap();
+    rows.into_iter().map(|(detail,)| detail).collect()
+}
+
+#[tokio::test]
+async fn every_change_of_a_user_is_on_record() {
+    let (_dir, app) = app().await;
+    let root = caller(Role::Admin);
+    app.create_user(&root, "alice", Role::Admin, Some(secret("old password"))).await.unwrap();
+    let session = app.log_in("alice", secret("old password"), "10.0.0.7").await.unwrap().unwrap();
+    let alice = app.caller_of_session(&session, "10.0.0.7").await.unwrap().unwrap();
+    let change = app.change_own_password(&alice, &session, secret("old password"), secret("new password")).await;
+    change.unwrap();
+    app.change_role(&root, "alice", Role::Viewer).await.unwrap_err();
+    app.log_out(&session, "10.0.0.7").await.unwrap();
+    app.reset_password(&root, "alice", None).await.unwrap();
+    app.log_out_user(&root, "alice").await.unwrap();
+    app.create_user(&root, "bob", Role::Admin, None).await.unwrap();
+    app.remove_user(&root, "alice").await.unwrap();
+    let expected = [
+        "root/socket user-create alice done",
+        "alice/session login alice done",
+        "alice/session password-change alice done",
+        "root/socket user-change alice failed",
+        "alice/session logout alice done",
+        "root/socket password-reset alice done",
+        "root/socket logout-everywhere alice done",
+        "root/socket user-create bob done",
+        "root/socket user-remove alice done",
+    ];
+    assert_eq!(audit(&app).await, expected);
+    assert!(!details(&app).await.iter().any(|detail| detail.contains("password")));
+}
+
+#[tokio::test]
+async fn logins_that_fail_are_on_record_and_those_that_wait_once() {
+    let (_dir, app) = app().await;
+    // On a slow machine a wait may be over before the next attempt, and another block begins.
+    let (mut expected, mut refused) = (Vec::new(), 0);
+    while refused < 3 {
+        match app.log_in("alice", secret("a guess"), "10.0.0.7").await {
+            Ok(session) => {
+                assert_eq!(session, None);
+                refused = 0;
+                expected.push("alice/ login alice failed");
+            }
+            Err(AppError::TooManyLogins { .. }) => {
+                refused += 1;
+                expected.extend((refused == 1).then_some("alice/ login alice throttled"));
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!(expected.len() > 5, "{expected:?}");
+    assert_eq!(audit(&app).await, expected);
+}
+
+#[tokio::test]
+async fn tokens_are_on_record_with_who_shows_them() {
+    let (_dir, app) = app().await;
+    let root = caller(Role::Admin);
+    app.create_user(&root, "alice", Role::Operator, None).await.unwrap();
+    let wanted = |targets| Wanted::Api {
+        role: Role::Operator,
+        targets,
+        description: String::new(),
+        owner: Some("alice".to_owned()),
+    };
+    let hour = Duration::from_secs(3600);
+    let (token, text) = app.create_token(&root, wanted(None), hour).await.unwrap();
+    let alice = app.caller_of_token(&text, "10.0.0.7").await.unwrap().unwrap();
+    app.trigger(&alice, Action::Stop, &[Target::All], false).await.unwrap();
+    let (limited, text) = app.create_token(&root, wanted(Some(vec![Target::Agents])), hour).await.unwrap();
+    let caller = app.caller_of_token(&text, "10.0.0.7").await.unwrap().unwrap();
+    app.trigger(&caller, Action::Kill, &["a@web-1".parse().unwrap()], false).await.unwrap_err();
+    app.revoke_token(&root, &limited.id).await.unwrap();
+    let expected = [
+        "root/socket user-create alice done".to_owned(),
+        format!("root/socket token-create {} done", token.id),
+        "alice/token trigger-stop all requested".to_owned(),
+        format!("root/socket token-create {} done", limited.id),
+        "alice/token trigger-kill a@web-1 refused".to_owned(),
+        format!("root/socket token-revoke {} done", limited.id),
+    ];
+    assert_eq!(audit(&app).await, expected);
+    let details = details(&app).await;
+    assert_eq!(details[2], format!("with the token {}; 0 services", token.id));
+    assert!(details[3].contains("of alice") && details[3].contains("only agents"), "{details:?}");
+}
+
+#[tokio::test]
+async fn refusals_are_on_record_and_those_that_repeat_are_counted() {
+    let (_dir, app) = app().await;
+    let viewer = caller(Role::Viewer);
+    for _ in 0..35 {
+        app.remove_machine(&viewer, &"web-1".parse().unwrap(), false).await.unwrap_err();
+    }
+    assert_eq!(audit(&app).await, ["root/socket machine-remove web-1 refused"; 30]);
+    app.record_held_refusals().await;
+    assert_eq!(audit(&app).await.len(), 31);
+    let last = details(&app).await.pop().unwrap();
+    assert!(last.contains("5 refusals") && last.contains("needs the role admin"), "{last}");
+}
