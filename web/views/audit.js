@@ -69,9 +69,9 @@ function Records() {
 const COLUMNS = [
   { label: "No.", head: true, class: "number", cell: (record) => String(record.seq) },
   { label: "When", quiet: true, class: "when", cell: (record) => html`<${Time} at=${record.at} as="date" />` },
-  { label: "Who", cell: (record) => html`<span>${chosen("actor", record.actor)} <span class="quiet">${[record.credential, record.from && `from ${record.from}`].filter(Boolean).join(" ")}</span></span>` },
-  { label: "Action", cell: (record) => chosen("action", record.action) },
-  { label: "On", cell: (record) => record.subject && chosen("subject", record.subject) },
+  { label: "Who", class: "who", cell: (record) => html`<span>${chosen("actor", record.actor)} <span class="quiet">${[record.credential, record.from && `from ${record.from}`].filter(Boolean).join(" ")}</span></span>` },
+  { label: "Action", class: "action", cell: (record) => chosen("action", record.action) },
+  { label: "On", cell: (record) => record.subject && html`<span class="subject">${chosen("subject", record.subject)}</span>` },
   { label: "Outcome", cell: (record) => html`<span class=${`result o-${record.outcome}`}>${record.outcome.replace("_", " ")}</span>` },
   { label: "Detail", class: "detail", cell: (record) => record.detail },
   { label: "Hash", cell: (record) => html`<code class="id" title=${record.hash}>${record.hash.slice(0, 10)}</code>` },

@@ -21,7 +21,7 @@ async fn everything_can_be_done_with_keys() {
     browser.type_text("name:blog").await;
     browser.wait_true("!document.querySelector(\"[data-service='shop@web-1']\")").await;
     browser.press("Enter").await;
-    browser.press("j").await;
+    browser.wait_true("document.activeElement?.closest(\"[data-service='blog@web-1']\")").await;
     browser.press("x").await;
     dashboard.wait_shown("[data-action=start]").await;
 

@@ -19,7 +19,7 @@ async fn a_wrong_password_is_said_and_the_right_one_opens_the_grid() {
     browser.wait_text("#login-error", "do not fit together").await;
     browser.write("#login [name=password]", PASSWORD).await;
     browser.click("#login button[type=submit]").await;
-    browser.wait_text("#live", "Live").await;
+    browser.wait_true("document.querySelector('#live')?.dataset.live === 'yes'").await;
     browser.wait_text("main", "No services yet").await;
     browser.click("#log-out").await;
     dashboard.wait_shown("#login").await;

@@ -7,7 +7,7 @@ import { clear, selected } from "/lib/selection.js";
 import { can, live } from "/lib/store.js";
 import { tag } from "/lib/tags.js";
 import { PROBLEMS, Shape, WORST_FIRST, stateWord } from "/components/state.js";
-import { asked, counts, dense, foundCount, grouping, onlySelected, order, search, sorting, states, text, toggleState } from "/views/grid/model.js";
+import { asked, counts, dense, foundCount, grouping, onlySelected, order, search, sorting, states, text, toFirst, toggleState } from "/views/grid/model.js";
 
 /** @import { Shown } from "/components/state.js" */
 /** @import { Action } from "/lib/types.js" */
@@ -48,6 +48,10 @@ export function Counts() {
 export function SearchBox() {
   const onInput = (/** @type {any} */ event) => search(event.target.value);
   const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
+    if ((event.key === "Enter" && !event.isComposing) || event.key === "ArrowDown") {
+      event.preventDefault();
+      toFirst();
+    }
     if (event.key !== "Escape") return;
     event.stopPropagation();
     event.preventDefault();

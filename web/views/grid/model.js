@@ -201,6 +201,12 @@ export const cursorLine = computed(() => {
 /** Whether the row that has the cursor next takes the focus, and is scrolled to. */
 export const focusing = { wanted: false, reveal: false };
 
+/** Puts the cursor on the first of what is shown. */
+export function toFirst() {
+  cursor.value = "";
+  move(1);
+}
+
 /**
  * Moves the cursor through what is shown.
  * @param {number} by
