@@ -183,7 +183,8 @@ fn floor_of_opening(manager: &TestManager, session: &str) {
 
 /// Times changes of services that are seen, from their agents to the screen.
 async fn changes(browser: &Browser, fleet: &Fleet, watcher: &Watcher, when: &str) {
-    browser.run("scrollTo(0, 0); bench.touched.length = 0").await;
+    // By name: a service that goes to where the problems are leaves the window, and is rightly not drawn there.
+    browser.run("location.hash = '#/?sort=name'; scrollTo(0, 0); bench.touched.length = 0").await;
     let (mut seen, mut drawn, mut floor) = (Figures::default(), Figures::default(), Figures::default());
     let mut missed = 0;
     for _ in 0..CHANGES {
