@@ -3,7 +3,7 @@
 use tests::{
     browser::Browser,
     dashboard::Dashboard,
-    manager::{PASSWORD, TestManager},
+    manager::{PASSWORD, PATIENCE, TestManager},
 };
 
 use crate::{Small, row};
@@ -33,12 +33,14 @@ async fn who_fails_too_often_is_told_how_long_to_wait() {
     let dashboard = Dashboard::open(&manager.address()).await;
     let browser = &dashboard.browser;
     browser.write("#login [name=name]", "admin").await;
-    for _ in 0..8 {
+    // Each failure after the free ones doubles the wait, so that a slow hand meets it, too.
+    let told = async || {
         browser.write("#login [name=password]", "wrong").await;
         browser.click("#login button[type=submit]").await;
         browser.wait_true("!document.querySelector('#login button[type=submit]').disabled").await;
-    }
-    browser.wait_text("#login-error", "again in").await;
+        browser.text("#login-error").await.contains("again in").then_some(())
+    };
+    tests::wait::until_async("to be told to wait", PATIENCE, told).await;
     dashboard.browser.close().await;
 }
 
