@@ -138,3 +138,108 @@ impl App {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use protocol::report::MachineFacts;
+
+    use super::*;
+    use crate::{
+        grid::{
+            access::{Credential, Role},
+            event::Draft,
+            fleet::{KnownMachine, Named},
+        },
+        pki::authority::Authority,
+        store::temporary,
+    };
+
+    /// A manager of one linked machine, `web-1`, with `a` and `b`.
+    async fn app() -> (tempfile::TempDir, Arc<App>) {
+        let (dir, store) = temporary().await;
+        let meta = store.meta(None).await.unwrap();
+        let authority = Authority::load_or_make(dir.path(), meta.grid, None).unwrap();
+        let app = App::start(store, meta, authority, "here".to_owned()).await.unwrap();
+        let name: protocol::name::MachineName = "web-1".parse().unwrap();
+        let machine = KnownMachine {
+            id: uuid::Uuid::nil(),
+            name: name.clone(),
+            joined_at: Timestamp::EPOCH,
+            revoked_at: None,
+            agent_version: "1".to_owned(),
+            facts: MachineFacts::default(),
+        };
+        let named = |base: &str| Named {
+            name: format!("{base}@web-1").parse().unwrap(),
+            note: None,
+            report: serde_json::from_value(serde_json::json!({"base": base, "state": "active", "age_ms": 0})).unwrap(),
+        };
+        app.change(|fleet, now| fleet.joined(machine, now));
+        let instances = ["a", "b"].map(named).to_vec();
+        app.change(|fleet, now| fleet.connected(&name, 1, "1", facts(), instances, now));
+        (dir, app)
+    }
+
+    fn facts() -> MachineFacts {
+        MachineFacts { user: "tomcat".to_owned(), ..MachineFacts::default() }
+    }
+
+    fn limited(target: &str) -> Caller {
+        let targets = Some(vec![target.parse().unwrap()]);
+        Caller { targets, credential: Credential::Token, ..Caller::at_socket("me".to_owned(), Some(Role::Viewer)) }
+    }
+
+    fn gone(name: &str) -> Topic {
+        Draft::new(Kind::ServiceGone).service(&name.parse().unwrap()).machine(&"web-1".parse().unwrap()).topic()
+    }
+
+    #[tokio::test]
+    async fn the_table_of_who_hears_that_something_is_gone() {
+        let (_dir, app) = app().await;
+        for (target, instance, agent) in [
+            ("all", true, false),
+            ("agents", false, true),
+            ("@web-1", true, false),
+            ("@web-2", false, false),
+            ("x@web-1", true, false),
+            // Whether it was theirs is not known any more: they begin anew.
+            ("#blue", true, false),
+        ] {
+            let caller = limited(target);
+            let hears = |topic: &Topic| app.sees(&caller, topic) || app.unsettles(&caller, topic);
+            assert_eq!((hears(&gone("x@web-1")), hears(&gone("agent@web-9"))), (instance, agent), "{target}");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_sees_some_services_is_told_the_least_of_their_machine() {
+        let (_dir, app) = app().await;
+        let machine = app.fleet().machine(&"web-1".parse().unwrap()).unwrap();
+        let draft = Draft::from(crate::grid::event::Change::Machine(Box::new(machine)));
+        let body = serde_json::to_string(&Event { id: "1-7".to_owned(), at: Timestamp::EPOCH, draft }).unwrap();
+        assert!(body.contains("tomcat"));
+        for (target, instances) in [("a@web-1", Some(1)), ("@web-1", Some(2)), ("agents", Some(0)), ("@web-2", None)] {
+            let caller = limited(target);
+            let told = app.narrowed(&caller, &body);
+            let told: Option<Event> = told.map(|body| serde_json::from_str(&body).unwrap());
+            assert_eq!(told.as_ref().map(|event| event.draft.data["instances"].clone()), instances.map(Into::into));
+            // It is what their status says.
+            let status = app.status(&caller, &[]).unwrap().machines.into_iter().next();
+            assert_eq!(told.map(|event| event.draft.data), status.map(|view| serde_json::to_value(view).unwrap()));
+        }
+        assert!(app.sees(&limited("a@web-1"), &Draft::new(Kind::ManagerState).topic()));
+    }
+
+    #[tokio::test]
+    async fn who_cannot_be_looked_at_again_goes_on_until_it_would_end_anyway() {
+        let (_dir, app) = app().await;
+        let unable = || Err(super::super::AppError::DiskFull);
+        let until = |millis: i64| Caller {
+            expires_at: Some(Timestamp::from_millis(Timestamp::now().as_millis() + millis)),
+            ..limited("all")
+        };
+        assert!(app.may_go_on_watching(&limited("all"), &unable()));
+        assert!(app.may_go_on_watching(&until(60_000), &unable()));
+        assert!(!app.may_go_on_watching(&until(-1), &unable()));
+    }
+}
