@@ -107,6 +107,11 @@ impl ServiceName {
         Self(format!("agent@{machine}"))
     }
 
+    /// The machine whose agent it is the name of; `None` for an instance.
+    pub fn of_agent(&self) -> Option<MachineName> {
+        self.0.strip_prefix("agent@")?.parse().ok()
+    }
+
     /// `BASENAME@MACHINE`, the name of an instance that nobody named; what no name may hold becomes `-`.
     pub fn found(base_name: &str, machine: &MachineName) -> Option<Self> {
         let room = MAX_SERVICE - MAX_MACHINE - 1;

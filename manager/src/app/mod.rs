@@ -11,6 +11,7 @@ pub mod machines;
 pub mod past;
 pub mod presence;
 pub mod refusals;
+pub mod snapshot;
 pub mod status;
 pub mod tags;
 pub mod tokens;
@@ -67,10 +68,13 @@ pub struct App {
     pub started_at: Timestamp,
     /// Changes whenever somebody may do more or less than before: who watches is looked at again.
     pub access_changed: watch::Sender<u64>,
+    /// The streams of events of each caller.
+    pub watchers: watching::Watchers,
     // Held for moments only, never across an await.
     fleet: Mutex<Fleet>,
     tagging: tokio::sync::Mutex<()>,
     refusals: refusals::Refusals,
+    snapshots: snapshot::Snapshots,
     logins: login::Logins,
     held: auditing::Held,
     uses: tokens::Uses,
@@ -152,9 +156,11 @@ impl App {
             started: Instant::now(),
             started_at: Timestamp::now(),
             access_changed: watch::Sender::new(0),
+            watchers: watching::Watchers::default(),
             fleet: Mutex::new(fleet),
             tagging: tokio::sync::Mutex::default(),
             refusals: refusals::Refusals::default(),
+            snapshots: snapshot::Snapshots::default(),
             logins: login::Logins::default(),
             held: auditing::Held::default(),
             uses: tokens::Uses::default(),

@@ -29,6 +29,8 @@ impl App {
     ) -> Result<(Vec<String>, Option<u64>)> {
         caller.may(Permission::Read)?;
         let limit = limit.clamp(1, MOST);
+        // What comes while both databases are read might be seen in one and not in the other.
+        let span = span.until(self.journal.last().seq);
         let (mut span, mut looked_at, mut bodies) = (span, 0, Vec::new());
         // Most often the first look finds enough.
         let mut chunk = limit + 1;

@@ -97,7 +97,7 @@ impl App {
 }
 
 /// Leaves of a machine what those may know who are concerned with some of its services.
-fn narrow(machine: &mut MachineView, instances: usize) {
+pub(super) fn narrow(machine: &mut MachineView, instances: usize) {
     machine.instances = instances;
     machine.facts = MachineFacts::default();
 }

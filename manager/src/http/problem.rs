@@ -16,7 +16,7 @@ use super::BODY_TIMEOUT;
 use crate::app::{AppError, joining::Turned, login::seconds};
 
 /// What people and scripts may be told, as stable words.
-pub const CODES: [&str; 13] = [
+pub const CODES: [&str; 14] = [
     "unauthorized",
     "wrong_password",
     "not_allowed",
@@ -27,6 +27,7 @@ pub const CODES: [&str; 13] = [
     "invalid",
     "conflict",
     "too_many_logins",
+    "too_many_streams",
     "internal",
     "unavailable",
     "disk_full",

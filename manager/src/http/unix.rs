@@ -1,10 +1,12 @@
 //! The Unix socket: the same API for the command line on this host. Who calls is read from the peer's credentials.
 
 use std::{
+    collections::HashMap,
     fs, io,
     os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
@@ -12,7 +14,7 @@ use axum::Router;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{UnixListener, UnixStream},
-    sync::watch,
+    sync::{Semaphore, watch},
 };
 
 use super::{
@@ -24,6 +26,14 @@ use crate::{
     config::Access,
     grid::access::{Caller, Role},
 };
+
+/// How many connections users of the host may have in all, and each of them, beside root and the manager's own user.
+const MOST: usize = 512;
+const MOST_OF_ONE: usize = 128;
+
+/// How many look-ups of the host's accounts may go on at once, and how long one may take.
+const LOOK_UPS: usize = 16;
+const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The socket's file, by which it is known whether it is still this manager's.
 #[derive(Debug)]
@@ -85,13 +95,19 @@ pub async fn serve(
             accepted = listener.accept() => accepted,
         };
         let Ok((stream, _)) = accepted else {
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let Ok(uid) = stream.peer_cred().map(|peer| peer.uid()) else { continue };
+        // Whoever is turned away sees that the connection ends.
+        let Some(place) = known.enter(uid) else {
+            traffic.crowded.count();
             continue;
         };
         let (people, known, traffic) = (people.clone(), known.clone(), traffic.clone());
         tokio::spawn(async move {
-            let _counted = traffic.local.hold();
-            let Ok(caller) = known.caller(&stream).await else { return };
+            let (_counted, _place) = (traffic.local.hold(), place);
+            let Some(caller) = known.caller(uid).await else { return };
             let (service, asked) = with_peer(people, Peer::Local { caller });
             let connection = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -106,32 +122,89 @@ pub async fn serve(
 struct Known {
     access: Access,
     own: (u32, String),
+    /// How many look-ups of accounts may go on at once.
+    look_ups: Arc<Semaphore>,
+    connections: Arc<Mutex<Connections>>,
+}
+
+/// The connections of users who are not the manager's own.
+#[derive(Debug, Default)]
+struct Connections {
+    all: usize,
+    /// Only of users who have some.
+    of: HashMap<u32, usize>,
+}
+
+/// A place that a connection has until it is dropped.
+struct Place {
+    connections: Arc<Mutex<Connections>>,
+    uid: u32,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        connections.all -= 1;
+        if let Some(count) = connections.of.get_mut(&self.uid) {
+            *count -= 1;
+            if *count == 0 {
+                connections.of.remove(&self.uid);
+            }
+        }
+    }
 }
 
 impl Known {
     async fn new(access: Access) -> Self {
         let own = rustix::process::geteuid().as_raw();
         let name = tokio::task::spawn_blocking(move || account(own).1).await;
-        Self { access, own: (own, name.unwrap_or_else(|_| format!("uid:{own}"))) }
+        let own = (own, name.unwrap_or_else(|_| format!("uid:{own}")));
+        Self { access, own, look_ups: Arc::new(Semaphore::new(LOOK_UPS)), connections: Arc::default() }
     }
 
-    /// Who calls. Root and the manager's own user are known without a look at the host's accounts, which may be those
+    /// A place for a connection of a user; `None` if there are too many. Root and the manager's own user always have
+    /// one: they could end the manager as well.
+    fn enter(&self, uid: u32) -> Option<Option<Place>> {
+        if uid == 0 || uid == self.own.0 {
+            return Some(None);
+        }
+        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = connections.of.get(&uid).copied().unwrap_or_default();
+        if connections.all >= MOST || own >= MOST_OF_ONE {
+            return None;
+        }
+        connections.all += 1;
+        connections.of.insert(uid, own + 1);
+        Some(Some(Place { connections: self.connections.clone(), uid }))
+    }
+
+    /// Who calls; `None` if that cannot be known in time. Root and the manager's own user are known without a look at the host's accounts, which may be those
     /// of a directory server that does not answer.
-    async fn caller(self: Arc<Self>, stream: &UnixStream) -> io::Result<Caller> {
-        let uid = stream.peer_cred()?.uid();
+    async fn caller(self: Arc<Self>, uid: u32) -> Option<Caller> {
         let (name, role) = match uid {
             0 => ("root".to_owned(), Some(Role::Admin)),
             own if own == self.own.0 => (self.own.1.clone(), Some(Role::Admin)),
             uid => {
-                let look_up = move || {
-                    let (account, name) = account(uid);
-                    let role = role_of(&name, account.as_ref(), &self.access);
-                    (name, role)
+                let look_up = async {
+                    let permit = self.look_ups.clone().acquire_owned().await.ok()?;
+                    let known = self.clone();
+                    // One that does not come to its end keeps its permit: no more threads wait than there are permits.
+                    tokio::task::spawn_blocking(move || {
+                        let (_permit, (account, name)) = (permit, account(uid));
+                        let role = role_of(&name, account.as_ref(), &known.access);
+                        (name, role)
+                    })
+                    .await
+                    .ok()
                 };
-                tokio::task::spawn_blocking(look_up).await?
+                let Ok(found) = tokio::time::timeout(LOOK_UP_TIMEOUT, look_up).await else {
+                    tracing::warn!("who the user {uid} of this host is cannot be looked up in time");
+                    return None;
+                };
+                found?
             }
         };
-        Ok(Caller::at_socket(name, role))
+        Some(Caller::at_socket(name, role))
     }
 }
 
@@ -167,6 +240,23 @@ mod tests {
         assert_eq!(role_of("daemon", daemon.as_ref(), &access), Some(Role::Viewer));
         access.users.insert("daemon".to_owned(), Role::Operator);
         assert_eq!(role_of("daemon", daemon.as_ref(), &access), Some(Role::Operator));
+    }
+
+    #[tokio::test]
+    async fn one_user_has_so_many_connections_and_others_have_theirs() {
+        let known = Known::new(Access::default()).await;
+        let (one, other) = (known.own.0 + 1, known.own.0 + 2);
+        let mut places: Vec<_> = (0..MOST_OF_ONE).map(|_| known.enter(one).unwrap()).collect();
+        assert!(known.enter(one).is_none());
+        assert!(known.enter(other).is_some());
+        places.pop();
+        places.push(known.enter(one).unwrap());
+        let more = (0..MOST - MOST_OF_ONE).map(|index| known.enter(other + index as u32).unwrap());
+        places.extend(more);
+        assert!(known.enter(other + MOST as u32).is_none());
+        assert!(known.enter(0).is_some() && known.enter(known.own.0).is_some());
+        drop(places);
+        assert!(known.connections.lock().unwrap().of.is_empty(), "what nobody holds is forgotten");
     }
 
     #[tokio::test]

@@ -81,6 +81,15 @@ impl Span {
         }
     }
 
+    /// What of it is not after a number.
+    pub fn until(self, last: u64) -> Self {
+        let end = last.saturating_add(1);
+        match self {
+            Span::Up { after, before } => Span::Up { after, before: before.min(end) },
+            Span::Down { before } => Span::Down { before: before.min(end) },
+        }
+    }
+
     /// What is left of it beyond a number.
     pub fn beyond(self, seq: u64) -> Self {
         match self {
@@ -220,6 +229,10 @@ mod tests {
         }
         let middle = store.candidates(&EventFilter::default(), Span::Up { after: 2, before: 5 }, 9).await.unwrap();
         assert_eq!(middle.events.iter().map(|(seq, _)| *seq).collect::<Vec<_>>(), [3, 4]);
+        for span in [UP, DOWN] {
+            let found = store.candidates(&EventFilter::default(), span.until(4), 9).await.unwrap();
+            assert_eq!(found.events.iter().map(|(seq, _)| *seq).max(), Some(4), "{span:?}");
+        }
     }
 
     #[tokio::test]

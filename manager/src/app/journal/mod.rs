@@ -43,6 +43,9 @@ const WATCHERS_BEHIND: usize = 16_384;
 /// How many events are kept in memory, so that a watcher can resume what the disk had no room for.
 const RECENT: usize = 4096;
 
+/// How many events are read from disk for one watcher that resumes; one that missed more begins anew, which is less.
+const MOST_RESUMED: u32 = 2000;
+
 /// How often a disk that was full is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -317,16 +320,19 @@ impl Journal {
         if since.epoch != self.epoch || is_gone() || since.seq > self.last.load(Ordering::Acquire) {
             return Ok((Start::Reset, live));
         }
-        let limit = u32::try_from(WATCHERS_BEHIND).unwrap_or(u32::MAX);
-        let stored = self.store.events_after(since.seq, limit + 1).await?;
-        if stored.len() > WATCHERS_BEHIND {
+        if let Some(events) = self.recent_after(since.seq) {
+            return Ok((Start::Resume(events), live));
+        }
+        let stored = self.store.events_after(since.seq, MOST_RESUMED + 1).await?;
+        if stored.len() > MOST_RESUMED as usize {
             return Ok((Start::Reset, live));
         }
-        let mut events: Vec<Published> = stored.into_iter().map(|(seq, body)| Published::of_body(seq, body)).collect();
-        {
+        let mut events: Vec<Published> = {
             let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-            events.extend(recent.iter().map(|event| &event.published).filter(|event| event.seq > since.seq).cloned());
-        }
+            recent.iter().map(|event| &event.published).filter(|event| event.seq > since.seq).cloned().collect()
+        };
+        // Those in memory are shared by all who watch, and stay before those that were read.
+        events.extend(stored.into_iter().map(|(seq, body)| Published::of_body(seq, body)));
         // What was in memory only may have left it after the first look.
         if is_gone() {
             return Ok((Start::Reset, live));
@@ -334,6 +340,19 @@ impl Journal {
         events.sort_by_key(|event| event.seq);
         events.dedup_by_key(|event| event.seq);
         Ok((Start::Resume(events), live))
+    }
+
+    /// All events after a number, if all of them are in memory.
+    pub fn recent_after(&self, seq: u64) -> Option<Vec<Published>> {
+        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.front().filter(|oldest| oldest.published.seq <= seq.saturating_add(1))?;
+        let from = recent.partition_point(|event| event.published.seq <= seq);
+        Some(recent.range(from..).map(|event| event.published.clone()).collect())
+    }
+
+    /// How often events were lost before they had a number.
+    pub fn losses(&self) -> u64 {
+        self.figures.losses.get()
     }
 
     /// Begins to watch from now on.

@@ -396,6 +396,14 @@ impl Fleet {
         self.machines.get(name).into_iter().flat_map(|machine| machine.instances.keys().map(String::as_str))
     }
 
+    /// The names of a machine's instances.
+    pub fn names(&self, name: &MachineName) -> impl Iterator<Item = &ServiceName> {
+        self.machines
+            .get(name)
+            .into_iter()
+            .flat_map(|machine| machine.instances.values().map(|instance| &instance.name))
+    }
+
     fn instance_view(&self, name: &MachineName, base: &str) -> Option<ServiceView> {
         let machine = self.machines.get(name)?;
         Some(machine.instance_view(machine.instances.get(base)?))

@@ -43,10 +43,10 @@ impl Fleet {
             match target {
                 Target::All => wanted.extend(all()),
                 Target::Agents => wanted.extend(agents.clone()),
-                Target::Machine(name) if self.machines.contains_key(name) => {
-                    wanted.extend(all().filter(|(machine, _)| machine == name));
+                Target::Machine(name) => {
+                    let machine = self.machines.get(name).ok_or_else(|| self.no_machine(name))?;
+                    wanted.extend(machine.instances.keys().map(|base| (name.clone(), base.clone())));
                 }
-                Target::Machine(name) => return Err(self.no_machine(name)),
                 Target::Tag(tag) => wanted.extend(self.tagged(tag)?),
                 Target::Service(name) => {
                     wanted.insert(self.locate(name)?);
@@ -69,12 +69,34 @@ impl Fleet {
         Ok(views)
     }
 
+    /// Whether a service is among those of targets; `None` if there is no such service. Asked for each event and each
+    /// watcher, so it makes no views.
+    pub fn covers(&self, name: &ServiceName, targets: &[Target]) -> Option<bool> {
+        let Some((machine, base)) = self.services.get(name) else {
+            self.machines.get(&name.of_agent()?)?;
+            let covers = |target: &Target| match target {
+                Target::Service(covered) => covered == name,
+                Target::Agents => true,
+                Target::Machine(_) | Target::Tag(_) | Target::All => false,
+            };
+            return Some(targets.iter().any(covers));
+        };
+        let machine = self.machines.get(machine)?;
+        Some(targets.iter().any(|target| match target {
+            Target::Service(covered) => covered == name,
+            Target::Machine(covered) => *covered == machine.name,
+            Target::Tag(tag) => machine.tags.has(base, tag),
+            Target::All => true,
+            Target::Agents => false,
+        }))
+    }
+
     pub(super) fn locate(&self, name: &ServiceName) -> Result<(MachineName, String), NoSuchTarget> {
         if let Some(found) = self.services.get(name) {
             return Ok(found.clone());
         }
-        if let Some(machine) = self.machines.keys().find(|machine| ServiceName::agent(machine) == *name) {
-            return Ok((machine.clone(), AGENT.to_owned()));
+        if let Some(machine) = name.of_agent().filter(|machine| self.machines.contains_key(machine)) {
+            return Ok((machine, AGENT.to_owned()));
         }
         Err(NoSuchTarget::new("service", name.as_str(), self.services.keys().map(ServiceName::as_str)))
     }

@@ -253,3 +253,21 @@ fn a_fingerprint_tells_whether_both_sides_agree() {
     fleet.status(&web, 1, named("a@web-1", State::Stopped, 0), at(110));
     assert!(!fleet.agrees(&web, &theirs));
 }
+
+#[test]
+fn what_targets_cover_is_the_same_with_a_view_and_without() {
+    let (mut fleet, web) = fleet();
+    let mut tags = crate::grid::tags::MachineTags::default();
+    tags.restore(Some("/srv/a"), "blue".parse().unwrap());
+    fleet.restore_tags(&web, tags);
+    for target in ["all", "agents", "@web-1", "@web-2", "#blue", "#red", "a@web-1", "agent@web-1", "x@web-1"] {
+        let target: Target = target.parse().unwrap();
+        for view in fleet.services(&[]).unwrap() {
+            let covers = fleet.covers(&view.name, std::slice::from_ref(&target));
+            assert_eq!(covers, Some(target.covers(&view)), "{target} {}", view.name);
+        }
+    }
+    for absent in ["x@web-1", "agent@web-2"] {
+        assert_eq!(fleet.covers(&absent.parse().unwrap(), &[Target::All, Target::Agents]), None, "{absent}");
+    }
+}

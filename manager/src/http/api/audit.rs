@@ -9,7 +9,7 @@ use utoipa::IntoParams;
 
 use super::{Params, page::PageQuery};
 use crate::{
-    app::{App, AppError},
+    app::{App, AppError, to_the_end},
     grid::{
         audit::{AuditFilter, AuditRecord},
         chain::{Head, Verdict},
@@ -63,7 +63,9 @@ pub async fn list(
 ) -> Result<Json<Page<AuditRecord>>, Problem> {
     let AuditQuery { page, actor, action, outcome, subject, since, until } = query;
     let filter = AuditFilter { actor, action, outcome, subject, since, until };
-    Ok(Json(app.audit(&caller, &filter, page.cursor()?, page.limit()).await?))
+    let (before, limit) = (page.cursor()?, page.limit());
+    // Also who does not wait for the refusal is on record.
+    Ok(Json(to_the_end(async move { app.audit(&caller, &filter, before, limit).await }).await?))
 }
 
 /// What `GET /audit/verify` takes.
@@ -90,5 +92,5 @@ pub async fn verify(
     Params(query): Params<VerifyQuery>,
 ) -> Result<Json<Verdict>, Problem> {
     let expect = query.expect.map(|text| text.parse::<Head>().map_err(AppError::Invalid)).transpose()?;
-    Ok(Json(app.verify_audit(&caller, expect).await?))
+    Ok(Json(to_the_end(async move { app.verify_audit(&caller, expect).await }).await?))
 }

@@ -67,6 +67,10 @@ answers! {
     CrossSite {
         403: "`cross_site`: the request comes from a page of another site",
     }
+    /// Of streams, which stay open.
+    TooManyStreams {
+        429: "`too_many_streams`: the caller has as many streams open as one may",
+    }
     /// Of a login that fails.
     WrongPassword {
         401: "`wrong_password`: name and password do not fit together",
