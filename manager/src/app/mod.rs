@@ -72,6 +72,8 @@ pub struct App {
     tagging: tokio::sync::Mutex<()>,
     refusals: refusals::Refusals,
     logins: login::Logins,
+    /// Where the first password was left.
+    first_password: std::sync::OnceLock<std::path::PathBuf>,
     held: auditing::Held,
     uses: tokens::Uses,
 }
@@ -156,6 +158,7 @@ impl App {
             tagging: tokio::sync::Mutex::default(),
             refusals: refusals::Refusals::default(),
             logins: login::Logins::default(),
+            first_password: std::sync::OnceLock::new(),
             held: auditing::Held::default(),
             uses: tokens::Uses::default(),
         });

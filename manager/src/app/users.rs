@@ -19,6 +19,9 @@ impl App {
     /// A part of the users, by name.
     pub async fn users(&self, caller: &Caller, cursor: Option<&str>, limit: u32) -> Result<Page<User>> {
         self.permit(caller, Permission::ManageUsers, "user-list", "").await?;
+        if cursor.is_some_and(|cursor| user::check_name(cursor).is_err()) {
+            return Err(AppError::Invalid("this cursor is not one that a list of users gave".to_owned()));
+        }
         Ok(self.store.users(cursor, limit, Timestamp::now()).await?)
     }
 
@@ -71,6 +74,7 @@ impl App {
             self.carry_out(draft, async |event| self.store.set_password(name, None, &hash, None, event).await).await;
         self.tell_access_changed();
         named(changed, name)?;
+        self.forget_first_password(name);
         Ok(generated)
     }
 
@@ -87,7 +91,9 @@ impl App {
         let draft = Draft::new(Kind::UserRemoved).data(serde_json::json!({"user": name})).deed(deed);
         let removed = self.carry_out(draft, async |event| self.store.remove_user(name, event).await).await;
         self.tell_access_changed();
-        named(removed, name)
+        named(removed, name)?;
+        self.forget_first_password(name);
+        Ok(())
     }
 
     /// Changes the caller's own password. Ends the caller's other sessions; `session` is this one's secret.
@@ -110,7 +116,9 @@ impl App {
             })
             .await;
         self.tell_access_changed();
-        named(changed, name)
+        named(changed, name)?;
+        self.forget_first_password(name);
+        Ok(())
     }
 
     /// Ends all sessions of the caller.
