@@ -158,22 +158,28 @@ fn the_last_use_of_a_token_is_noted() {
 }
 
 #[test]
-fn a_token_makes_no_token_that_is_more_than_itself() {
+fn what_a_token_makes_does_not_outlive_it() {
     let manager = TestManager::start();
     let alice = people::session(&manager, "alice", "admin");
-    let (_, token) = people::token(&manager, &alice, json!({"role": "operator", "ttl_seconds": 100}));
+    let (_, token) = people::token(&manager, &alice, json!({"role": "admin", "ttl_seconds": 100}));
     let ends = token.get("/api/v1/whoami").json()["expires_at"].clone();
-    let (_, child) = people::token(&manager, &token, json!({"role": "operator", "ttl_seconds": 9999}));
-    let me = child.get("/api/v1/whoami").json();
-    assert_eq!((&me["name"], &me["expires_at"]), (&"alice".into(), &ends));
-    for wanted in [
-        json!({"type": "api", "ttl_seconds": 60, "role": "admin"}),
-        json!({"type": "api", "ttl_seconds": 60, "role": "viewer", "owner": "admin"}),
-        json!({"type": "join", "ttl_seconds": 60, "uses": 1}),
+    let join = json!({"type": "join", "ttl_seconds": 9999, "uses": 1});
+    assert_eq!(token.request("POST", "/api/v1/tokens", Some(&join)).json()["expires_at"], ends);
+    people::add(&manager, "bob", "viewer");
+    for (method, path, body) in [
+        ("POST", "/tokens", json!({"type": "api", "ttl_seconds": 60, "role": "viewer"})),
+        ("POST", "/users", json!({"name": "eve", "role": "admin"})),
+        ("PATCH", "/users/bob", json!({"role": "admin"})),
+        ("POST", "/users/admin/password", json!({})),
+        ("POST", "/users/alice/password", json!({})),
     ] {
-        let reply = token.request("POST", "/api/v1/tokens", Some(&wanted));
-        assert_eq!(reply.problem(), problem(403, "not_allowed"), "{wanted}");
+        let reply = token.request(method, &format!("/api/v1{path}"), Some(&body));
+        assert_eq!(reply.problem(), problem(403, "not_allowed"), "{method} {path}");
     }
+    assert_eq!(token.request("POST", "/api/v1/users/bob/password", Some(&json!({}))).status, 200);
+    // Nor does a session that is left open make a new password.
+    let own = alice.request("POST", "/api/v1/users/alice/password", Some(&json!({})));
+    assert_eq!(own.problem(), problem(403, "not_allowed"));
 }
 
 #[test]

@@ -117,11 +117,14 @@ impl App {
         }
     }
 
-    /// Records something of which there is no event. What was done is done, also where the disk is full.
-    pub(super) async fn record_deed(&self, deed: &Deed) {
-        if let Err(error) = self.journal.noting(self.store.record_deed(Timestamp::now(), deed).await) {
+    /// Records something of which there is no event. What was done is done, also where the disk is full; returns
+    /// whether it is on record.
+    pub(super) async fn record_deed(&self, deed: &Deed) -> bool {
+        let recorded = self.journal.noting(self.store.record_deed(Timestamp::now(), deed).await);
+        if let Err(error) = &recorded {
             tracing::error!("cannot record the {} by {}: {error}", deed.action, deed.actor);
         }
+        recorded.is_ok()
     }
 
     /// Records an event together with what it is about. That something was in the way of it is on record, too.

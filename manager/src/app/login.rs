@@ -23,7 +23,7 @@ use crate::{
         audit::Deed,
         event::{Draft, Kind},
         throttle::{Source, Throttle},
-        user::{LONGEST_NAME, LONGEST_PASSWORD},
+        user::{self, LONGEST_NAME, LONGEST_PASSWORD},
     },
     store::StoreError,
 };
@@ -34,6 +34,9 @@ pub const SESSION: Duration = Duration::from_secs(12 * 3600);
 /// The user that the first start makes.
 const ADMIN: &str = "admin";
 
+/// Who makes that user, for the record.
+const MANAGER: &str = "the manager";
+
 /// The file that holds a generated first password.
 const PASSWORD_FILE: &str = "initial-admin-password";
 
@@ -43,6 +46,12 @@ const CHECKED: usize = 2;
 /// How many logins may wait for their turn.
 const WAITING: usize = 32;
 
+/// How many more may wait who are known: strangers must not keep them from logging in.
+const RESERVED: usize = 8;
+
+/// What is written for a name that no user has: people type passwords there, too.
+const UNKNOWN_USER: &str = "(unknown user)";
+
 /// A hash that no password fits: checking one for a name that nobody has costs as much as for any other.
 const NOBODY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5bm9ib2R5MTIzNA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
@@ -50,6 +59,7 @@ const NOBODY: &str =
 /// The turns of logins, because checking a password costs much on purpose, and what failed lately.
 pub(super) struct Logins {
     places: Semaphore,
+    reserved: Semaphore,
     turns: Semaphore,
     // Held for moments only, never across an await.
     throttle: Mutex<Throttle>,
@@ -62,6 +72,7 @@ impl Default for Logins {
         let throttle = Mutex::default();
         Self {
             places: Semaphore::new(CHECKED + WAITING),
+            reserved: Semaphore::new(RESERVED),
             turns: Semaphore::new(CHECKED),
             throttle,
             throttled: Counter::default(),
@@ -72,12 +83,18 @@ impl Default for Logins {
 impl Logins {
     /// How many logins are being checked, or wait for their turn.
     pub(super) fn waiting(&self) -> usize {
-        (CHECKED + WAITING).saturating_sub(self.places.available_permits())
+        let free = self.places.available_permits() + self.reserved.available_permits();
+        (CHECKED + WAITING + RESERVED).saturating_sub(free)
     }
 
-    async fn turn(&self) -> Result<(SemaphorePermit<'_>, SemaphorePermit<'_>)> {
+    /// Waits for a turn; for somebody known there are more places to wait at.
+    async fn turn(&self, is_known: bool) -> Result<(SemaphorePermit<'_>, SemaphorePermit<'_>)> {
         let busy = |_| AppError::TooManyLogins { wait: Duration::from_secs(1) };
-        let place = self.places.try_acquire().map_err(busy)?;
+        let place = match self.places.try_acquire() {
+            Err(_) if is_known => self.reserved.try_acquire(),
+            place => place,
+        };
+        let place = place.map_err(busy)?;
         let turn = self.turns.acquire().await.map_err(|error| AppError::Internal(error.into()))?;
         Ok((turn, place))
     }
@@ -90,16 +107,18 @@ impl Logins {
 impl App {
     /// Makes the user `admin` on the first start. A password that is not given is generated and left in a file.
     pub async fn make_admin(&self, given: Option<Secret>, dir: &DataDir) -> anyhow::Result<()> {
+        let file = dir.path().join(PASSWORD_FILE);
+        let _once = self.first_password.set(file.clone());
         if self.store.has_users().await? {
             return Ok(());
         }
         let password = match given {
-            Some(password) if password.expose().trim().is_empty() => {
-                anyhow::bail!("the password that is given for the user `{ADMIN}` is empty")
+            Some(password) => {
+                let wrong = |why| anyhow!("the password that is given for the user `{ADMIN}` cannot be used: {why}");
+                user::check_password(password.expose(), ADMIN).map_err(wrong)?;
+                password.expose().to_owned()
             }
-            Some(password) => password.expose().to_owned(),
             None => {
-                let file = dir.path().join(PASSWORD_FILE);
                 let password = random_text::<18>();
                 // Written first: without the file nobody could log in as the user.
                 write_private(&file, format!("{password}\n").as_bytes())?;
@@ -108,14 +127,32 @@ impl App {
             }
         };
         let hash = hash_now(password).await?;
-        self.store.add_user(ADMIN, &hash, Role::Admin, Timestamp::now()).await?;
+        let deed = Deed::of_stranger(MANAGER, "its first start", "user-create", ADMIN).detail("the role admin");
+        let data = serde_json::json!({"user": ADMIN, "role": Role::Admin});
+        let draft = Draft::new(Kind::UserCreated).data(data).deed(deed);
+        self.carry_out(draft, async |event| self.store.create_user(ADMIN, &hash, Role::Admin, "", event).await).await?;
         Ok(())
+    }
+
+    /// Removes the file with the first password, because it is nobody's any more.
+    pub(super) fn forget_first_password(&self, name: &str) {
+        let Some(file) = self.first_password.get().filter(|_| name == ADMIN) else { return };
+        match std::fs::remove_file(file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!(
+                    "cannot remove {}, which holds a password that is no longer good: {error}",
+                    file.display()
+                );
+            }
+            _ => {}
+        }
     }
 
     /// Logs a user in; returns the session's secret, or `None` where name and password do not fit.
     pub async fn log_in(&self, name: &str, password: Secret, from: &str) -> Result<Option<String>> {
-        let shown: String = name.chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect();
-        let deed = Deed::of_stranger(&shown, from, "login", &shown);
+        let is_user = name.len() <= LONGEST_NAME && self.store.password_hash(name).await?.is_some();
+        let shown = if is_user { name } else { UNKNOWN_USER };
+        let deed = Deed::of_stranger(shown, from, "login", shown);
         let Some(hash) = self.check_password(name, password, from, &deed).await? else {
             self.note_failed_login(deed, from).await;
             return Ok(None);
@@ -177,7 +214,9 @@ impl App {
             }
             return Err(refusal);
         }
-        let checked = self.check_unthrottled(name, password).await;
+        // Whoever is logged in already, or was there lately.
+        let is_known = !deed.credential.is_empty() || self.logins.throttle().trusts(user, source, Instant::now());
+        let checked = self.check_unthrottled(name, password, is_known).await;
         let mut throttle = self.logins.throttle();
         match &checked {
             Ok(Some(_)) => throttle.succeeded(user, source, Instant::now()),
@@ -188,12 +227,12 @@ impl App {
         checked
     }
 
-    async fn check_unthrottled(&self, name: &str, password: Secret) -> Result<Option<String>> {
+    async fn check_unthrottled(&self, name: &str, password: Secret, is_known: bool) -> Result<Option<String>> {
         // Nobody has such a name or password.
         if password.expose().len() > LONGEST_PASSWORD || name.len() > LONGEST_NAME {
             return Ok(None);
         }
-        let _turn = self.logins.turn().await?;
+        let _turn = self.logins.turn(is_known).await?;
         let stored = self.store.password_hash(name).await?;
         let known = stored.is_some();
         let hash = stored.unwrap_or_else(|| NOBODY.to_owned());
@@ -205,9 +244,9 @@ impl App {
         checking.await.map_err(|error| AppError::Internal(error.into()))
     }
 
-    /// The hash of a new password.
+    /// The hash of a new password, for somebody who is known.
     pub(super) async fn hash_password(&self, password: String) -> Result<String> {
-        let _turn = self.logins.turn().await?;
+        let _turn = self.logins.turn(true).await?;
         hash_now(password).await.map_err(AppError::Internal)
     }
 
@@ -286,16 +325,17 @@ mod tests {
     #[tokio::test]
     async fn so_many_logins_wait_and_no_more() {
         let logins = Logins::default();
-        let _checked = (logins.turn().await.unwrap(), logins.turn().await.unwrap());
+        let _checked = (logins.turn(false).await.unwrap(), logins.turn(true).await.unwrap());
         let mut waiting = Vec::new();
         for _ in 0..WAITING {
-            let mut turn = Box::pin(logins.turn());
+            let mut turn = Box::pin(logins.turn(false));
             assert!(tokio::time::timeout(Duration::ZERO, &mut turn).await.is_err());
             waiting.push(turn);
         }
-        assert!(matches!(logins.turn().await, Err(AppError::TooManyLogins { .. })));
+        assert!(matches!(logins.turn(false).await, Err(AppError::TooManyLogins { .. })));
+        assert!(tokio::time::timeout(Duration::ZERO, logins.turn(true)).await.is_err(), "who is known may wait");
         waiting.pop();
-        assert!(tokio::time::timeout(Duration::ZERO, logins.turn()).await.is_err());
+        assert!(tokio::time::timeout(Duration::ZERO, logins.turn(false)).await.is_err());
     }
 
     #[test]

@@ -76,6 +76,8 @@ pub struct App {
     refusals: refusals::Refusals,
     snapshots: snapshot::Snapshots,
     logins: login::Logins,
+    /// Where the first password was left.
+    first_password: std::sync::OnceLock<std::path::PathBuf>,
     held: auditing::Held,
     uses: tokens::Uses,
 }
@@ -162,6 +164,7 @@ impl App {
             refusals: refusals::Refusals::default(),
             snapshots: snapshot::Snapshots::default(),
             logins: login::Logins::default(),
+            first_password: std::sync::OnceLock::new(),
             held: auditing::Held::default(),
             uses: tokens::Uses::default(),
         });

@@ -9,7 +9,7 @@ use super::{App, AppError, Result};
 use crate::{
     grid::{
         access::{Caller, Permission},
-        audit::Deed,
+        audit::{Deed, in_one_line},
         event::{Draft, Kind},
         fleet::TagError,
         page::Page,
@@ -97,5 +97,5 @@ impl App {
 /// What is tagged, as the audit names it.
 fn subject<'a>(services: impl Iterator<Item = &'a str>, machines: &BTreeSet<MachineName>) -> String {
     let machines = machines.iter().map(|machine| format!("@{machine}"));
-    services.map(str::to_owned).chain(machines).collect::<Vec<_>>().join(", ")
+    in_one_line(services.map(str::to_owned).chain(machines))
 }

@@ -94,6 +94,9 @@ impl App {
         let mut secret = [0; 32];
         rand::rng().fill_bytes(&mut secret);
         let now = Timestamp::now();
+        // What a token makes ends with it at the latest.
+        let ends = caller.expires_at.filter(|_| caller.credential == Credential::Token);
+        let expires_at = ends.map_or(now.after(ttl), |ends| ends.min(now.after(ttl)));
         let token = Token {
             id: short_id(),
             r#type: TokenType::Join,
@@ -106,7 +109,7 @@ impl App {
             description: String::new(),
             created_at: now,
             created_by: caller.name.clone(),
-            expires_at: now.after(ttl),
+            expires_at,
             revoked_at: None,
             last_used_at: None,
             last_used_from: None,
@@ -126,11 +129,8 @@ impl App {
                 let targets = checked(targets)?;
                 let description = described(description)?;
                 let owner = owner.or_else(|| caller.user().map(str::to_owned));
-                // Else a token could live for ever by making the next one.
-                let ends = caller.expires_at.filter(|_| caller.credential == Credential::Token);
-                let expires_at = ends.map_or(token.expires_at, |ends| ends.min(token.expires_at));
                 let role = Some(role);
-                let api = Token { r#type: TokenType::Api, role, owner, targets, description, expires_at, ..token };
+                let api = Token { r#type: TokenType::Api, role, owner, targets, description, ..token };
                 (api, text, hash)
             }
         };
@@ -220,18 +220,16 @@ impl App {
 }
 
 /// Whether a caller may make a token: join tokens as an admin; API tokens up to the caller's own role, for oneself, or
-/// as an admin for anybody and for nobody. With a token only for its owner.
+/// as an admin for anybody and for nobody. With an API token join tokens only.
 fn may_make(caller: &Caller, wanted: &Wanted) -> std::result::Result<(), NotAllowed> {
     let Wanted::Api { role, owner, .. } = wanted else { return caller.may(Permission::ManageTokens) };
     caller.may(Permission::ManageOneself)?;
+    // What a token makes is still there when it is revoked.
+    caller.without_token()?;
     caller.has(*role)?;
     match (owner.as_deref(), caller.user()) {
         (None, Some(_)) => Ok(()),
         (Some(owner), Some(user)) if owner == user => Ok(()),
-        (Some(_), _) if caller.credential == Credential::Token => {
-            let own = caller.user().unwrap_or("the grid itself").to_owned();
-            Err(NotAllowed::NotOwn { caller: caller.name.clone(), own })
-        }
         (None, None) if caller.may(Permission::ManageTokens).is_err() => {
             Err(NotAllowed::NoUser { caller: caller.name.clone() })
         }

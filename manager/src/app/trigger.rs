@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use protocol::{
     link::{Order, Outcome},
     name::ServiceName,
@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{App, AppError, Result, status::bounded};
 use crate::grid::{
     access::{Caller, Permission},
-    audit::Deed,
+    audit::{Deed, in_one_line},
     event::{Draft, Kind},
     fleet::Destination,
     target::Target,
@@ -23,6 +23,12 @@ use crate::grid::{
 
 /// How long an order is worth carrying out.
 const WORTH: Duration = Duration::from_secs(10);
+
+/// How many outcomes are recorded at once.
+const BATCH: usize = 256;
+
+/// What the answer says of an outcome that could not be recorded.
+const NOT_ON_RECORD: &str = "not on record, because the manager cannot write: its log says why";
 
 /// How long an agent may take to say what became of an order: as long as it may take to start a program.
 const OUTCOME: Duration = Duration::from_secs(40);
@@ -36,8 +42,8 @@ impl App {
         targets: &[Target],
         dry_run: bool,
     ) -> Result<Vec<TriggerResult>> {
-        let word = word(action);
-        let subject = targets.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let (word, begun) = (word(action), Instant::now());
+        let subject = in_one_line(targets.iter().map(ToString::to_string));
         self.permit(caller, Permission::Trigger, word, &subject).await?;
         bounded(targets)?;
         let services = match self.services_for(caller, targets) {
@@ -58,26 +64,55 @@ impl App {
         if dry_run {
             return Ok(plan.into_iter().map(|(service, destination)| planned(service, destination, action)).collect());
         }
-        // What was asked for is on record before anything is sent: also if the manager ends in between.
+        // What was asked for is recorded before anything is sent: also if the manager ends in between. A full disk
+        // must not keep anybody from acting; the answer says that it is not on record.
         let count = format!("{} services", plan.len());
-        self.record_deed(&Deed::of(caller, word, subject).outcome("requested").detail(count)).await;
+        let requested = self.record_deed(&Deed::of(caller, word, subject).outcome("requested").detail(count)).await;
+        // Counted from the request on, however long it took to record it.
+        let ttl = WORTH.saturating_sub(begun.elapsed());
         let deadline = Instant::now() + OUTCOME;
-        let order = |(service, destination)| self.order(caller, service, destination, action, deadline);
-        Ok(join_all(plan.into_iter().map(order)).await)
+        let mut outcomes: FuturesUnordered<_> = (plan.into_iter().enumerate())
+            .map(|(place, (service, destination))| {
+                let order = self.order(caller, service, destination, action, ttl, deadline);
+                async move { (place, order.await) }
+            })
+            .collect();
+        // What came while others were being recorded is recorded together.
+        let mut results = Vec::with_capacity(outcomes.len());
+        let mut batches = outcomes.by_ref().ready_chunks(BATCH);
+        while let Some(batch) = batches.next().await {
+            let (done, drafts): (Vec<_>, Vec<_>) =
+                batch.into_iter().map(|(place, (result, draft))| ((place, result), draft)).unzip();
+            let recorded = self.journal.record_all(drafts).await;
+            if let Err(error) = &recorded {
+                // The signals are delivered, and whoever asked is told so.
+                tracing::error!("cannot record {} outcomes of the {word} by {}: {error}", done.len(), caller.name);
+            }
+            let is_on_record = requested && recorded.is_ok();
+            results.extend(done.into_iter().map(|(place, mut result)| {
+                if !is_on_record {
+                    result.message = format!("{} ({NOT_ON_RECORD})", result.message);
+                }
+                (place, result)
+            }));
+        }
+        results.sort_unstable_by_key(|(place, _)| *place);
+        Ok(results.into_iter().map(|(_, result)| result).collect())
     }
 
-    /// Sends an order at once; the future waits for its outcome and records it.
+    /// Sends an order at once; the future waits for its outcome, and returns it with what is to be recorded of it.
     fn order(
         &self,
         caller: &Caller,
         service: ServiceName,
         destination: Option<Destination>,
         action: Action,
+        ttl: Duration,
         deadline: Instant,
-    ) -> impl Future<Output = TriggerResult> {
+    ) -> impl Future<Output = (TriggerResult, Draft)> {
         let deed = Deed::of(caller, word(action), service.as_str());
         let id = Uuid::now_v7();
-        let ttl_ms = u64::try_from(WORTH.as_millis()).unwrap_or(u64::MAX);
+        let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
         let sent = destination.as_ref().filter(|destination| destination.state != State::NotAvailable).and_then(
             |destination| {
                 let order = Order { id, base: destination.base.clone(), action, ttl_ms };
@@ -106,29 +141,19 @@ impl App {
             };
             let result = TriggerResult { service, outcome, message };
             self.triggers.count(action, outcome);
-            self.record_trigger(deed, action, &result, destination.as_ref()).await;
-            result
+            let draft = record_of(deed, action, &result, destination);
+            (result, draft)
         }
     }
+}
 
-    async fn record_trigger(
-        &self,
-        deed: Deed,
-        action: Action,
-        result: &TriggerResult,
-        destination: Option<&Destination>,
-    ) {
-        let actor = deed.actor.clone();
-        let mut draft = Draft::new(Kind::Trigger)
-            .service(&result.service)
-            .deed(deed.outcome(result.outcome.as_str()).detail(&result.message))
-            .data(serde_json::json!({"action": action, "outcome": result.outcome, "message": result.message}));
-        draft.machine = destination.map(|destination| destination.machine.clone());
-        if let Err(error) = self.journal.record(draft).await {
-            // The signal is delivered, and whoever asked is told so; that it is not on record is said here.
-            tracing::error!(service = %result.service, "cannot record the {action} by {actor}: {error}");
-        }
-    }
+/// What is recorded of an outcome.
+fn record_of(deed: Deed, action: Action, result: &TriggerResult, destination: Option<Destination>) -> Draft {
+    let draft = Draft::new(Kind::Trigger)
+        .service(&result.service)
+        .deed(deed.outcome(result.outcome.as_str()).detail(&result.message))
+        .data(serde_json::json!({"action": action, "outcome": result.outcome, "message": result.message}));
+    Draft { machine: destination.map(|destination| destination.machine), ..draft }
 }
 
 /// The action as the audit names it.

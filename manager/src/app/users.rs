@@ -19,6 +19,9 @@ impl App {
     /// A part of the users, by name.
     pub async fn users(&self, caller: &Caller, cursor: Option<&str>, limit: u32) -> Result<Page<User>> {
         self.permit(caller, Permission::ManageUsers, "user-list", "").await?;
+        if cursor.is_some_and(|cursor| user::check_name(cursor).is_err()) {
+            return Err(AppError::Invalid("this cursor is not one that a list of users gave".to_owned()));
+        }
         Ok(self.store.users(cursor, limit, Timestamp::now()).await?)
     }
 
@@ -31,6 +34,7 @@ impl App {
         given: Option<Secret>,
     ) -> Result<(User, Option<String>)> {
         self.permit(caller, Permission::ManageUsers, "user-create", name).await?;
+        self.allow(caller, may_make(caller, role), "user-create", name).await?;
         user::check_name(name).map_err(AppError::Invalid)?;
         let (hash, generated) = self.new_password(name, given).await?;
         let deed = Deed::of(caller, "user-create", name).detail(format!("the role {role}"));
@@ -43,6 +47,7 @@ impl App {
     /// Gives a user another role.
     pub async fn change_role(&self, caller: &Caller, name: &str, role: Role) -> Result<User> {
         self.permit(caller, Permission::ManageUsers, "user-change", name).await?;
+        self.allow(caller, may_make(caller, role), "user-change", name).await?;
         let deed = Deed::of(caller, "user-change", name).detail(format!("the role {role}"));
         let data = serde_json::json!({"user": name, "role": role, "what": "role"});
         let draft = Draft::new(Kind::UserChanged).data(data).deed(deed);
@@ -53,9 +58,15 @@ impl App {
     }
 
     /// Gives a user another password, which is returned this once if it is generated. Ends all sessions of the user.
+    ///
+    /// Nobody resets the own password: a session that is left open, or a token, must not be enough to take it over.
     pub async fn reset_password(&self, caller: &Caller, name: &str, given: Option<Secret>) -> Result<Option<String>> {
         self.permit(caller, Permission::ManageUsers, "password-reset", name).await?;
-        self.user(name).await?;
+        let allowed = match caller.user() == Some(name) {
+            true => Err(NotAllowed::OwnPassword { caller: caller.name.clone() }),
+            false => may_make(caller, self.user(name).await?.role),
+        };
+        self.allow(caller, allowed, "password-reset", name).await?;
         let (hash, generated) = self.new_password(name, given).await?;
         let data = serde_json::json!({"user": name, "what": "password"});
         let draft = Draft::new(Kind::UserChanged).data(data).deed(Deed::of(caller, "password-reset", name));
@@ -63,6 +74,7 @@ impl App {
             self.carry_out(draft, async |event| self.store.set_password(name, None, &hash, None, event).await).await;
         self.tell_access_changed();
         named(changed, name)?;
+        self.forget_first_password(name);
         Ok(generated)
     }
 
@@ -79,7 +91,9 @@ impl App {
         let draft = Draft::new(Kind::UserRemoved).data(serde_json::json!({"user": name})).deed(deed);
         let removed = self.carry_out(draft, async |event| self.store.remove_user(name, event).await).await;
         self.tell_access_changed();
-        named(removed, name)
+        named(removed, name)?;
+        self.forget_first_password(name);
+        Ok(())
     }
 
     /// Changes the caller's own password. Ends the caller's other sessions; `session` is this one's secret.
@@ -102,7 +116,9 @@ impl App {
             })
             .await;
         self.tell_access_changed();
-        named(changed, name)
+        named(changed, name)?;
+        self.forget_first_password(name);
+        Ok(())
     }
 
     /// Ends all sessions of the caller.
@@ -148,6 +164,11 @@ impl App {
     async fn user(&self, name: &str) -> Result<User> {
         named(self.store.user(name, Timestamp::now()).await.map_err(AppError::from), name)
     }
+}
+
+/// Whether a caller may let somebody in who has a role: an API token must not live on as an admin.
+fn may_make(caller: &Caller, role: Role) -> std::result::Result<(), NotAllowed> {
+    if role == Role::Admin { caller.without_token() } else { Ok(()) }
 }
 
 /// Says which user it is that is not there.

@@ -178,13 +178,17 @@ pub enum NotAllowed {
         /// Who asked.
         caller: String,
     },
-    /// It is for whoever it belongs to, and it belongs to somebody else.
-    #[error("{caller} may do this only for {own}")]
-    NotOwn {
+    /// It would outlive the token that it is done with.
+    #[error("{caller} came with an API token, and this is for those who log in, or call on the manager's host")]
+    ByToken {
         /// Who asked.
         caller: String,
-        /// For whom the caller may do it.
-        own: String,
+    },
+    /// It is about oneself, and takes the old password.
+    #[error("{caller} changes the own password with the old one: log in on the dashboard, or call PUT /me/password")]
+    OwnPassword {
+        /// Who asked.
+        caller: String,
     },
 }
 
@@ -211,6 +215,14 @@ impl Caller {
             return Err(NotAllowed::Role { caller: self.name.clone(), has: self.role, needs });
         }
         Ok(())
+    }
+
+    /// Checks that the caller does not come with an API token, what is done with which outlives it.
+    pub fn without_token(&self) -> Result<(), NotAllowed> {
+        match self.credential {
+            Credential::Token => Err(NotAllowed::ByToken { caller: self.name.clone() }),
+            Credential::Socket | Credential::Session => Ok(()),
+        }
     }
 
     /// Checks that the caller may do something.

@@ -100,6 +100,29 @@ fn by_token(id: &String) -> String {
     format!("with the token {id}")
 }
 
+/// What a deed is on, as one text: the names, as many as have room, and how many more there are.
+pub fn in_one_line(names: impl Iterator<Item = String>) -> String {
+    // Room for the last words.
+    const ROOM: usize = LONGEST - 40;
+    let (mut text, mut length, mut left_out) = (String::new(), 0, 0);
+    for name in names {
+        length += name.chars().count() + 2;
+        if left_out > 0 || length > ROOM {
+            left_out += 1;
+            continue;
+        }
+        if !text.is_empty() {
+            text.push_str(", ");
+        }
+        text.push_str(&name);
+    }
+    match left_out {
+        0 => text,
+        more if text.is_empty() => format!("{more} names"),
+        more => format!("{text}, … and {more} more"),
+    }
+}
+
 /// Cuts what is longer than a field may be.
 fn clip(text: &str) -> String {
     text.chars().take(LONGEST).collect()
@@ -176,6 +199,17 @@ mod tests {
         let nobodys = Caller { name: "token:ab12".to_owned(), ..caller };
         assert_eq!(Deed::of(&nobodys, "trigger-stop", "a@web-1").detail, "");
         assert_eq!(Deed::of(&socket, "trigger-stop", "a@web-1").detail, "");
+    }
+
+    #[test]
+    fn what_has_no_room_is_counted() {
+        let names = |count: usize| (0..count).map(|n| format!("service-{n:04}@web-{n:04}"));
+        assert_eq!(in_one_line(names(2)), "service-0000@web-0000, service-0001@web-0001");
+        let many = in_one_line(names(1000));
+        assert_eq!(clip(&many), many);
+        let (shown, more) = many.rsplit_once(", … and ").unwrap();
+        assert_eq!(more, format!("{} more", 1000 - shown.split(", ").count()));
+        assert_eq!(in_one_line([].into_iter()), "");
     }
 
     #[test]

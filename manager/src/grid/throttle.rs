@@ -22,8 +22,11 @@ const FREE_OF_SOURCE: u32 = 20;
 /// The first wait; each further failure doubles it.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 
-/// The longest wait.
+/// The longest wait of a user from one address, and of an address.
 const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
+
+/// The longest wait of a user from wherever: anybody can make others wait so, and must not lock them out.
+const LONGEST_WAIT_OF_USER: Duration = Duration::from_secs(5);
 
 /// After so long without a failure everything is forgotten.
 const QUIET: Duration = Duration::from_secs(15 * 60);
@@ -75,9 +78,9 @@ pub struct Throttle {
 impl Default for Throttle {
     fn default() -> Self {
         Self {
-            pairs: Counters::new(FREE_OF_PAIR),
-            users: Counters::new(FREE_OF_USER),
-            sources: Counters::new(FREE_OF_SOURCE),
+            pairs: Counters::new(FREE_OF_PAIR, LONGEST_WAIT),
+            users: Counters::new(FREE_OF_USER, LONGEST_WAIT_OF_USER),
+            sources: Counters::new(FREE_OF_SOURCE, LONGEST_WAIT),
             trusted: HashMap::new(),
         }
     }
@@ -130,6 +133,11 @@ impl Throttle {
         }
     }
 
+    /// Whether a user logged in well lately from there.
+    pub fn trusts(&self, user: &str, source: Option<Source>, now: Instant) -> bool {
+        self.is_trusted(&(user.to_owned(), source), now)
+    }
+
     fn is_trusted(&self, pair: &Pair, now: Instant) -> bool {
         self.trusted.get(pair).is_some_and(|at| now.duration_since(*at) < TRUST)
     }
@@ -139,6 +147,7 @@ impl Throttle {
 #[derive(Debug)]
 struct Counters<K> {
     free: u32,
+    longest: Duration,
     counters: HashMap<K, Counter>,
 }
 
@@ -148,20 +157,22 @@ struct Counter {
     last: Instant,
     /// Whether the block that the last failure began was told of.
     told: bool,
+    /// What the last two were before the last failure, which may be taken back.
+    before: Option<(Instant, bool)>,
 }
 
 impl<K: Hash + Eq + Clone> Counters<K> {
-    fn new(free: u32) -> Self {
-        Self { free, counters: HashMap::new() }
+    fn new(free: u32, longest: Duration) -> Self {
+        Self { free, longest, counters: HashMap::new() }
     }
 
     /// How long it takes until the next attempt, if it does, and whether that was told.
     fn waiting(&mut self, key: &K, now: Instant) -> Option<(Duration, &mut bool)> {
-        let free = self.free;
+        let (free, longest) = (self.free, self.longest);
         let counter = self.counters.get_mut(key)?;
         let beyond = counter.failures.checked_sub(free)?;
         let passed = now.duration_since(counter.last);
-        let wait = FIRST_WAIT.saturating_mul(1 << beyond.min(16)).min(LONGEST_WAIT).checked_sub(passed)?;
+        let wait = FIRST_WAIT.saturating_mul(1 << beyond.min(16)).min(longest).checked_sub(passed)?;
         (!wait.is_zero()).then_some((wait, &mut counter.told))
     }
 
@@ -172,16 +183,21 @@ impl<K: Hash + Eq + Clone> Counters<K> {
             // What failed most often is what must not be forgotten.
             evict(&mut self.counters, |counter| (counter.failures, counter.last));
         }
-        let counter = self.counters.entry(key).or_insert(Counter { failures: 0, last: now, told: false });
+        let counter = self.counters.entry(key).or_insert(Counter { failures: 0, last: now, told: false, before: None });
         if is_quiet(counter) {
             counter.failures = 0;
         }
-        *counter = Counter { failures: counter.failures.saturating_add(1), last: now, told: false };
+        let before = (counter.failures > 0).then_some((counter.last, counter.told));
+        *counter = Counter { failures: counter.failures.saturating_add(1), last: now, told: false, before };
     }
 
     fn uncount(&mut self, key: &K) {
         let Some(counter) = self.counters.get_mut(key) else { return };
         counter.failures = counter.failures.saturating_sub(1);
+        // What was not looked at prolongs no wait.
+        if let Some((last, told)) = counter.before.take() {
+            (counter.last, counter.told) = (last, told);
+        }
         if counter.failures == 0 {
             self.counters.remove(key);
         }

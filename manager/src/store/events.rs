@@ -89,6 +89,16 @@ impl Store {
         Ok(())
     }
 
+    /// Adds events that must not be lost, all of them or none.
+    pub async fn record_all(&self, events: &[EventRow]) -> Result<()> {
+        let mut tx = self.grid.write.begin().await?;
+        for event in events {
+            insert(&mut tx, event).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
     /// Adds events that may be thrown away, and what is to be remembered; notes up to which number events are lost.
     pub async fn add_history(&self, events: &[EventRow], memory: &Memory, floor: u64) -> Result<()> {
         let events: Vec<_> =

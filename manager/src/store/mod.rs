@@ -55,7 +55,7 @@ impl From<sqlx::Error> for StoreError {
         match &error {
             sqlx::Error::RowNotFound => StoreError::NotFound,
             sqlx::Error::Database(database) if database.is_unique_violation() => {
-                StoreError::Conflict(database.message().to_owned())
+                StoreError::Conflict("something of this name is there already".to_owned())
             }
             sqlx::Error::Database(database)
                 if database

@@ -1,5 +1,6 @@
 //! The one stream of events: numbers them, writes them down, and then tells everybody who watches.
 
+mod batch;
 mod figures;
 #[cfg(test)]
 mod tests;

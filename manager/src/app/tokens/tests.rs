@@ -30,10 +30,10 @@ fn the_table_of_who_makes_which_token() {
         ("an admin", session("alice", Admin), true, true, true, true, true),
         ("the host's root", host(Some(Admin)), true, true, true, true, true),
         ("an operator of the host", host(Some(Operator)), false, false, false, false, false),
-        ("an operator's token", token(Some("alice"), Operator), false, true, true, false, false),
-        ("an admin's token", token(Some("alice"), Admin), true, true, true, true, false),
+        ("an operator's token", token(Some("alice"), Operator), false, false, false, false, false),
+        ("an admin's token", token(Some("alice"), Admin), true, false, false, false, false),
         ("the grid's token", token(None, Operator), false, false, false, false, false),
-        ("the grid's admin token", token(None, Admin), true, true, true, true, false),
+        ("the grid's admin token", token(None, Admin), true, false, false, false, false),
         ("a limited token", limited(token(Some("alice"), Admin)), false, false, false, false, false),
     ] {
         let may = |wanted| may_make(&caller, &wanted).is_ok();

@@ -88,6 +88,32 @@ fn a_user_is_guarded_against_many_addresses() {
 }
 
 #[test]
+fn nobody_is_locked_out_for_long_by_others() {
+    let mut story = Story::new();
+    let longest = LONGEST_WAIT_OF_USER.as_secs();
+    for n in 0..60 {
+        story.fails("alice", &format!("192.0.2.{n}"));
+        story.later(longest);
+    }
+    story.fails("alice", "192.0.2.99");
+    assert!(!story.succeeds("alice", HOME));
+    story.later(longest);
+    assert!(story.succeeds("alice", HOME));
+}
+
+#[test]
+fn what_is_taken_back_prolongs_no_wait() {
+    let mut story = Story::new();
+    story.fails_until_blocked("alice", HOME);
+    story.later(1);
+    assert_eq!(story.fails("alice", HOME), None);
+    story.later(2);
+    assert_eq!(story.fails("alice", HOME), None);
+    story.throttle.take_back("alice", Source::of(HOME), story.now);
+    assert_eq!(story.fails("alice", HOME), None, "it is as if it had not been tried");
+}
+
+#[test]
 fn an_address_is_watched_whatever_names_it_tries() {
     let mut story = Story::new();
     let free = (0..100).take_while(|n| story.fails(&format!("user{n}"), AWAY).is_none()).count();

@@ -83,6 +83,7 @@ pub struct TokenResponse {
 /// Makes a token.
 ///
 /// Users may make API tokens for themselves, up to their own role; admins also join tokens, and API tokens of others.
+/// With an API token no API tokens are made, and join tokens that end with it at the latest.
 #[utoipa::path(
     post,
     path = "/tokens",

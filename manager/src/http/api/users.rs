@@ -70,6 +70,8 @@ pub struct UserResponse {
 }
 
 /// Adds a user.
+///
+/// With an API token no admins are added.
 #[utoipa::path(
     post,
     path = "/users",
@@ -104,7 +106,7 @@ pub struct UserChange {
 
 /// Gives a user another role.
 ///
-/// The last admin stays one.
+/// The last admin stays one. With an API token nobody becomes an admin.
 #[utoipa::path(
     patch,
     path = "/users/{name}",
@@ -148,6 +150,8 @@ pub struct PasswordResponse {
 }
 
 /// Resets the password of a user, who is logged out everywhere.
+///
+/// Not one's own, which `PUT /me/password` changes, and with an API token not those of admins.
 #[utoipa::path(
     post,
     path = "/users/{name}/password",

@@ -32,7 +32,8 @@ answers! {
     /// Of every operation that needs a login.
     LoginNeeded {
         401: "`unauthorized`: no login, or one that is not good any more",
-        403: "`not_allowed`: the role is too low, or the token is limited to other targets; \
+        403: "`not_allowed`: the role is too low, the token is limited to other targets, or it is not for API \
+              tokens; \
               `cross_site`: the request comes from a page of another site",
         500: "`internal`: something went wrong in the manager; its log says what",
     }
