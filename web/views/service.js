@@ -90,14 +90,18 @@ function Told({ name }) {
 
 /** @param {{service: Service}} props */
 function Actions({ service }) {
+  // The buttons keep the focus while the outcome is awaited: they only do nothing.
   const pending = useComputed(() => outcomes.value.get(service.name)?.outcome === "pending");
+  const run = (/** @type {Action} */ action) => {
+    if (!pending.peek()) trigger(action, [service.name]);
+  };
   const why = !live.value.live
     ? "Not while the manager has not been heard from."
     : service.state === "not_available"
       ? "The agent is not linked: nothing can be sent."
       : "";
   return html`${ACTIONS.map(({ action, label, danger }) => html`<button key=${action} type="button" data-action=${action} class=${danger ? "danger" : ""}
-      disabled=${why !== "" || pending.value} title=${why || undefined} onClick=${() => trigger(action, [service.name])}>${label}…</button>`)}
+      disabled=${why !== ""} aria-disabled=${pending.value ? "true" : undefined} title=${why || undefined} onClick=${() => run(action)}>${label}…</button>`)}
     ${why && html`<span class="quiet">${why}</span>`}`;
 }
 
