@@ -1,7 +1,7 @@
 // The page of one service: everything that is known of it, what can be done, and what happened.
 
 import { html, useComputed, useRef } from "/lib/html.js";
-import { VERBS, dismiss, outcomes, trigger } from "/lib/actions.js";
+import { VERBS, asking, dismiss, outcomes, trigger } from "/lib/actions.js";
 import { href, route } from "/lib/router.js";
 import { can, live, loaded, machines, services } from "/lib/store.js";
 import { Time } from "/lib/time.js";
@@ -77,23 +77,24 @@ const OUTCOMES = { pending: "sent…", ignored: "ignored", not_available: "not s
 function Told({ name }) {
   const mine = useComputed(() => outcomes.value.get(name));
   if (!mine.value) return html`<div role="status"></div>`;
-  const { action, outcome, message } = mine.value;
+  const { action, outcome, message, at } = mine.value;
   const forget = () => {
     dismiss([name]);
     focusHeading();
   };
   return html`<div role="status"><p class=${`told-here o-${outcome}`} data-outcome=${outcome}>
     <span>${VERBS[action].name}: ${OUTCOMES[outcome] ?? outcome}${message ? `: ${message}` : ""}</span>
+    <span class="quiet">${new Date(at).toLocaleTimeString()}</span>
     ${outcome !== "pending" && html`<button type="button" class="icon" aria-label=${`Dismiss: ${action} ${name}`} onClick=${forget}>✕</button>`}
   </p></div>`;
 }
 
 /** @param {{service: Service}} props */
 function Actions({ service }) {
-  // The buttons keep the focus while the outcome is awaited: they only do nothing.
-  const pending = useComputed(() => outcomes.value.get(service.name)?.outcome === "pending");
+  // The buttons keep the focus while an answer is awaited: they only do nothing.
+  const waits = useComputed(() => asking.value !== "" || outcomes.value.get(service.name)?.outcome === "pending");
   const run = (/** @type {Action} */ action) => {
-    if (!pending.peek()) trigger(action, [service.name]);
+    if (!waits.peek()) trigger(action, [service.name]);
   };
   const why = !live.value.live
     ? "Not while the manager has not been heard from."
@@ -101,7 +102,7 @@ function Actions({ service }) {
       ? "The agent is not linked: nothing can be sent."
       : "";
   return html`${ACTIONS.map(({ action, label, danger }) => html`<button key=${action} type="button" data-action=${action} class=${danger ? "danger" : ""}
-      disabled=${why !== ""} aria-disabled=${pending.value ? "true" : undefined} title=${why || undefined} onClick=${() => run(action)}>${label}…</button>`)}
+      disabled=${why !== ""} aria-disabled=${waits.value ? "true" : undefined} title=${why || undefined} onClick=${() => run(action)}>${asking.value === action ? "Asking…" : `${label}…`}</button>`)}
     ${why && html`<span class="quiet">${why}</span>`}`;
 }
 
