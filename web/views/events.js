@@ -43,7 +43,7 @@ export default function Events() {
     <${FeedProblem} feed=${feed} />
     ${!feed.loaded.value && feed.busy.value && html`<p class="quiet" role="status">Loading events…</p>`}
     ${shown.length > 0 && html`<${Lines} events=${shown} label="Events, newest first" drawn=${drawn.current} />`}
-    ${feed.loaded.value && shown.length === 0 && html`<p class="nothing">${isFiltered(filters) ? "No event searched so far matches these filters." : "Nothing has happened yet."}</p>`}
+    ${feed.loaded.value && shown.length === 0 && html`<p class="nothing">${!isFiltered(filters) ? "Nothing has happened yet." : feed.more.value ? "No event searched so far matches these filters." : "No event matches these filters."}</p>`}
     <${Older} feed=${feed} text=${filters.text} shown=${shown.length} />
   <//>`;
 }
