@@ -2,8 +2,8 @@
 
 import { loggedOut } from "/lib/api.js";
 import { effect, html, render, signal } from "/lib/html.js";
-import { loaded, me } from "/lib/store.js";
-import { start, stop } from "/lib/stream.js";
+import { forget, loaded, me } from "/lib/store.js";
+import { problem, start, stop } from "/lib/stream.js";
 import { Shell } from "/components/shell.js";
 import { Login } from "/views/login.js";
 
@@ -18,16 +18,25 @@ effect(() => {
   stop();
 });
 
-function onLogin() {
+/** @param {string} name */
+function onLogin(name) {
+  // What one had open is not for another.
+  if (me.peek() && me.peek()?.name !== name) forget();
   asking.value = false;
   start();
+}
+
+/** Before the first answer. */
+function Waiting() {
+  if (!problem.value) return html`<p id="waiting" role="status">Asking the manager…</p>`;
+  return html`<p id="waiting" role="alert">${problem.value.message} It is asked again every second.</p>`;
 }
 
 function Page() {
   // The last view stays behind the login: who comes back finds it as it was.
   return html`${loaded.value && me.value && html`<${Shell} locked=${asking.value} />`}
     ${asking.value && html`<${Login} onLogin=${onLogin} over=${loaded.value} />`}
-    ${!asking.value && !loaded.value && html`<p id="waiting" role="status">Asking the manager…</p>`}`;
+    ${!asking.value && !loaded.value && html`<${Waiting} />`}`;
 }
 
 const root = document.getElementById("app");

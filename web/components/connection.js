@@ -1,7 +1,7 @@
 // Whether what is shown is live, where everybody sees it; and what changed, for who listens instead of looking.
 
 import { effect, html, signal, useComputed, useEffect, useSignal } from "/lib/html.js";
-import { grid, live, onEvent } from "/lib/store.js";
+import { grid, live, onEvent, resets, services } from "/lib/store.js";
 import { nextAttempt } from "/lib/stream.js";
 import { length } from "/lib/time.js";
 import { shownState, stateWord } from "/components/state.js";
@@ -9,15 +9,29 @@ import { shownState, stateWord } from "/components/state.js";
 /** How often changes are summed up aloud, in milliseconds. */
 const ALOUD = 5000;
 
+/** What changed, summed up. */
+const spoken = signal("");
+
+let lost = false;
 effect(() => {
+  if (live.value.live && lost) spoken.value = "Live again.";
+  lost = !live.value.live && resets.peek() > 0;
   document.body.classList.toggle("stale", !live.value.live);
 });
 
-/** The word in the header. */
+/**
+ * A time, with its date if that is not of the last day.
+ * @param {Date} at
+ */
+function when(at) {
+  return Date.now() - at.getTime() < 86_400_000 ? at.toLocaleTimeString() : at.toLocaleString();
+}
+
+/** The word in the header. What screen readers hear of it is the banner, and that it is live again. */
 export function LiveWord() {
   const { live: yes, since } = live.value;
-  const text = yes ? "live" : `Not live since ${since.toLocaleTimeString()}`;
-  return html`<p id="live" role="status" data-live=${yes ? "yes" : "no"}><span class="dot" aria-hidden="true"></span>${text}</p>`;
+  const text = yes ? "live" : `Not live since ${when(since)}`;
+  return html`<p id="live" data-live=${yes ? "yes" : "no"}><span class="dot" aria-hidden="true"></span>${text}</p>`;
 }
 
 /** The banner while the connection is lost. */
@@ -34,7 +48,7 @@ export function LostBanner() {
   }, [yes]);
   if (yes || !shown.value) return null;
   return html`<div class="banner bad">
-    <p role="alert"><b>Not live:</b> the manager is not heard from since ${since.toLocaleTimeString()}. What is shown is what was last known.</p>
+    <p role="alert"><b>Not live:</b> the manager is not heard from since ${when(since)}. What is shown is what was last known.</p>
     <${Countdown} since=${since} />
   </div>`;
 }
@@ -63,8 +77,6 @@ export function ManagerProblems() {
   return html`<div class="banner bad" role="alert"><ul id="problems">${problems.map((text) => html`<li key=${text}>${text}</li>`)}</ul></div>`;
 }
 
-/** What changed, summed up. */
-const spoken = signal("");
 /** @type {Map<string, import("/components/state.js").Shown>} */
 const changed = new Map();
 let timer = 0;
@@ -79,9 +91,23 @@ function speak() {
   changed.clear();
 }
 
+/** The state of each service as it was told last. @type {Map<string, import("/components/state.js").Shown>} */
+const told = new Map();
+
+effect(() => {
+  resets.value;
+  told.clear();
+  for (const [name, held] of services.peek()) told.set(name, shownState(held.peek()));
+});
+
 onEvent((event) => {
   if (event.kind !== "service.state") return;
-  changed.set(event.data.name, shownState(event.data));
+  const { name } = event.data;
+  const state = shownState(event.data);
+  // What has other words for the same state is not read out.
+  if (told.get(name) === state) return;
+  told.set(name, state);
+  changed.set(name, state);
   if (!timer) timer = setTimeout(speak, ALOUD);
 });
 

@@ -1,23 +1,39 @@
 // Dialogs: the browser's own, so that focus stays inside, Escape closes, and what is behind is inert.
 
+import { onForget } from "/lib/store.js";
 import { html, signal, useEffect, useId, useRef, useSignal } from "/lib/html.js";
+
+/** How long a dialog that comes late takes no key, in milliseconds. */
+const DEAF = 400;
 
 /**
  * A dialog that is open as long as it is rendered and `open` is not false. With `bare` it has no heading, but a label.
- * What has `data-first` gets the focus.
- * @param {{title: any, open?: boolean, wide?: boolean, id?: string, bare?: boolean, label?: string, onClose: () => void, children?: any}} props
+ * What has `data-first` gets the focus. One that comes `late`, after an answer was waited for, takes no key at first:
+ * the key was meant for something else.
+ * @param {{title: any, open?: boolean, late?: boolean, wide?: boolean, id?: string, bare?: boolean, label?: string, onClose: () => void, children?: any}} props
  */
-export function Dialog({ title, open = true, wide = false, id, bare = false, label, onClose, children }) {
+export function Dialog({ title, open = true, late = false, wide = false, id, bare = false, label, onClose, children }) {
   const ref = useRef(/** @type {HTMLDialogElement|null} */ (null));
   const heading = useId();
+  const awake = useRef(true);
   useEffect(() => {
     const dialog = ref.current;
     if (!open || !dialog) return undefined;
     const before = document.activeElement;
     dialog.showModal();
     const first = dialog.querySelector("[data-first], [autofocus]");
-    if (first instanceof HTMLElement) first.focus();
+    const begin = () => {
+      awake.current = true;
+      if (first instanceof HTMLElement) first.focus();
+    };
+    let timer = 0;
+    if (late) {
+      awake.current = false;
+      dialog.focus();
+      timer = setTimeout(begin, DEAF);
+    } else begin();
     return () => {
+      clearTimeout(timer);
       dialog.close();
       if (before instanceof HTMLElement && before.isConnected) before.focus();
     };
@@ -27,11 +43,15 @@ export function Dialog({ title, open = true, wide = false, id, bare = false, lab
     event.preventDefault();
     onClose();
   };
+  const onKey = (/** @type {KeyboardEvent} */ event) => {
+    // A key that is still held from before confirms nothing.
+    if (event.key !== "Escape" && (!awake.current || (late && event.repeat && /^( |Enter)$/.test(event.key)))) event.preventDefault();
+  };
   const onOutside = (/** @type {PointerEvent} */ event) => {
     // A press beside what only helps closes it. A question stays: what was typed is not lost by a slip.
     if (bare && event.target === ref.current) onClose();
   };
-  return html`<dialog ref=${ref} id=${id} class=${wide ? "wide" : ""} aria-labelledby=${bare ? null : heading} aria-label=${label} onCancel=${onCancel} onPointerDown=${onOutside}>
+  return html`<dialog ref=${ref} id=${id} tabindex=${late ? -1 : null} onKeyDownCapture=${onKey} class=${wide ? "wide" : ""} aria-labelledby=${bare ? null : heading} aria-label=${label} onCancel=${onCancel} onPointerDown=${onOutside}>
     ${!bare &&
     html`<header>
       <h2 id=${heading}>${title}</h2>
@@ -54,13 +74,15 @@ export function Dialog({ title, open = true, wide = false, id, bare = false, lab
 /** @type {import("/lib/html.js").Signal<(Question & {answer: (yes: boolean) => void})|null>} */
 const asked = signal(null);
 
+onForget(() => asked.peek()?.answer(false));
+
 /**
- * Asks, and tells whether it was confirmed.
+ * Asks, and tells whether it was confirmed. A question that is open already stays, and this one is not asked.
  * @param {Question} question
  * @returns {Promise<boolean>}
  */
 export function confirm(question) {
-  asked.peek()?.answer(false);
+  if (asked.peek()) return Promise.resolve(false);
   return new Promise((resolve) => {
     const answer = (/** @type {boolean} */ yes) => {
       asked.value = null;
@@ -87,7 +109,7 @@ function Asking({ title, body, action, danger, typed, wide, answer }) {
   const onInput = (/** @type {any} */ event) => {
     text.value = event.target.value;
   };
-  return html`<${Dialog} title=${title} wide=${wide} onClose=${() => answer(false)}>
+  return html`<${Dialog} title=${title} wide=${wide} late onClose=${() => answer(false)}>
     <form onSubmit=${onSubmit}>
       <div class="body">${body}</div>
       ${typed &&

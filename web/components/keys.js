@@ -8,6 +8,31 @@ import { VIEWS } from "/components/views.js";
 /** How long `g` waits for its second key, in milliseconds. */
 const WAIT = 1500;
 
+/** Whether keys without Ctrl or Cmd that write something do something; remembered in this browser. */
+export const letters = signal(stored() !== "off");
+
+function stored() {
+  try {
+    return localStorage.getItem("letters");
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Turns the keys of one character on or off.
+ * @param {boolean} on
+ */
+export function setLetters(on) {
+  letters.value = on;
+  try {
+    if (on) localStorage.removeItem("letters");
+    else localStorage.setItem("letters", "off");
+  } catch {
+    // It holds for this page then.
+  }
+}
+
 /** Which overlay is open. */
 const overlay = signal(/** @type {""|"palette"|"help"} */ (""));
 /** The overlays that have been loaded. */
@@ -43,13 +68,15 @@ export function Overlays() {
 export const viewKeys = signal({});
 
 /**
- * A key with what is held beside it: `j`, `Shift-J`, `Mod-k` (Ctrl or Cmd).
+ * A key with what is held beside it: `j`, `J` (with Shift, whatever Caps Lock says), `Shift-ArrowUp`, `Mod-k` (Ctrl or
+ * Cmd).
  * @param {KeyboardEvent} event
  */
 function keyName(event) {
   const mod = event.ctrlKey || event.metaKey ? "Mod-" : "";
   const shift = event.shiftKey && event.key.length > 1 ? "Shift-" : "";
-  return `${mod}${shift}${mod ? event.key.toLowerCase() : event.key}`;
+  const letter = event.key.length === 1 && event.shiftKey && !mod ? event.key.toUpperCase() : event.key.toLowerCase();
+  return `${mod}${shift}${event.key.length === 1 ? letter : event.key}`;
 }
 
 /** @param {EventTarget|null} target */
@@ -77,6 +104,7 @@ addEventListener("keydown", (event) => {
     openPalette();
     return;
   }
+  if (!letters.peek() && /^\S$/u.test(key)) return;
   if (document.querySelector("dialog[open]") || writes(event.target) || presses(key, event.target)) return;
   const act = globalKey(event, key) ?? viewKeys.peek()[key] ?? (key === "Escape" ? clear : undefined);
   if (!act) return;

@@ -3,8 +3,9 @@
 import { call } from "/lib/api.js";
 import { effect, html, signal, useEffect } from "/lib/html.js";
 import { href, route } from "/lib/router.js";
-import { forget, grid, me } from "/lib/store.js";
-import { start, stop } from "/lib/stream.js";
+import { arrive } from "/lib/places.js";
+import { leave } from "/lib/session.js";
+import { grid, me } from "/lib/store.js";
 import { THEMES, setTheme, theme } from "/lib/theme.js";
 import { LiveWord, LostBanner, ManagerProblems, Spoken } from "/components/connection.js";
 import { Questions } from "/components/dialog.js";
@@ -20,8 +21,8 @@ const failed = signal(/** @type {Error|null} */ (null));
 
 effect(() => {
   const [path = ""] = route.value.path;
-  if (path in views.value) return;
-  const load = VIEWS.find((view) => view.path === path)?.load ?? OTHERS[path];
+  if (Object.hasOwn(views.value, path)) return;
+  const load = VIEWS.find((view) => view.path === path)?.load ?? (Object.hasOwn(OTHERS, path) ? OTHERS[path] : undefined);
   failed.value = load === undefined ? new Error("There is no such view.") : null;
   load?.().then(
     (module) => {
@@ -36,9 +37,7 @@ effect(() => {
 async function logOut() {
   try {
     await call("DELETE", "/session");
-    stop();
-    forget();
-    start();
+    leave();
   } catch (problem) {
     // Who believes to have logged out walks away from a session that lives.
     if (/** @type {any} */ (problem).status !== 401) {
@@ -90,11 +89,16 @@ function Header() {
  */
 export function Shell({ locked }) {
   const [path = ""] = route.value.path;
-  const View = views.value[path];
+  const View = Object.hasOwn(views.value, path) ? views.value[path] : undefined;
   useEffect(() => {
     const label = VIEWS.find((view) => view.path === path)?.label ?? route.value.path[1] ?? path;
     document.title = `${path ? `${label} · ` : ""}${grid.value.name} · Tomcat Grid`;
   }, [path, route.value.path[1], grid.value.name]);
+  const whole = route.value.path.join("/");
+  const there = !!View || !!failed.value;
+  useEffect(() => {
+    if (there) arrive(whole);
+  }, [whole, there]);
   return html`<div id="shell" inert=${locked}>
     <a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
     <${Header} />

@@ -20,11 +20,11 @@ export default function Shortcuts({ onClose }) {
         [["j", "k"], "Down, up (also the arrows)"],
         [["Enter"], "Open the service"],
         [["d"], "Dense or not"],
-        ...(acts ? /** @type {[string[], string][]} */ ([[["x"], "Select (also Space)"], [["Shift ↓"], "Extend the selection"], [["Ctrl A"], "Select all that are shown"]]) : []),
+        ...(acts ? /** @type {[string[], string][]} */ ([[["x"], "Select (also Space)"], [["Shift X"], "Select the whole group"], [["Shift ↓"], "Extend the selection"], [["Ctrl A"], "Select all that are shown"]]) : []),
       ],
     ],
   ];
-  if (acts) groups.push(["With the selection", [[["Shift S"], "Start"], [["Shift T"], "Stop"], [["Shift K"], "Kill"]]]);
+  if (acts) groups.push(["With the selection", [[["Shift S"], "Start"], [["Shift T"], "Stop"], [["Shift K"], "Kill"], [["t"], "Tag"]]]);
   return html`<${Dialog} id="shortcuts" title="Keyboard shortcuts" wide onClose=${onClose}>
     <div class="body">
       ${groups.map(([title, keys]) => html`<section key=${title}>

@@ -74,5 +74,5 @@ export function Shape({ state }) {
  */
 export function StateMark({ state, crashed: died = false, children }) {
   const shown = died ? "crashed" : state;
-  return html`<span class="state s-${shown}"><${Shape} state=${shown} /><span class="word">${stateWord(shown)}${children}</span></span>`;
+  return html`<span class="state s-${shown}">${Shape({ state: shown })}<span class="word">${stateWord(shown)}${children}</span></span>`;
 }

@@ -1,6 +1,7 @@
 // Short news at the edge of the window, and the notes and empty places of views.
 
 import { html, signal } from "/lib/html.js";
+import { onForget } from "/lib/store.js";
 
 /** How long good news stays, in milliseconds. Bad news stays until it is closed. */
 const STAY = 6000;
@@ -14,8 +15,15 @@ const MOST = 4;
 const shown = signal([]);
 let next = 0;
 
-/** @param {number} id */
-function close(id) {
+onForget(() => {
+  shown.value = [];
+});
+
+/**
+ * Takes a text away.
+ * @param {number} id what {@link toast} answered
+ */
+export function close(id) {
   shown.value = shown.value.filter((news) => news.id !== id);
 }
 
@@ -29,6 +37,7 @@ export function toast(text, kind = "info", action) {
   const id = next++;
   shown.value = [...shown.value.slice(1 - MOST), { id, text, kind, action }];
   if (kind !== "bad") setTimeout(() => close(id), STAY);
+  return id;
 }
 
 /** Where the texts appear; the shell has one. */
@@ -38,13 +47,16 @@ export function Toasts() {
       close(id);
       action?.run();
     };
-    return html`<div key=${id} class=${`toast ${kind}`} role=${kind === "bad" ? "alert" : null}>
+    return html`<div key=${id} class=${`toast ${kind}`}>
       <span>${text}</span>
       ${action && html`<button type="button" class="link" onClick=${act}>${action.label}</button>`}
       <button type="button" class="icon" aria-label="Dismiss" onClick=${() => close(id)}>✕</button>
     </div>`;
   };
-  return html`<div id="toasts" role="status" aria-live="polite">${shown.value.map(line)}</div>`;
+  const bad = shown.value.filter((news) => news.kind === "bad");
+  const rest = shown.value.filter((news) => news.kind !== "bad");
+  // Each is read out once: the two do not lie in each other.
+  return html`<div id="toasts"><div role="alert">${bad.map(line)}</div><div role="status">${rest.map(line)}</div></div>`;
 }
 
 /**

@@ -8,6 +8,12 @@ const BEYOND = 12;
 /** Scrolling by less than so many lines renders nothing, where enough of them lie beyond the edge. */
 const STEP = 4;
 
+/** How many lines are rendered beyond each edge while one scrolls by more than half a window at once: none is seen long. */
+const BEYOND_FAST = 2;
+
+/** After which time without such a jump all are rendered again, in milliseconds. */
+const CALM = 120;
+
 /**
  * @typedef {object} Line
  * @property {string} key
@@ -54,16 +60,28 @@ export function Virtual({ lines, keep = -1, beyond = BEYOND, render, attributes 
   // Where the list begins in the document. It is measured when something has changed its size, not while scrolling:
   // asking for it makes the browser lay out the page at once.
   const start = useRef(0);
-  const margin = useRef(beyond);
-  margin.current = beyond;
+  const beyondNow = useRef(beyond);
+  beyondNow.current = beyond;
+  const speed = useRef({ at: scrollY, calm: 0 });
+  const settle = () => {
+    speed.current.calm = 0;
+    look();
+  };
   const look = () => {
     const above = scrollY - start.current;
+    const run = speed.current;
+    if (Math.abs(scrollY - run.at) > innerHeight / 2) {
+      clearTimeout(run.calm);
+      run.calm = setTimeout(settle, CALM);
+    }
+    run.at = scrollY;
+    const margin = run.calm ? Math.min(BEYOND_FAST, beyondNow.current) : beyondNow.current;
     const all = tops.current.tops;
     const first = lineAt(all, above);
     const last = lineAt(all, above + innerHeight);
-    const step = margin.current > STEP ? STEP : 1;
-    const from = Math.floor(first / step) * step - margin.current;
-    seen.value = `${Math.max(0, from)} ${Math.floor(last / step) * step + step + margin.current}`;
+    const step = margin > STEP ? STEP : 1;
+    const from = Math.floor(first / step) * step - margin;
+    seen.value = `${Math.max(0, from)} ${Math.floor(last / step) * step + step + margin}`;
   };
   useEffect(() => {
     const measure = () => {
@@ -77,6 +95,7 @@ export function Virtual({ lines, keep = -1, beyond = BEYOND, render, attributes 
     addEventListener("resize", measure);
     return () => {
       sizes.disconnect();
+      clearTimeout(speed.current.calm);
       removeEventListener("scroll", look);
       removeEventListener("resize", measure);
     };

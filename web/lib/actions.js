@@ -2,16 +2,23 @@
 
 import { call } from "/lib/api.js";
 import { batch, html, signal } from "/lib/html.js";
-import { onEvent, services } from "/lib/store.js";
+import { route } from "/lib/router.js";
+import { me, onEvent, onForget, services } from "/lib/store.js";
 import { confirm } from "/components/dialog.js";
 import { Plan } from "/components/plan.js";
-import { toast } from "/components/toast.js";
+import { close, toast } from "/components/toast.js";
 
 /** @import { Action, TriggerResult } from "/lib/types.js" */
 /** @import { Signal } from "/lib/html.js" */
 
 /** The most targets of one call. */
 const CHUNK = 1000;
+
+/** How long good outcomes are shown, and how often it is looked for old ones, in milliseconds. */
+const [STAY, LOOK] = [120_000, 10_000];
+
+/** After which time it is said that an answer is waited for, in milliseconds. */
+const SLOW = 300;
 
 /** From how many on the number must be typed. */
 const MANY = 20;
@@ -21,6 +28,7 @@ const MANY = 20;
  * @property {Action} action
  * @property {TriggerResult["outcome"]|"pending"} outcome
  * @property {string} message
+ * @property {number} at when it was told, in milliseconds since 1970
  */
 
 /** What became of the last trigger on each service, until it is dismissed. @type {Signal<Map<string, Outcome>>} */
@@ -36,6 +44,14 @@ export const outcomes = signal(new Map());
 
 /** The last report that has failures to show. @type {Signal<Report|null>} */
 export const report = signal(null);
+
+/** Which action the manager or the user is being asked about, or "": one at a time. @type {Signal<Action|"">} */
+export const asking = signal("");
+
+onForget(() => {
+  outcomes.value = new Map();
+  report.value = null;
+});
 
 /** What each action is called. */
 export const VERBS = {
@@ -63,40 +79,102 @@ export function dismiss(names) {
   outcomes.value = next;
 }
 
-/** @param {[string, Outcome][]} news */
+/** @param {[string, Omit<Outcome, "at">][]} news */
 function remember(news) {
-  outcomes.value = new Map([...outcomes.peek(), ...news]);
+  const at = Date.now();
+  const next = new Map(outcomes.peek());
+  for (const [name, outcome] of news) next.set(name, { ...outcome, at });
+  outcomes.value = next;
 }
+
+/** @param {{outcome: string}} result */
+const wentWell = ({ outcome }) => outcome === "done" || outcome === "ignored";
+
+setInterval(() => {
+  const old = Date.now() - STAY;
+  const names = [...outcomes.peek()].filter(([, outcome]) => wentWell(outcome) && outcome.at < old).map(([name]) => name);
+  if (names.length) dismiss(names);
+}, LOOK);
+
+/**
+ * What became of a call: the results, of each part that failed, too, and why the first such part did.
+ * @typedef {object} Answer
+ * @property {TriggerResult[]} results
+ * @property {string} problem or ""
+ * @property {boolean} any whether any part was answered
+ */
 
 /**
  * @param {Action} action
  * @param {string[]} names
  * @param {boolean} dryRun
- * @returns {Promise<TriggerResult[]>}
+ * @returns {Promise<Answer>}
  */
 async function ask(action, names, dryRun) {
+  /** @type {string[][]} */
   const chunks = [];
   for (let i = 0; i < names.length; i += CHUNK) chunks.push(names.slice(i, i + CHUNK));
-  const answers = await Promise.all(chunks.map((targets) => call("POST", "/trigger", { action, targets, dry_run: dryRun })));
-  return answers.flatMap((answer) => answer.results);
+  const answers = await Promise.allSettled(chunks.map((targets) => call("POST", "/trigger", { action, targets, dry_run: dryRun })));
+  /** @type {Answer} */
+  const all = { results: [], problem: "", any: false };
+  answers.forEach((answer, i) => {
+    if (answer.status === "fulfilled") {
+      all.any = true;
+      all.results.push(...answer.value.results);
+      return;
+    }
+    const { status, message } = /** @type {import("/lib/api.js").Problem} */ (answer.reason);
+    all.problem ||= message;
+    // A call that was refused did nothing. Of one that broke off nobody can say it.
+    /** @type {TriggerResult["outcome"]} */
+    const outcome = status >= 400 && status < 500 ? "refused" : "unknown";
+    all.results.push(...chunks[i].map((service) => ({ service, outcome, message })));
+  });
+  return all;
 }
 
 /**
- * Plans, asks, and triggers services by name. Resolves when it is over, or was not confirmed.
+ * Plans, asks, and triggers services by name. Resolves when it is over, or was not confirmed. While one is being asked
+ * about, no other is.
  * @param {Action} action
  * @param {string[]} names
  * @returns {Promise<void>}
  */
 export async function trigger(action, names) {
   const known = names.filter((name) => services.peek().has(name));
-  if (!known.length) return;
-  let plan;
+  if (!known.length || asking.peek()) return;
+  asking.value = action;
+  let planned;
   try {
-    plan = await ask(action, known, true);
-  } catch (problem) {
-    toast(`${VERBS[action].name}: ${/** @type {Error} */ (problem).message}`, "bad");
-    return;
+    planned = await confirmed(action, known);
+  } finally {
+    asking.value = "";
   }
+  if (planned.length) await carryOut(action, planned);
+}
+
+/**
+ * Asks the manager what would happen, and the user whether it shall.
+ * @param {Action} action
+ * @param {string[]} names
+ * @returns {Promise<string[]>} the services to trigger
+ */
+async function confirmed(action, names) {
+  const here = () => route.peek().path.join("/");
+  const from = here();
+  let note = -1;
+  const slow = setTimeout(() => {
+    note = toast(`${VERBS[action].name}: asking what would happen…`);
+  }, SLOW);
+  const { results: plan, problem, any } = await ask(action, names, true);
+  clearTimeout(slow);
+  close(note);
+  if (!any) {
+    toast(`${VERBS[action].name}: ${problem}`, "bad");
+    return [];
+  }
+  // Who has gone elsewhere meanwhile does something else.
+  if (here() !== from) return [];
   const planned = plan.filter((result) => result.outcome === "planned").map((result) => result.service);
   const machines = new Set(planned.map((name) => services.peek().get(name)?.peek().machine));
   const what = planned.length === 1 ? planned[0] : `${many(planned.length, "instance")} on ${many(machines.size, "machine")}`;
@@ -108,7 +186,7 @@ export async function trigger(action, names) {
     typed: planned.length > MANY ? String(planned.length) : undefined,
     wide: true,
   });
-  if (yes && planned.length) await carryOut(action, planned);
+  return yes ? planned : [];
 }
 
 /**
@@ -120,26 +198,31 @@ async function carryOut(action, names) {
     report.value = null;
     remember(names.map((name) => [name, { action, outcome: "pending", message: "" }]));
   });
-  try {
-    tell(action, await ask(action, names, false));
-  } catch (problem) {
-    const { message } = /** @type {Error} */ (problem);
-    // Nobody can say what became of those that have told nothing yet.
-    const left = names.filter((name) => outcomes.peek().get(name)?.outcome === "pending");
-    const results = left.map((service) => ({ service, outcome: /** @type {const} */ ("unknown"), message }));
-    tell(action, results, message);
-  }
+  const who = me.peek()?.name;
+  const { results, problem } = await ask(action, names, false);
+  // It is not told to who came after.
+  if (me.peek()?.name !== who) return;
+  hear();
+  const told = results.map((result) => {
+    const known = outcomes.peek().get(result.service);
+    // Where the answer was lost, an event may have told it.
+    const better = result.outcome === "unknown" && known?.action === action && known.outcome !== "pending";
+    return better ? { service: result.service, outcome: /** @type {TriggerResult["outcome"]} */ (known.outcome), message: known.message } : result;
+  });
+  tell(action, told, problem);
 }
 
 /**
  * @param {Action} action
  * @param {TriggerResult[]} results
- * @param {string} [problem]
+ * @param {string} problem
  */
-function tell(action, results, problem = "") {
-  const bad = results.filter((result) => !["done", "ignored"].includes(result.outcome));
+function tell(action, results, problem) {
+  const bad = results.filter((result) => !wentWell(result));
+  // What was triggered anew meanwhile waits for that one's answer.
+  const mine = results.filter(({ service }) => (outcomes.peek().get(service)?.action ?? action) === action);
   batch(() => {
-    remember(results.map(({ service, outcome, message }) => [service, { action, outcome, message }]));
+    remember(mine.map(({ service, outcome, message }) => [service, { action, outcome, message }]));
     if (bad.length) report.value = { action, results, problem };
   });
   const { name, done } = VERBS[action];
@@ -152,10 +235,36 @@ function tell(action, results, problem = "") {
   }
 }
 
-// Each outcome is told by an event before the slowest agent has answered.
+/** What events tell, until all that came together were read. @type {Map<string, Omit<Outcome, "at">>} */
+const heard = new Map();
+
+/** Takes what events have told of triggers whose answer is waited for, or was lost. */
+function hear() {
+  const news = [...heard].filter(([name, { action }]) => {
+    const mine = outcomes.peek().get(name);
+    return mine?.action === action && (mine.outcome === "pending" || mine.outcome === "unknown");
+  });
+  heard.clear();
+  if (!news.length) return;
+  const told = new Map(news);
+  const shown = report.peek();
+  batch(() => {
+    remember(news);
+    if (!shown) return;
+    const results = shown.results.map((result) => {
+      const late = result.outcome === "unknown" ? told.get(result.service) : undefined;
+      return late?.action === shown.action ? { ...result, outcome: /** @type {any} */ (late.outcome), message: late.message } : result;
+    });
+    report.value = results.every(wentWell) ? null : { ...shown, results };
+  });
+}
+
+// Each outcome is told by an event before the slowest agent has answered. That of somebody else's trigger is not ours.
 onEvent((event) => {
-  if (event.kind !== "trigger" || !event.service) return;
+  if (!event.service) return;
+  if (event.kind === "service.gone" && outcomes.peek().has(event.service)) dismiss([event.service]);
+  if (event.kind !== "trigger" || event.actor !== me.peek()?.name) return;
+  if (!heard.size) queueMicrotask(hear);
   const { action, outcome, message } = event.data;
-  const mine = outcomes.peek().get(event.service);
-  if (mine?.outcome === "pending" && mine.action === action) remember([[event.service, { action, outcome, message }]]);
+  heard.set(event.service, { action, outcome, message });
 });

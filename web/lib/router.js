@@ -57,6 +57,6 @@ export function go(path, query) {
 export function setQuery(change) {
   const { path, query } = read();
   const all = { ...Object.fromEntries(query), ...change };
-  history.replaceState(null, "", href(`/${path.join("/")}`, all));
+  history.replaceState(history.state, "", href(`/${path.join("/")}`, all));
   route.value = read();
 }

@@ -29,14 +29,40 @@ export const live = signal({ live: false, since: new Date() });
 /** Whether a first status is there. */
 export const loaded = signal(false);
 
-/** Counts up, at most once a frame, when anything of the services changed. */
+/** Counts up when anything of the services changed: at once, then at most every {@link PACE}. What looks at all of them
+ * follows this, not each of them. */
 export const version = signal(0);
 
 /** Counts up with each whole status: events before it may not have been told. */
 export const resets = signal(0);
 
+/** How often what looks at all services is told of changes, in milliseconds. */
+const PACE = 100;
+
 /** @type {Set<(event: GridEvent) => void>} */
 const listeners = new Set();
+
+/** @type {Set<() => void>} */
+const forgetters = new Set();
+
+/** What is done when an event cannot be applied: what is shown may be wrong from then on. */
+let failed = () => {};
+
+/**
+ * Sets what is done when an event cannot be applied.
+ * @param {() => void} listener
+ */
+export function onFailure(listener) {
+  failed = listener;
+}
+
+/**
+ * Calls when everything is forgotten, because another person may come.
+ * @param {() => void} listener
+ */
+export function onForget(listener) {
+  forgetters.add(listener);
+}
 
 /**
  * Calls for every event, after what it says is in the store.
@@ -79,15 +105,28 @@ function replaceAll(held, all) {
   if (!same) held.value = after;
 }
 
+/** The maps to be, while events are applied: one copy for all of them. @type {Map<Signal<any>, Map<string, any>>} */
+const copies = new Map();
+
+/** @param {Signal<any>} held */
+function copyOf(held) {
+  let copy = copies.get(held);
+  if (!copy) {
+    copy = new Map(held.peek());
+    copies.set(held, copy);
+  }
+  return copy;
+}
+
 /**
  * @template {{name: string}} T
  * @param {Signal<Map<string, Signal<T>>>} held
  * @param {T} item
  */
 function put(held, item) {
-  const known = held.peek().get(item.name);
+  const known = (copies.get(held) ?? held.peek()).get(item.name);
   if (known) known.value = item;
-  else held.value = new Map(held.peek()).set(item.name, signal(item));
+  else copyOf(held).set(item.name, signal(item));
 }
 
 /**
@@ -95,10 +134,25 @@ function put(held, item) {
  * @param {string} name
  */
 function drop(held, name) {
-  if (!held.peek().has(name)) return;
-  const after = new Map(held.peek());
-  after.delete(name);
-  held.value = after;
+  if ((copies.get(held) ?? held.peek()).has(name)) copyOf(held).delete(name);
+}
+
+let paced = 0;
+let pacer = 0;
+
+/** Tells what looks at all services that some changed. */
+function changed() {
+  if (pacer) return;
+  const wait = paced + PACE - performance.now();
+  if (wait <= 0) tellAll();
+  else pacer = setTimeout(tellAll, wait);
+}
+
+function tellAll() {
+  clearTimeout(pacer);
+  pacer = 0;
+  paced = performance.now();
+  version.value++;
 }
 
 /**
@@ -113,7 +167,7 @@ export function applyStatus(status) {
     grid.value = { name: status.grid, manager: status.manager };
     loaded.value = true;
     resets.value++;
-    version.value++;
+    tellAll();
   });
 }
 
@@ -153,11 +207,33 @@ function flush() {
   planned = false;
   const events = queue.splice(0);
   if (!events.length) return;
-  batch(() => {
-    untracked(() => events.forEach(apply));
-    version.value++;
-  });
-  for (const event of events) for (const listener of listeners) listener(event);
+  try {
+    batch(() => {
+      try {
+        untracked(() => events.forEach(apply));
+      } finally {
+        for (const [held, copy] of copies) held.value = copy;
+        copies.clear();
+      }
+      changed();
+    });
+  } catch (error) {
+    reportError(error);
+    failed();
+  }
+  batch(() => events.forEach(tellOf));
+}
+
+/** @param {GridEvent} event */
+function tellOf(event) {
+  for (const listener of listeners) {
+    try {
+      listener(event);
+    } catch (error) {
+      // The others hear of it still.
+      reportError(error);
+    }
+  }
 }
 
 /**
@@ -185,6 +261,7 @@ export function forget() {
     machines.value = new Map();
     loaded.value = false;
     me.value = null;
-    version.value++;
+    for (const listener of forgetters) listener();
+    tellAll();
   });
 }

@@ -2,7 +2,7 @@
 
 import { call } from "/lib/api.js";
 import { batch, signal } from "/lib/html.js";
-import { applyStatus, live, me, take } from "/lib/store.js";
+import { applyStatus, live, me, onFailure, take } from "/lib/store.js";
 
 /** How long the stream may be silent; the manager shows every 5 s that it lives. In milliseconds. */
 const SILENCE = 9000;
@@ -16,6 +16,13 @@ const ATTEMPT = 5000;
 /** When the next attempt is made, in milliseconds since 1970; null while one is under way or the stream is live.
  * @type {import("/lib/html.js").Signal<number|null>} */
 export const nextAttempt = signal(null);
+
+/** Why the last attempt failed; null since one did not.
+ * @type {import("/lib/html.js").Signal<import("/lib/api.js").Problem|null>} */
+export const problem = signal(null);
+
+/** How often it is looked whether this browser slept, in milliseconds. */
+const LOOK = 1000;
 
 /** @type {EventSource | undefined} */
 let source;
@@ -32,12 +39,29 @@ function tell(now) {
   if (live.peek().live !== now) live.value = { live: now, since: lastHeard };
 }
 
+/** Whether what is shown as live is too old for that, as after a sleep in which no timer ran. */
+function overslept() {
+  return live.peek().live && Date.now() - lastHeard.getTime() > SILENCE;
+}
+
+/** Lets go of what is too old to be live. */
+function look() {
+  if (overslept()) again();
+}
+
+/** Whether it may be taken: not what waited for a browser that slept. */
 function heard() {
+  if (overslept()) {
+    again();
+    return false;
+  }
   lastHeard = new Date();
   clearTimeout(timer);
   timer = setTimeout(again, SILENCE);
   nextAttempt.value = null;
+  problem.value = null;
   tell(true);
+  return true;
 }
 
 function again() {
@@ -47,6 +71,13 @@ function again() {
   nextAttempt.value = Date.now() + AGAIN;
   timer = setTimeout(open, AGAIN);
 }
+
+/** Begins with a snapshot again: what is held may be wrong. */
+function afresh() {
+  last = "";
+  again();
+}
+onFailure(afresh);
 
 async function open() {
   const mine = turn;
@@ -70,10 +101,13 @@ async function open() {
       if (mine !== turn) return;
       if (JSON.stringify(me.peek()) !== JSON.stringify(whoami)) me.value = whoami;
     }
-  } catch (problem) {
+  } catch (why) {
     if (mine !== turn) return;
-    if (/** @type {any} */ (problem).status === 401) stop();
-    else again();
+    if (/** @type {any} */ (why).status === 401) stop();
+    else {
+      problem.value = /** @type {import("/lib/api.js").Problem} */ (why);
+      again();
+    }
     return;
   }
   listen();
@@ -88,15 +122,23 @@ function listen() {
   from.onerror = again;
   from.addEventListener("alive", heard);
   from.addEventListener("reset", (message) => {
-    const status = JSON.parse(message.data);
-    last = status.seq;
-    heard();
-    applyStatus(status);
+    if (!heard()) return;
+    try {
+      const status = JSON.parse(message.data);
+      applyStatus(status);
+      last = status.seq;
+    } catch {
+      afresh();
+    }
   });
   from.onmessage = (message) => {
-    last = message.lastEventId;
-    heard();
-    take(JSON.parse(message.data));
+    if (!heard()) return;
+    try {
+      take(JSON.parse(message.data));
+      last = message.lastEventId;
+    } catch {
+      afresh();
+    }
   };
 }
 
@@ -115,6 +157,10 @@ export function stop() {
   nextAttempt.value = null;
   tell(false);
 }
+
+setInterval(look, LOOK);
+document.addEventListener("visibilitychange", look);
+addEventListener("focus", look);
 
 // A browser that slept, or a network that is back: no need to wait.
 addEventListener("online", () => {

@@ -23,15 +23,16 @@ export async function tag(names) {
   const change = await askTags(instances, known.length - instances.length);
   if (!change || (!change.add.length && !change.remove.length)) return;
   const targets = instances.map((service) => service.name);
+  const changed = new Set();
   try {
-    const changed = new Set();
     for (let i = 0; i < targets.length; i += CHUNK) {
       const answer = await call("POST", "/tags", { ...change, services: targets.slice(i, i + CHUNK), machines: [] });
       for (const name of answer.services) changed.add(name);
     }
     toast(changed.size ? `Tags of ${many(changed.size, "instance")} changed.` : "No tag was to change.", "good");
   } catch (problem) {
-    toast(`Tags: ${/** @type {Error} */ (problem).message}`, "bad");
+    const partly = changed.size ? `${many(changed.size, "instance")} changed, the others not: ` : "";
+    toast(`Tags: ${partly}${/** @type {Error} */ (problem).message}`, "bad");
   }
 }
 

@@ -2,14 +2,17 @@
 
 import { call } from "/lib/api.js";
 import { html, useRef, useSignal } from "/lib/html.js";
+import { leave } from "/lib/session.js";
 import { grid, me } from "/lib/store.js";
 import { THEMES, setTheme, theme } from "/lib/theme.js";
 import { Time } from "/lib/time.js";
 import { confirm } from "/components/dialog.js";
+import { letters, setLetters } from "/components/keys.js";
 import { ProblemNote, toast } from "/components/toast.js";
 import { Submit, Text, valuesOf } from "/views/parts/form.js";
 import { useAct } from "/views/parts/loading.js";
 import { Page } from "/views/parts/page.js";
+import { useLoggedOut } from "/views/parts/secret.js";
 
 /** What each role may do, in words. */
 const MAY = {
@@ -35,6 +38,9 @@ export default function Account() {
       </dl>
     </section>
     <section class="panel" aria-labelledby="look"><h2 id="look">Colours</h2><${Colours} /></section>
+    <section class="panel" aria-labelledby="keys"><h2 id="keys">Keyboard</h2>
+      <label class="check"><input type="checkbox" checked=${letters.value} onChange=${() => setLetters(!letters.peek())} /> Keys of one character do something, such as j, x and /</label>
+    </section>
     ${session && html`<${Password} name=${who.name} />`}
     ${session && html`<${Everywhere} />`}
   <//>`;
@@ -54,6 +60,7 @@ function Password({ name }) {
   const act = useAct();
   const wrong = useSignal("");
   const form = useRef(/** @type {HTMLFormElement | null} */ (null));
+  useLoggedOut(() => form.current?.reset());
   const submit = async (/** @type {SubmitEvent} */ event) => {
     const { old, new: fresh, again } = valuesOf(event);
     wrong.value = fresh === again ? "" : "The two new passwords are not the same.";
@@ -80,8 +87,7 @@ function Everywhere() {
   const logOut = async () => {
     const body = "All your sessions end at once, this one included. API tokens stay good.";
     if (!(await confirm({ title: "Log out everywhere?", body, action: "Log out everywhere" }))) return;
-    // Whatever asks next is told that nobody is logged in, and shows the login.
-    if (await act.run(() => call("DELETE", "/me/sessions"))) await call("GET", "/whoami").catch(() => {});
+    if (await act.run(() => call("DELETE", "/me/sessions"))) leave();
   };
   return html`<section class="panel" aria-labelledby="sessions">
     <h2 id="sessions">Sessions</h2>

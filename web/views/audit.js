@@ -21,7 +21,7 @@ import { auditPath, localMinute, moment } from "/views/parts/filters.js";
 const ACTIONS = [
   "trigger-start", "trigger-stop", "trigger-kill", "tag", "login", "logout", "logout-everywhere", "password-change",
   "password-reset", "user-create", "user-change", "user-remove", "token-create", "token-revoke", "machine-join",
-  "machine-remove", "machine-revoke", "user-list", "token-list",
+  "machine-remove", "machine-revoke", "user-list", "token-list", "audit-read",
 ];
 
 /** What can become of it. */
@@ -59,19 +59,32 @@ function Records() {
   return html`<${Page} title="Audit" about="Every action and every refused one. Records are only added, and each holds the hash of the one before it." actions=${buttons}>
     ${verifying.value && html`<${Verify} act=${act} found=${found} verify=${verify} />`}
     <${Filters} query=${query} />
-    <${Listing} list=${list} what="records" empty=${query.size ? "No record fits these filters." : "Nothing is recorded yet."}>
+    <${Listing} list=${list} what="records" filtered empty=${query.size ? "No record matches these filters." : "Nothing is recorded yet."}>
       <${Table} caption="Audit records, newest first" rows=${list.items.value} keyOf=${(/** @type {AuditRecord} */ record) => String(record.seq)} columns=${COLUMNS} rowProps=${(/** @type {AuditRecord} */ record) => ({ "data-seq": record.seq })} />
     <//>
   <//>`;
+}
+
+/** What somebody showed, and where they called from. At the Unix socket both are one. @param {AuditRecord} record */
+const way = ({ credential, from }) => (credential === "socket" ? "at the Unix socket" : [credential, from && `from ${from}`].filter(Boolean).join(" "));
+
+/** What is longer may not be shown whole, in characters. */
+const LONG = 90;
+
+/** What an action was on; much of it only when it is asked for. @param {{value: string}} props */
+function Subject({ value }) {
+  const open = useSignal(false);
+  return html`<span class=${open.value ? "subject all" : "subject"}>${chosen("subject", value)}</span>
+    ${value.length > LONG && html`<button type="button" class="show-all" aria-expanded=${open.value} onClick=${() => (open.value = !open.value)}>${open.value ? "Show less" : "Show all"}</button>`}`;
 }
 
 /** @type {import("/views/parts/table.js").Column<AuditRecord>[]} */
 const COLUMNS = [
   { label: "No.", head: true, class: "number", cell: (record) => String(record.seq) },
   { label: "When", quiet: true, class: "when", cell: (record) => html`<${Time} at=${record.at} as="date" />` },
-  { label: "Who", class: "who", cell: (record) => html`<span>${chosen("actor", record.actor)} <span class="quiet">${[record.credential, record.from && `from ${record.from}`].filter(Boolean).join(" ")}</span></span>` },
+  { label: "Who", class: "who", cell: (record) => html`<span>${chosen("actor", record.actor)} <span class="quiet">${way(record)}</span></span>` },
   { label: "Action", class: "action", cell: (record) => chosen("action", record.action) },
-  { label: "On", cell: (record) => record.subject && html`<span class="subject">${chosen("subject", record.subject)}</span>` },
+  { label: "On", cell: (record) => record.subject && html`<${Subject} value=${record.subject} />` },
   { label: "Outcome", cell: (record) => html`<span class=${`result o-${record.outcome}`}>${record.outcome.replace("_", " ")}</span>` },
   { label: "Detail", class: "detail", cell: (record) => record.detail },
   { label: "Hash", cell: (record) => html`<code class="id" title=${record.hash}>${record.hash.slice(0, 10)}</code>` },
@@ -91,7 +104,7 @@ function Filters({ query }) {
   const pick = (/** @type {any} */ event) => setQuery({ [event.currentTarget.name]: event.currentTarget.value });
   const time = (/** @type {any} */ event) => setQuery({ [event.currentTarget.name]: moment(event.currentTarget.value) });
   const clear = () => setQuery({ actor: null, action: null, outcome: null, subject: null, since: null, until: null });
-  return html`<form class="filters" onSubmit=${(/** @type {Event} */ event) => event.preventDefault()} role="search" aria-label="Filter the records">
+  return html`<form class="filters roomy" onSubmit=${(/** @type {Event} */ event) => event.preventDefault()} role="search" aria-label="Filter the records">
     <${Filter} label="Who" ...${typed("actor")} placeholder="name, exactly" />
     <${Choice} label="Action" name="action" options=${options("any", ACTIONS)} value=${at("action")} onChange=${pick} />
     <${Filter} label="On" ...${typed("subject")} placeholder="name, exactly" />

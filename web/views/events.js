@@ -3,10 +3,11 @@
 import { html, useComputed, useEffect, useRef } from "/lib/html.js";
 import { route, setQuery } from "/lib/router.js";
 import { can, machines, services } from "/lib/store.js";
-import { ProblemNote } from "/components/toast.js";
-import { useFeed } from "/views/events/feed.js";
+import { full } from "/lib/time.js";
+import { PAGE, useFeed } from "/views/events/feed.js";
 import { FAMILIES, filtersOf, isFiltered, kindsOf, mentions } from "/views/events/filters.js";
 import { Lines } from "/views/events/line.js";
+import { FeedProblem, Newer } from "/views/events/newer.js";
 import { Choice, Filter } from "/views/parts/form.js";
 import { Page } from "/views/parts/page.js";
 import { useWide } from "/views/parts/wide.js";
@@ -36,25 +37,13 @@ export default function Events() {
   const feed = useFeed(filters, () => scrollY > NEAR);
   const drawn = useRef(new Map());
   const shown = feed.events.value.filter((event) => mentions(event, filters.text));
-  const newer = () => {
-    scrollTo({ top: 0 });
-    if (feed.missing.peek()) feed.latest();
-    else feed.show();
-  };
-  useEffect(() => {
-    // Back at the top, what waited is shown.
-    const onScroll = () => scrollY <= NEAR && feed.waiting.peek().length > 0 && !feed.missing.peek() && feed.show();
-    addEventListener("scroll", onScroll, { passive: true });
-    return () => removeEventListener("scroll", onScroll);
-  }, []);
-  const count = feed.waiting.value.length;
   return html`<${Page} title="Events" about="What happened, newest first, as it happens.">
     <${Filters} filters=${filters} />
-    ${(count > 0 || feed.missing.value) && html`<button type="button" class="pill" onClick=${newer}>${feed.missing.value ? "Show the newest" : `${count} new`}</button>`}
-    <${ProblemNote} problem=${feed.problem.value} />
+    <${Newer} feed=${feed} top=${() => scrollTo({ top: 0 })} />
+    <${FeedProblem} feed=${feed} />
     ${!feed.loaded.value && feed.busy.value && html`<p class="quiet" role="status">Loading events…</p>`}
     ${shown.length > 0 && html`<${Lines} events=${shown} label="Events, newest first" drawn=${drawn.current} />`}
-    ${feed.loaded.value && shown.length === 0 && html`<p class="nothing">${isFiltered(filters) ? "None of the events looked at fits these filters." : "Nothing has happened yet."}</p>`}
+    ${feed.loaded.value && shown.length === 0 && html`<p class="nothing">${!isFiltered(filters) ? "Nothing has happened yet." : feed.more.value ? "No event searched so far matches these filters." : "No event matches these filters."}</p>`}
     <${Older} feed=${feed} text=${filters.text} shown=${shown.length} />
   <//>`;
 }
@@ -66,19 +55,31 @@ function Older({ feed, text, shown }) {
   useEffect(() => {
     if (!more || !end.current) return undefined;
     // A search that finds little would go through the whole journal: from some point on it is asked for.
-    const eager = !text || shown > 0 || feed.events.value.length < EAGER;
+    const found = !text || feed.events.value.length < EAGER || feed.events.value.slice(-PAGE).some((event) => mentions(event, text));
+    const eager = found && !feed.barren.value;
     const watch = new IntersectionObserver((seen) => {
       if (eager && seen.some((entry) => entry.isIntersecting) && !feed.busy.peek() && !feed.problem.peek()) feed.older();
     }, { rootMargin: "400px" });
     watch.observe(end.current);
     return () => watch.disconnect();
-  }, [more, text, feed.events.value]);
+  }, [more, text, feed.events.value, feed.barren.value]);
   const oldest = feed.events.value.at(-1);
+  const label = feed.barren.value ? "Search further back" : "Older events";
+  const { barren, loaded } = feed;
   return html`
-    ${more && html`<p class="more" ref=${end}><button type="button" disabled=${feed.busy.value} onClick=${feed.older}>${feed.busy.value ? "Loading…" : "Older events"}</button></p>`}
-    ${feed.loaded.value && text && oldest && html`<p class="quiet" role="status">Searched ${more ? `back to ${new Date(oldest.at).toLocaleString()}` : "everything that is kept"}.</p>`}
-    ${feed.loaded.value && !more && !text && shown > 0 && html`<p class="quiet end">That is all that is kept.</p>`}
+    ${more && html`<p class="more" ref=${end}>
+      ${barren.value && html`<span class="quiet" role="status">${searched(feed)} </span>`}
+      <button type="button" disabled=${feed.busy.value} onClick=${feed.older}>${feed.busy.value ? "Loading…" : label}</button>
+    </p>`}
+    ${loaded.value && text && oldest && !(more && barren.value) && html`<p class="quiet" role="status">Searched ${more ? `back to ${full(oldest.at)}` : "everything that is kept"}.</p>`}
+    ${loaded.value && !more && !text && shown > 0 && html`<p class="quiet end">That is all that is kept.</p>`}
   `;
+}
+
+/** How far a search came that found nothing last. @param {Feed} feed */
+function searched(feed) {
+  const at = feed.reached.value;
+  return `Searched ${at ? `back to ${full(at)}` : "a part of the journal"}: nothing ${feed.events.value.length ? "more yet" : "yet"}.`;
 }
 
 /** @param {{filters: Chosen}} props */

@@ -5,20 +5,20 @@ import { html, useEffect, useRef, useSignal } from "/lib/html.js";
 import { me } from "/lib/store.js";
 
 /**
- * @param {{onLogin: () => void, over: boolean}} props `over`: a view is behind it
+ * @param {{onLogin: (name: string) => void, over: boolean}} props `over`: a view is behind it
  */
 export function Login({ onLogin, over }) {
   const error = useSignal("");
   const busy = useSignal(false);
   const form = useRef(/** @type {HTMLFormElement|null} */ (null));
   const box = useRef(/** @type {HTMLElement|null} */ (null));
-  const known = me.value?.name ?? "admin";
+  const known = me.value?.name ?? "";
   useEffect(() => {
     const dialog = box.current;
     // Over whatever else is open, too.
     if (dialog instanceof HTMLDialogElement) dialog.showModal();
-    const password = form.current?.elements.namedItem("password");
-    if (password instanceof HTMLElement) password.focus();
+    const first = form.current?.elements.namedItem(known ? "password" : "name");
+    if (first instanceof HTMLElement) first.focus();
   }, []);
   const onSubmit = async (/** @type {Event} */ event) => {
     event.preventDefault();
@@ -27,14 +27,11 @@ export function Login({ onLogin, over }) {
     busy.value = true;
     try {
       await call("POST", "/session", { name: data.get("name"), password: data.get("password") });
-      onLogin();
+      onLogin(String(data.get("name")));
     } catch (problem) {
       const { message, retryAfter } = /** @type {any} */ (problem);
       error.value = retryAfter ? `${message} Try again in ${retryAfter} s.` : message;
-      const dialog = box.current;
-    // Over whatever else is open, too.
-    if (dialog instanceof HTMLDialogElement) dialog.showModal();
-    const password = form.current?.elements.namedItem("password");
+      const password = form.current?.elements.namedItem("password");
       if (password instanceof HTMLInputElement) password.select();
     } finally {
       busy.value = false;

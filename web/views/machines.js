@@ -43,7 +43,7 @@ export default function Machines() {
 /** @param {number} count @param {string} only */
 function nothing(count, only) {
   if (only) return `The grid has no machine called ${only}.`;
-  if (count) return "No machine fits.";
+  if (count) return "No machine matches.";
   return can("manage") ? "No machine has joined yet. “Add machines…” makes a token, and the line to start an agent with." : "No machine has joined yet.";
 }
 
@@ -77,7 +77,7 @@ function columns() {
 function link(machine) {
   if (machine.revoked_at) return html`<span class="bad">✗ revoked</span> <span class="quiet"><${Time} at=${machine.revoked_at} suffix=" ago" /></span>`;
   if (machine.connected) return live.value.live ? html`<span class="good">● linked</span>` : html`<span class="quiet">● was linked</span>`;
-  return html`<span class="lost">? away</span> <span class="quiet">${machine.last_heard ? html`heard <${Time} at=${machine.last_heard} suffix=" ago" />` : "never heard"}</span>`;
+  return html`<span class="lost">? away</span> <span class="quiet">${machine.last_heard ? html`heard <${Time} at=${machine.last_heard} suffix=" ago" />` : "never heard from"}</span>`;
 }
 
 /** @param {Machine} machine */

@@ -1,15 +1,15 @@
 // The page of one service: everything that is known of it, what can be done, and what happened.
 
-import { html, useRef } from "/lib/html.js";
-import { trigger } from "/lib/actions.js";
+import { html, useComputed, useRef } from "/lib/html.js";
+import { VERBS, asking, dismiss, outcomes, trigger } from "/lib/actions.js";
 import { href, route } from "/lib/router.js";
 import { can, live, loaded, machines, services } from "/lib/store.js";
 import { Time } from "/lib/time.js";
 import { StateMark, shownState } from "/components/state.js";
-import { ProblemNote } from "/components/toast.js";
 import { useFeed } from "/views/events/feed.js";
 import { Lines } from "/views/events/line.js";
-import { Page } from "/views/parts/page.js";
+import { FeedProblem, Newer } from "/views/events/newer.js";
+import { Page, focusHeading } from "/views/parts/page.js";
 import { Facts, MachineFacts } from "/views/service/facts.js";
 import { nearest } from "/views/service/nearest.js";
 import { TagEditor } from "/views/service/tags.js";
@@ -56,6 +56,7 @@ function Known({ name }) {
       <p>for <${Time} at=${service.since} /> <span class="quiet">since <${Time} at=${service.since} as="date" /></span></p>
       ${service.last_state && html`<p>Last known: <${StateMark} state=${service.last_state} />${machine?.last_heard && html` <span class="quiet">heard <${Time} at=${machine.last_heard} suffix=" ago" /></span>`}</p>`}
       ${service.reason && html`<p class="reason">${service.reason}</p>`}
+      <${Told} name=${service.name} />
       ${(service.notes ?? []).length > 0 && html`<ul class="notes" aria-label="Notes">${service.notes?.map((note) => html`<li key=${note}>${note}</li>`)}</ul>`}
     </section>
     <div class="two">
@@ -69,27 +70,58 @@ function Known({ name }) {
   <//>`;
 }
 
+/** How the outcomes of a trigger are told. @type {Record<string, string>} */
+const OUTCOMES = { pending: "sent…", ignored: "ignored", not_available: "not sent", unknown: "unknown what became of it" };
+
+/** What became of the last trigger of who looks. @param {{name: string}} props */
+function Told({ name }) {
+  const mine = useComputed(() => outcomes.value.get(name));
+  if (!mine.value) return html`<div role="status"></div>`;
+  const { action, outcome, message, at } = mine.value;
+  const forget = () => {
+    dismiss([name]);
+    focusHeading();
+  };
+  return html`<div role="status"><p class=${`told-here o-${outcome}`} data-outcome=${outcome}>
+    <span>${VERBS[action].name}: ${OUTCOMES[outcome] ?? outcome}${message ? `: ${message}` : ""}</span>
+    <span class="quiet">${new Date(at).toLocaleTimeString()}</span>
+    ${outcome !== "pending" && html`<button type="button" class="icon" aria-label=${`Dismiss: ${action} ${name}`} onClick=${forget}>✕</button>`}
+  </p></div>`;
+}
+
 /** @param {{service: Service}} props */
 function Actions({ service }) {
-  const away = service.state === "not_available";
+  // The buttons keep the focus while an answer is awaited: they only do nothing.
+  const waits = useComputed(() => asking.value !== "" || outcomes.value.get(service.name)?.outcome === "pending");
+  const run = (/** @type {Action} */ action) => {
+    if (!waits.peek()) trigger(action, [service.name]);
+  };
+  const why = !live.value.live
+    ? "Not while the manager has not been heard from."
+    : service.state === "not_available"
+      ? "The agent is not linked: nothing can be sent."
+      : "";
   return html`${ACTIONS.map(({ action, label, danger }) => html`<button key=${action} type="button" data-action=${action} class=${danger ? "danger" : ""}
-      disabled=${away} title=${away ? "The agent is not linked: nothing can be sent." : undefined} onClick=${() => trigger(action, [service.name])}>${label}…</button>`)}
-    ${away && html`<span class="quiet">The agent is not linked.</span>`}`;
+      disabled=${why !== ""} aria-disabled=${waits.value ? "true" : undefined} title=${why || undefined} onClick=${() => run(action)}>${asking.value === action ? "Asking…" : `${label}…`}</button>`)}
+    ${why && html`<span class="quiet">${why}</span>`}`;
 }
 
 /** @param {{name: string, machine: string, agent: boolean}} props */
 function History({ name, machine, agent }) {
   const filters = { kind: [], service: name, machine: "", actor: "", state: "", text: "" };
-  const feed = useFeed(filters, () => false);
+  const top = useRef(/** @type {HTMLElement | null} */ (null));
+  // Who reads further down keeps what is read.
+  const feed = useFeed(filters, () => (top.current?.getBoundingClientRect().bottom ?? 0) < 0);
   const drawn = useRef(new Map());
   const events = feed.events.value;
-  return html`<section aria-labelledby="history">
-    <h2 id="history">What happened</h2>
+  const label = feed.barren.value ? "Search further back" : "Older events";
+  return html`<section aria-labelledby="history" class="history">
+    <h2 id="history" ref=${top}>What happened</h2>
     <p class="links"><a href=${href("/events", { service: name })}>Search its events</a> · <a href=${href("/events", { machine, kind: agent ? "machines" : null })}>Events of ${machine}</a></p>
-    <${ProblemNote} problem=${feed.problem.value} />
+    <${Newer} feed=${feed} top=${() => top.current?.scrollIntoView()} />
+    <${FeedProblem} feed=${feed} />
     ${events.length > 0 && html`<${Lines} events=${events} label=${`Events of ${name}, newest first`} drawn=${drawn.current} />`}
-    ${feed.loaded.value && events.length === 0 && html`<p class="nothing">Nothing that is kept.</p>`}
-    ${feed.more.value && html`<p class="more"><button type="button" disabled=${feed.busy.value} onClick=${feed.older}>${feed.busy.value ? "Loading…" : "Older events"}</button></p>`}
-    ${feed.missing.value && html`<p><button type="button" onClick=${feed.latest}>Show the newest</button></p>`}
+    ${feed.loaded.value && events.length === 0 && html`<p class="nothing">${feed.more.value ? "Nothing in the part of the journal that was searched." : "No events of it are kept."}</p>`}
+    ${feed.more.value && html`<p class="more"><button type="button" disabled=${feed.busy.value} onClick=${feed.older}>${feed.busy.value ? "Loading…" : label}</button></p>`}
   </section>`;
 }

@@ -1,8 +1,8 @@
 // API tokens: what scripts show instead of a password.
 
 import { call } from "/lib/api.js";
-import { html, useEffect, useSignal } from "/lib/html.js";
-import { can, me, onEvent } from "/lib/store.js";
+import { html, useSignal } from "/lib/html.js";
+import { can, me } from "/lib/store.js";
 import { Time } from "/lib/time.js";
 import { Copy } from "/components/copy.js";
 import { confirm } from "/components/dialog.js";
@@ -11,7 +11,7 @@ import { steps } from "/views/parts/clock.js";
 import { Choice, Submit, Text, useFirstField, valuesOf } from "/views/parts/form.js";
 import { useAct, useList } from "/views/parts/loading.js";
 import { Page, focusHeading, focusOpener } from "/views/parts/page.js";
-import { Secret } from "/views/parts/secret.js";
+import { Secret, useSecrets } from "/views/parts/secret.js";
 import { API_SPANS, roughly, tokenState } from "/views/parts/spans.js";
 import { Listing, Table } from "/views/parts/table.js";
 
@@ -23,19 +23,18 @@ import { Listing, Table } from "/views/parts/table.js";
 const ROLES = ["viewer", "operator", "admin"];
 
 export default function Tokens() {
-  const list = /** @type {List<Token>} */ (useList("/tokens?type=api&limit=200"));
-  const made = useSignal(/** @type {Made | null} */ (null));
+  const list = /** @type {List<Token>} */ (useList("/tokens?type=api&limit=200", /^(token\.|user\.removed)/));
+  const made = /** @type {import("/views/parts/secret.js").Secrets<Made>} */ (useSecrets());
   const making = useSignal(false);
   const old = useSignal(false);
-  useEffect(() => onEvent((event) => { if (/^(token\.|user\.removed)/.test(event.kind)) list.reload(); }), []);
-  if (me.value?.targets) return html`<${Page} title="API tokens"><p class="nothing">Who is limited to targets does not see tokens.</p><//>`;
+  if (me.value?.targets) return html`<${Page} title="API tokens"><p class="nothing">Tokens limited to targets cannot list tokens.</p><//>`;
   const good = list.items.value.filter((token) => tokenState(token, steps.value) === "good");
   const shown = old.value ? list.items.value : good;
   const hidden = list.items.value.length - good.length;
   const button = html`<button type="button" class="primary" data-open aria-expanded=${making.value} onClick=${() => (making.value = !making.value)}>Make a token…</button>`;
   const about = can("manage") ? "What scripts show instead of a password. You see those of all users." : "What scripts show instead of a password. You see your own.";
   const keep = (/** @type {Made} */ token) => {
-    made.value = token;
+    made.add(token);
     making.value = false;
     list.reload();
   };
@@ -43,15 +42,15 @@ export default function Tokens() {
     making.value = false;
     focusOpener();
   };
-  const done = () => {
-    made.value = null;
+  const done = (/** @type {Made} */ token) => {
+    made.hide(token);
     focusHeading();
   };
   return html`<${Page} title="API tokens" about=${about} actions=${button}>
     ${making.value && html`<${Make} keep=${keep} close=${close} />`}
-    ${made.value && html`<${JustMade} token=${made.value} onDone=${done} />`}
+    ${made.all.map((token) => html`<${JustMade} key=${token.id} token=${token} onDone=${() => done(token)} />`)}
     <${Listing} list=${list} what="tokens" empty="No API tokens. A script needs one to call the API.">
-      ${shown.length > 0 ? html`<${Table} caption="API tokens" rows=${shown} keyOf=${(/** @type {Token} */ token) => token.id} columns=${columns(list)} rowProps=${rowProps} />` : html`<p class="nothing">No token is good now.</p>`}
+      ${shown.length > 0 ? html`<${Table} caption="API tokens" rows=${shown} keyOf=${(/** @type {Token} */ token) => token.id} columns=${columns(list)} rowProps=${rowProps} />` : html`<p class="nothing">${list.next.value ? `None of the ${list.items.value.length} tokens looked at can be used now; there are more.` : "No token can be used now."}</p>`}
       ${hidden > 0 && html`<p class="also"><label class="check"><input type="checkbox" checked=${old.value} onChange=${() => (old.value = !old.value)} /> Show also ${hidden} that ${hidden === 1 ? "is" : "are"} revoked or expired</label></p>`}
     <//>
   <//>`;
@@ -72,7 +71,7 @@ function columns(list) {
     { label: "Only for", cell: (token) => (token.targets ? html`<span class="targets">${token.targets.map((target) => html`<code key=${target}>${target}</code> `)}</span>` : html`<span class="quiet">everything</span>`) },
     { label: "Expires", cell: expiry },
     { label: "Last used", cell: (token) => html`<span><${Time} at=${token.last_used_at} suffix=" ago" />${token.last_used_from && html` <span class="quiet">from ${token.last_used_from}</span>`}</span>` },
-    { label: "Made", cell: (token) => html`<span><${Time} at=${token.created_at} as="date" /> <span class="quiet">by ${token.created_by}</span></span>` },
+    { label: "Made", cell: (token) => html`<span><${Time} at=${token.created_at} as="date" /> ${token.created_by && html`<span class="quiet">by ${token.created_by}</span>`}</span>` },
     { label: "Actions", quiet: true, class: "actions", cell: (token) => tokenState(token, steps.value) === "good" && html`<${Revoke} token=${token} list=${list} />` },
   ];
 }
@@ -120,7 +119,7 @@ function Make({ keep, close }) {
   return html`<form class="panel" ref=${form} onSubmit=${submit} aria-label="Make an API token">
     <div class="fields">
       <${Text} label="What it is for" name="description" maxlength="200" hint="For example: deploy pipeline of the shop" />
-      <${Choice} label="Role" name="role" options=${roles} value="viewer" hint="It never may more than its owner." />
+      <${Choice} label="Role" name="role" options=${roles} value="viewer" hint="It can never do more than its owner." />
       <${Choice} label="Good for" name="ttl" options=${API_SPANS} value=${API_SPANS[3][0]} />
       <${Text} label="Only for" name="targets" placeholder="everything" class="wide" hint=${html`Services, <code>@MACHINE</code> or <code>#TAG</code>, divided by blanks. It sees and acts on those only.`} />
       ${can("manage") && html`<${Text} label="Owner" name="owner" maxlength="64" placeholder=${me.value?.name} hint="Leave it empty for yourself." />`}

@@ -1,15 +1,15 @@
 // Users: who may log in, and what they may do.
 
 import { call } from "/lib/api.js";
-import { html, useEffect, useSignal } from "/lib/html.js";
-import { can, me, onEvent } from "/lib/store.js";
+import { html, useEffect, useRef, useSignal } from "/lib/html.js";
+import { can, me } from "/lib/store.js";
 import { Time } from "/lib/time.js";
 import { confirm } from "/components/dialog.js";
 import { ProblemNote, toast } from "/components/toast.js";
 import { Choice, Submit, Text, useFirstField, valuesOf } from "/views/parts/form.js";
 import { useAct, useList } from "/views/parts/loading.js";
 import { Page, focusHeading, focusOpener } from "/views/parts/page.js";
-import { Secret } from "/views/parts/secret.js";
+import { Secret, useLoggedOut, useSecrets } from "/views/parts/secret.js";
 import { Listing, Table } from "/views/parts/table.js";
 
 /** @import { User } from "/lib/types.js" */
@@ -27,13 +27,20 @@ export default function Users() {
 }
 
 function Everybody() {
-  const list = /** @type {List<User>} */ (useList("/users?limit=1000"));
-  const shown = useSignal(/** @type {Shown | null} */ (null));
+  const list = /** @type {List<User>} */ (useList("/users?limit=1000", /^(user\.|login$|logout$)/));
+  const shown = /** @type {import("/views/parts/secret.js").Secrets<Shown>} */ (useSecrets());
   const adding = useSignal(false);
-  useEffect(() => onEvent((event) => { if (/^(user\.|login$|logout$)/.test(event.kind)) list.reload(); }), []);
-  const show = (/** @type {Shown} */ password) => {
-    shown.value = password;
+  // A password that was typed is not for who logs in next.
+  useLoggedOut(() => {
     adding.value = false;
+  });
+  const show = (/** @type {Shown} */ password) => {
+    shown.add(password);
+    adding.value = false;
+  };
+  const hide = (/** @type {Shown} */ password) => {
+    shown.hide(password);
+    focusHeading();
   };
   const close = () => {
     adding.value = false;
@@ -42,24 +49,18 @@ function Everybody() {
   const button = html`<button type="button" class="primary" data-open aria-expanded=${adding.value} onClick=${() => (adding.value = !adding.value)}>Add a user…</button>`;
   return html`<${Page} title="Users" about="Who may log in, and what they may do." actions=${button}>
     ${adding.value && html`<${Add} list=${list} show=${show} close=${close} />`}
-    ${shown.value && html`<${Password} shown=${shown.value} onDone=${() => hide(shown)} />`}
+    ${shown.all.map((password) => html`<${Password} key=${password.password} shown=${password} onDone=${() => hide(password)} />`)}
     <${Listing} list=${list} what="users" empty="No users.">
       <${Table} caption="Users" rows=${list.items.value} keyOf=${(/** @type {User} */ user) => user.name} columns=${columns(list, show)} rowProps=${(/** @type {User} */ user) => ({ "data-user": user.name })} />
     <//>
   <//>`;
 }
 
-/** @param {import("/lib/html.js").Signal<Shown | null>} shown */
-function hide(shown) {
-  shown.value = null;
-  focusHeading();
-}
-
 /** @param {{shown: Shown, onDone: () => void}} props */
 function Password({ shown, onDone }) {
   const title = shown.why === "added" ? `The password of the new user ${shown.user}` : `The new password of ${shown.user}`;
   return html`<${Secret} title=${title} label="Copy the password" secret=${shown.password} onDone=${onDone}>
-    <p>Give it to ${shown.user} on a safe way. They can change it on their account page.</p>
+    <p>Give it to ${shown.user} in a safe way. They can change it on their account page.</p>
   <//>`;
 }
 
@@ -100,30 +101,49 @@ function columns(list, show) {
     { label: "Last login", cell: (user) => html`<${Time} at=${user.last_login_at} suffix=" ago" />` },
     { label: "Sessions", class: "number", cell: (user) => String(user.sessions) },
     { label: "Password changed", cell: (user) => html`<${Time} at=${user.password_changed_at} suffix=" ago" />` },
-    { label: "Added", cell: (user) => html`<span><${Time} at=${user.created_at} as="date" /> <span class="quiet">by ${user.created_by}</span></span>` },
+    { label: "Added", cell: (user) => html`<span><${Time} at=${user.created_at} as="date" /> ${user.created_by && html`<span class="quiet">by ${user.created_by}</span>`}</span>` },
     { label: "Actions", quiet: true, class: "actions", cell: (user) => html`<${Actions} user=${user} list=${list} show=${show} own=${itself(user)} />` },
   ];
 }
 
-/** @param {{user: User, list: List<User>}} props */
+/**
+ * The role of a user. Another one is chosen first and saved then: arrow keys go through all of them.
+ * @param {{user: User, list: List<User>}} props
+ */
 function Role({ user, list }) {
   const act = useAct();
-  const change = async (/** @type {Event} */ event) => {
-    const select = /** @type {HTMLSelectElement} */ (event.currentTarget);
-    const role = select.value;
-    // It shows what is, until the manager says that it is otherwise.
-    select.value = user.role;
+  const select = useRef(/** @type {HTMLSelectElement|null} */ (null));
+  const wanted = useSignal(user.role);
+  // Somebody else may change it meanwhile.
+  useEffect(() => {
+    wanted.value = user.role;
+  }, [user.role]);
+  const save = async () => {
+    const role = wanted.peek();
     const own = user.name === me.value?.name;
     const body = own
       ? `You will be ${role} at once, and cannot undo it by yourself.`
-      : `${user.name} will be ${role} instead of ${user.role}, in sessions that are open, too. API tokens of ${user.name} may never do more than that.`;
+      : `${user.name} will be ${role} instead of ${user.role}, in sessions that are open, too. API tokens of ${user.name} can never do more than that.`;
     if (!(await confirm({ title: `Make ${user.name} ${role}?`, body, action: `Make ${role}`, danger: own }))) return;
     if (!(await act.run(() => call("PATCH", `/users/${encodeURIComponent(user.name)}`, { role })))) return;
     toast(`${user.name} is ${role} now.`, "good");
-    list.reload();
+    await list.reload();
+    // The button that had the focus is gone.
+    select.current?.focus();
   };
-  return html`<select data-action="user-role" aria-label=${`Role of ${user.name}`} onChange=${change}>${ROLES.map((role) => html`<option key=${role} value=${role} selected=${role === user.role}>${role}</option>`)}</select>
-    <${ProblemNote} problem=${act.problem.value} />`;
+  const cancel = () => {
+    wanted.value = user.role;
+    select.current?.focus();
+  };
+  const choose = (/** @type {any} */ event) => {
+    wanted.value = event.currentTarget.value;
+  };
+  return html`<div class="row-actions">
+    <select ref=${select} data-action="user-role" aria-label=${`Role of ${user.name}`} value=${wanted.value} onChange=${choose}>${ROLES.map((role) => html`<option key=${role} value=${role}>${role}</option>`)}</select>
+    ${wanted.value !== user.role && html`<button type="button" data-action="user-role-save" class="primary" disabled=${act.busy.value} aria-label=${`Save: make ${user.name} ${wanted.value}`} onClick=${save}>Save…</button>
+      <button type="button" aria-label=${`Cancel: ${user.name} stays ${user.role}`} onClick=${cancel}>Cancel</button>`}
+    <${ProblemNote} problem=${act.problem.value} />
+  </div>`;
 }
 
 /** @param {{user: User, list: List<User>, show: (shown: Shown) => void, own: boolean}} props */

@@ -19,13 +19,15 @@ async fn a_tomcat_is_started_and_stopped_from_its_page() {
     manager.wait_state("shop@web-1", "stopped");
     let dashboard = Dashboard::open(&manager.address()).await;
     dashboard.log_in("admin", PASSWORD).await;
-    dashboard.go("#/services/shop@web-1", "main [data-action=start]").await;
+    dashboard.go("#/services/shop@web-1", "main [data-action=start]:enabled").await;
     let browser = &dashboard.browser;
     browser.click("main [data-action=start]").await;
     confirm(&dashboard).await;
     browser.wait_text("main", "active").await;
     base.wait_answering();
-    browser.click("main [data-action=stop]").await;
+    let stop = "main [data-action=stop]:enabled:not([aria-disabled=true])";
+    dashboard.wait_shown(stop).await;
+    browser.click(stop).await;
     confirm(&dashboard).await;
     base.wait_gone();
     manager.wait_state("shop@web-1", "stopped");

@@ -63,7 +63,7 @@ async fn a_stream_that_is_cut_makes_every_row_stale_within_ten_seconds() {
     small.fakes[0].start_by_hand();
     small.manager.wait_state("shop@web-1", "active");
     let rows = "[...document.querySelectorAll('[data-service]')]";
-    let said = "getComputedStyle(row.querySelector('.word'), '::after').content.includes('last known')";
+    let said = "getComputedStyle(row.querySelector('.word'), '::before').content.includes('last known')";
     let stale = format!("return {rows}.length > 3 && {rows}.every((row) => {said})");
     assert_eq!(browser.run(&stale).await, true, "{}", browser.text("[data-list]").await);
     assert_eq!(browser.count(&format!("{}[data-state=stopped]", row("shop@web-1"))).await, 1);

@@ -2,7 +2,7 @@
 
 import { call } from "/lib/api.js";
 import { batch, effect, useEffect, useRef, useSignal } from "/lib/html.js";
-import { onEvent, resets } from "/lib/store.js";
+import { live, onEvent, resets } from "/lib/store.js";
 import { belongs, journalPath } from "/views/events/filters.js";
 
 /** @import { Problem } from "/lib/api.js" */
@@ -14,7 +14,7 @@ import { belongs, journalPath } from "/views/events/filters.js";
 const MOST = 1000;
 
 /** How many events a page has. */
-const PAGE = 100;
+export const PAGE = 100;
 
 /** The most that stay while new ones come in: older ones are one call away. */
 const KEPT = 200;
@@ -32,10 +32,14 @@ const FLOOD = 50;
  * @property {Signal<GridEvent[]>} waiting new ones that are held back, newest first
  * @property {Signal<boolean>} missing whether newer ones are not held: only {@link Feed.latest} brings them
  * @property {Signal<boolean>} more whether there are older ones
+ * @property {Signal<boolean>} barren whether the part that was searched last held none that fit
+ * @property {Signal<string|null>} reached how far back was searched when a part was barren, if that is known
  * @property {Signal<boolean>} busy
  * @property {Signal<boolean>} loaded
  * @property {Signal<Problem|null>} problem
+ * @property {() => boolean} held whether new events wait
  * @property {() => Promise<void>} older fetches the next page
+ * @property {() => Promise<void>} again repeats what failed
  * @property {() => void} show takes what waits
  * @property {() => Promise<void>} latest begins anew
  */
@@ -62,36 +66,64 @@ export function useFeed(filters, held) {
   const waiting = useSignal(/** @type {GridEvent[]} */ ([]));
   const missing = useSignal(false);
   const more = useSignal(false);
+  const barren = useSignal(false);
+  const reached = useSignal(/** @type {string|null} */ (null));
   const busy = useSignal(false);
   const loaded = useSignal(false);
   const problem = useSignal(/** @type {Problem|null} */ (null));
   const turn = useRef(0);
+  /** Where older ones begin, as a piece of the path: a part may hold none that fit, and yet be followed by others. */
+  const from = useRef("");
+  const failed = useRef(() => Promise.resolve());
   const path = journalPath(filters, PAGE);
 
-  /** @param {(page: {items: GridEvent[], next: string|null}) => void} take @param {string} [before] */
-  const load = async (take, before) => {
+  /** @param {(page: {items: GridEvent[], next: string|null}) => void} take @param {string} [at] */
+  const load = async (take, at = "") => {
     const mine = ++turn.current;
     busy.value = true;
     problem.value = null;
     try {
-      const page = await call("GET", before ? `${path}&before=${before}` : path);
+      const page = await call("GET", path + at);
       if (mine === turn.current) batch(() => take(page));
     } catch (error) {
-      if (mine === turn.current) problem.value = /** @type {Problem} */ (error);
+      if (mine !== turn.current) return;
+      failed.current = () => load(take, at);
+      problem.value = /** @type {Problem} */ (error);
     } finally {
       if (mine === turn.current) busy.value = false;
     }
   };
+  /** Asks when the first event was that was not searched. @param {string} cursor @param {number} mine */
+  const look = async (cursor, mine) => {
+    const page = await call("GET", `/journal?limit=1&cursor=${encodeURIComponent(cursor)}`).catch(() => null);
+    if (mine === turn.current) reached.value = page?.items[0]?.at ?? null;
+  };
+  /** @param {{items: GridEvent[], next: string|null}} page */
+  const goOn = ({ items, next }) => {
+    from.current = next ? `&cursor=${encodeURIComponent(next)}` : "";
+    more.value = next !== null;
+    barren.value = items.length === 0;
+    reached.value = null;
+    if (next && barren.peek()) look(next, turn.current);
+  };
+  /** Keeps the newest; the older ones are fetched again. @param {GridEvent[]} all @param {number} most */
+  const newest = (all, most) => {
+    events.value = all.slice(0, most);
+    if (all.length <= most) return;
+    from.current = `&before=${all[most - 1].id}`;
+    more.value = true;
+    barren.value = false;
+  };
   const latest = () =>
     load((page) => {
-      const newest = page.items[0]?.id;
+      const first = page.items[0]?.id;
       // What was told while the page was fetched is newer than it.
-      const told = [...waiting.peek(), ...events.peek()].filter((event) => !newest || later(event.id, newest) > 0);
-      events.value = [...told, ...page.items].slice(0, MOST);
+      const told = [...waiting.peek(), ...events.peek()].filter((event) => !first || later(event.id, first) > 0);
       waiting.value = [];
       missing.value = false;
-      more.value = page.next !== null;
       loaded.value = true;
+      goOn(page);
+      newest([...told, ...page.items], MOST);
     });
   const older = () =>
     load((page) => {
@@ -99,13 +131,12 @@ export function useFeed(filters, held) {
       // Who reads far down loses the newest, which are one call away.
       if (all.length > MOST) missing.value = true;
       events.value = all.slice(-MOST);
-      more.value = page.next !== null;
-    }, events.peek().at(-1)?.id);
+      goOn(page);
+    }, from.current);
   const show = () =>
     batch(() => {
-      const all = [...waiting.peek(), ...events.peek()];
-      if (all.length > KEPT) more.value = true;
-      events.value = all.slice(0, KEPT);
+      // Older ones that are on their way must find the end they were asked for.
+      newest([...waiting.peek(), ...events.peek()], busy.peek() ? 2 * MOST : KEPT);
       waiting.value = [];
     });
 
@@ -115,6 +146,8 @@ export function useFeed(filters, held) {
       waiting.value = [];
       loaded.value = false;
       more.value = false;
+      missing.value = false;
+      barren.value = false;
     });
     latest();
     /** @type {GridEvent[]} */
@@ -144,13 +177,19 @@ export function useFeed(filters, held) {
       if (held()) missing.value = true;
       else latest();
     });
+    // What failed while the manager was away is asked again when it is back.
+    const heal = effect(() => {
+      if (live.value.live && problem.peek()) failed.current();
+    });
     return () => {
       turn.current++;
       clearTimeout(timer);
       stop();
       forget();
+      heal();
     };
   }, [path]);
 
-  return { events, waiting, missing, more, busy, loaded, problem, older, show, latest };
+  const again = () => failed.current();
+  return { events, waiting, missing, more, barren, reached, busy, loaded, problem, held, older, again, show, latest };
 }

@@ -4,7 +4,7 @@ import { html, useSignal } from "/lib/html.js";
 import { Time } from "/lib/time.js";
 import { Shape } from "/components/state.js";
 import { MachineLink, ServiceLink } from "/views/parts/names.js";
-import { isCrashed, isStill, sentence, tone } from "/views/events/sentence.js";
+import { isCrashed, sentence, tone } from "/views/events/sentence.js";
 
 /** @import { GridEvent } from "/lib/types.js" */
 /** @import { Part } from "/views/events/sentence.js" */
@@ -14,12 +14,12 @@ function piece(part) {
   if (typeof part === "string") return part;
   if (part.to === "service") return html`<${ServiceLink} name=${part.name} />`;
   if (part.to === "machine") return html`<${MachineLink} name=${part.name} />`;
+  if (part.to === "time") return html`<${Time} at=${part.name} as="date" />`;
   return html`<b>${part.name}</b>`;
 }
 
 /** The shape of a state, where an event is about one. @param {GridEvent} event */
 function mark(event) {
-  if (isStill(event)) return html`<span class="dot" aria-hidden="true"></span>`;
   if (event.kind === "service.state" && event.data?.state) return html`<${Shape} state=${isCrashed(event.data) ? "crashed" : event.data.state} />`;
   if (event.kind === "machine.state") return html`<${Shape} state=${event.data?.connected ? "active" : "not_available"} />`;
   return html`<span class="dot" aria-hidden="true"></span>`;
@@ -27,7 +27,7 @@ function mark(event) {
 
 /** The colour of an event. @param {GridEvent} event */
 function colour(event) {
-  if (event.kind === "service.state" && !isStill(event)) return `s-${isCrashed(event.data) ? "crashed" : event.data?.state}`;
+  if (event.kind === "service.state") return `s-${isCrashed(event.data) ? "crashed" : event.data?.state}`;
   return { good: "s-active", lost: "s-not_available", bad: "s-unresponsive", moving: "s-starting", quiet: "" }[tone(event)];
 }
 

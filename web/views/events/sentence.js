@@ -3,7 +3,8 @@
 /** @typedef {import("/lib/types.js").GridEvent} GridEvent */
 /** @typedef {import("/lib/types.js").Service} Service */
 /** @typedef {{to: "service" | "machine" | "actor", name: string}} Link a name that leads somewhere */
-/** @typedef {string | Link} Part a piece of a sentence */
+/** @typedef {{to: "time", name: string}} Moment a time */
+/** @typedef {string | Link | Moment} Part a piece of a sentence */
 
 /** The words of states. */
 const STATE_WORDS = { not_available: "not available" };
@@ -60,25 +61,31 @@ function list(names, to) {
   return names.length > most ? [...parts, ` and ${names.length - most} more`] : parts;
 }
 
-/** How long before its event a state may have begun, in milliseconds: silence is noticed late. */
+/** How long before its event a state may have begun without its time being told, in milliseconds: silence is noticed late. */
 const LATE = 30_000;
 
 /**
- * Whether a service told something else than a new state: it tells its whole status whenever anything of it changes.
+ * Since when, where a state began well before it was told: a service tells its whole status whenever anything of it
+ * changes, and when it is heard from again.
  * @param {GridEvent} event
+ * @returns {Part[]}
  */
-export function isStill(event) {
-  return event.kind === "service.state" && Date.parse(event.at) - Date.parse(event.data?.since) > LATE;
+function since(event) {
+  const began = event.data?.since;
+  return Date.parse(event.at) - Date.parse(began) > LATE ? [", since ", { to: "time", name: began }] : [];
 }
 
 /** @param {GridEvent} event @returns {Part[]} */
 function serviceState(event) {
   const view = /** @type {Partial<Service>} */ (event.data ?? {});
   const name = service(event.service ?? view.name);
-  if (isStill(event)) return [name, ` changed; it is still ${isCrashed(view) ? "stopped (crashed)" : stateWord(view.state ?? "?")}`];
-  if (isCrashed(view)) return [name, ` crashed${because(view.last_exit?.how ?? view.reason)}`];
+  const before = since(event);
+  if (isCrashed(view)) {
+    const how = because(view.last_exit?.how ?? view.reason);
+    return before.length ? [name, " is stopped (crashed)", ...before, how] : [name, ` crashed${how}`];
+  }
   const known = view.last_state ? `, last known ${stateWord(view.last_state)}` : "";
-  return [name, ` is ${stateWord(view.state ?? "in an unknown state")}${known}${because(view.reason)}`];
+  return [name, ` is ${stateWord(view.state ?? "in an unknown state")}${known}`, ...before, because(view.reason)];
 }
 
 /** @param {GridEvent} event @returns {Part[]} */
@@ -202,7 +209,6 @@ export function tone(event) {
   const data = event.data ?? {};
   switch (event.kind) {
     case "service.state":
-      if (isStill(event)) return "quiet";
       if (isCrashed(data) || data.state === "unresponsive") return "bad";
       if (data.state === "not_available") return "lost";
       if (data.state === "starting" || data.state === "stopping") return "moving";

@@ -1,7 +1,7 @@
 // Above the grid: counts that filter, the search, and how it is shown. Below it: what to do with what is selected.
 
 import { html, useComputed, useEffect, useRef } from "/lib/html.js";
-import { dismiss, many, report, trigger } from "/lib/actions.js";
+import { asking, dismiss, many, report, trigger } from "/lib/actions.js";
 import { href, setQuery } from "/lib/router.js";
 import { clear, selected } from "/lib/selection.js";
 import { can, live } from "/lib/store.js";
@@ -89,6 +89,12 @@ export function Choices() {
   </div>`;
 }
 
+/** Leaves the focus where the keyboard was, when what had it is gone. */
+function refocus() {
+  const to = document.querySelector('[data-service][tabindex="0"]') ?? document.querySelector("main h1");
+  if (to instanceof HTMLElement) to.focus({ preventScroll: true });
+}
+
 /** What can be done with what is selected. */
 export function ActionBar() {
   const ref = useRef(/** @type {HTMLDivElement|null} */ (null));
@@ -105,16 +111,21 @@ export function ActionBar() {
   }, [open]);
   if (!open) return null;
   const off = !live.value.live;
+  const busy = asking.value;
   const button = (/** @type {Action} */ action, /** @type {string} */ label, /** @type {string} */ key) => html`<button
-    type="button" class=${action === "kill" ? "danger" : "primary"} data-action=${action} disabled=${off} title=${off ? "Not while the manager is not heard from" : `${label} (${key})`}
-    onClick=${() => trigger(action, names)}>${label}</button>`;
+    type="button" class=${action === "kill" ? "danger" : "primary"} data-action=${action} disabled=${off} aria-disabled=${busy ? "true" : null} title=${off ? "Not while the manager is not heard from" : `${label} (${key})`}
+    onClick=${() => trigger(action, names)}>${busy === action ? "Asking…" : label}</button>`;
+  const onClear = () => {
+    clear();
+    refocus();
+  };
   return html`<div id="actions" ref=${ref} role="toolbar" aria-label="What to do with the selection">
     <p role="status"><b>${names.length} selected</b>${hidden.value > 0 && html` <span>(${hidden} not shown)</span>`}</p>
     ${button("start", "Start", "Shift-S")} ${button("stop", "Stop", "Shift-T")} ${button("kill", "Kill", "Shift-K")}
-    ${can("tag") && html`<button type="button" data-action="tag" disabled=${off} onClick=${() => tag(names)}>Tag…</button>`}
+    ${can("tag") && html`<button type="button" data-action="tag" disabled=${off} title=${off ? "Not while the manager is not heard from" : "Tag (t)"} onClick=${() => tag(names)}>Tag…</button>`}
     ${names.length === 1 && html`<a class="button" href=${href(`/services/${names[0]}`)}>Open</a>`}
     ${(names.length > 1 || onlySelected.value) && html`<button type="button" aria-pressed=${onlySelected.value} onClick=${() => (onlySelected.value = !onlySelected.value)}>Only these</button>`}
-    <button type="button" class="icon" aria-label="Clear the selection" title="Clear (Esc)" onClick=${clear}>✕</button>
+    <button type="button" class="icon" aria-label="Clear the selection" title="Clear (Esc)" onClick=${onClear}>✕</button>
   </div>`;
 }
 
@@ -127,6 +138,7 @@ export function Results() {
   const close = () => {
     report.value = null;
     dismiss(names);
+    refocus();
   };
   const choose = () => {
     selected.value = new Set(names);
@@ -143,7 +155,7 @@ export function Results() {
     <header>
       <h2>${action}: ${bad.length} of ${many(results.length, "service")} not done</h2>
       <button type="button" onClick=${choose}>Show ${bad.length === 1 ? "it" : "them"}</button>
-      <button type="button" data-retry onClick=${() => trigger(action, names)}>Try again</button>
+      <button type="button" data-retry disabled=${!live.value.live} aria-disabled=${asking.value ? "true" : null} onClick=${() => trigger(action, names)}>Try again</button>
       <button type="button" class="icon" aria-label="Dismiss" onClick=${close}>✕</button>
     </header>
     ${problem && html`<p class="problem">${problem}</p>`}

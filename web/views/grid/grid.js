@@ -5,6 +5,7 @@ import { html, useEffect, useLayoutEffect, useRef } from "/lib/html.js";
 import { go, setQuery } from "/lib/router.js";
 import { range, selectAll, selected, toggle } from "/lib/selection.js";
 import { can, live, services } from "/lib/store.js";
+import { tag } from "/lib/tags.js";
 import { viewKeys } from "/components/keys.js";
 import { Empty } from "/components/toast.js";
 import { Virtual, reveal } from "/components/virtual.js";
@@ -31,6 +32,8 @@ function onClick(event) {
   if (event.shiftKey) {
     getSelection()?.removeAllRanges();
     range(name, order.peek());
+    // The browser has turned the box already; it shows what is.
+    if (box) /** @type {HTMLInputElement} */ (target).checked = selected.peek().has(name);
   } else if (box || event.ctrlKey || event.metaKey || target.closest(".tile")) toggle(name);
 }
 
@@ -40,22 +43,38 @@ function onDoubleClick(event) {
   if (name && dense.peek()) go(`/services/${name}`);
 }
 
+/** Where the keyboard is, if that is shown. */
+const shownCursor = () => (cursorLine.peek() >= 0 ? cursor.peek() : "");
+
 /** @param {(name: string) => void} act */
 const atCursor = (act) => () => {
-  if (cursor.peek()) act(cursor.peek());
+  if (shownCursor()) act(shownCursor());
 };
 
 /** @param {import("/lib/types.js").Action} action */
 const onSelection = (action) => () => {
-  const names = selected.peek().size ? [...selected.peek()] : cursor.peek() ? [cursor.peek()] : [];
+  const names = selected.peek().size ? [...selected.peek()] : [shownCursor()].filter(Boolean);
   if (can("trigger") && live.peek().live) trigger(action, names);
 };
 
+const tagSelection = () => {
+  const names = selected.peek().size ? [...selected.peek()] : [shownCursor()].filter(Boolean);
+  if (names.length && can("tag") && live.peek().live) tag(names);
+};
+
+/** Selects the group in which the keyboard is. */
+const selectGroup = atCursor(() => {
+  const heads = shownLines.peek().slice(0, cursorLine.peek() + 1).filter((line) => line.group);
+  const names = heads.at(-1)?.group?.services.map((service) => service.name);
+  if (names && can("trigger")) selectAll(names);
+});
+
 /** @param {number} by */
 const extend = (by) => () => {
-  if (can("trigger") && cursor.peek() && !selected.peek().has(cursor.peek())) toggle(cursor.peek(), true);
+  const from = shownCursor();
+  if (can("trigger") && from && !selected.peek().has(from)) toggle(from, true);
   move(by);
-  if (can("trigger")) toggle(cursor.peek(), true);
+  if (can("trigger") && shownCursor()) toggle(shownCursor(), true);
 };
 
 /** How many rows a page is. */
@@ -77,6 +96,8 @@ const KEYS = {
   Home: () => move(-Infinity),
   End: () => move(Infinity),
   x: check,
+  X: selectGroup,
+  t: tagSelection,
   " ": check,
   Enter: atCursor((name) => go(`/services/${name}`)),
   "Mod-a": () => can("trigger") && selectAll(order.peek()),
@@ -105,19 +126,19 @@ function Columns() {
   }, [some, names.length]);
   const many = `${names.length.toLocaleString("en")} ${names.length === 1 ? "service" : "services"}`;
   const onChange = () => selectAll(names, some < names.length);
-  return html`<div class="columns">
-    <div class="c-check">
-      ${can("trigger") && html`<label title="All that are shown (Ctrl-A)"><input ref=${box} type="checkbox" checked=${some === names.length} onChange=${onChange} aria-label="Select all ${many} shown" data-check-all /></label>`}
+  return html`<div class="columns" role="row" aria-rowindex="1">
+    <div role="columnheader" class="c-check">
+      ${!can("trigger") ? html`<span class="hidden">Selection</span>` : html`<label title="All that are shown (Ctrl-A)"><input ref=${box} type="checkbox" checked=${some === names.length} onChange=${onChange} aria-label="Select all ${many} shown" data-check-all /></label>`}
     </div>
-    <div class="c-name" data-shown=${names.length}>${many}</div>
+    <div role="columnheader" class="c-name" data-shown=${names.length}>${many}</div>
     ${!dense.value &&
     !narrow.value &&
-    html`<div class="c-machine">Machine</div>
-      <div class="c-state">State</div>
-      <div class="c-since">Since</div>
-      <div class="c-ports">Ports</div>
-      <div class="c-tags">Tags</div>
-      <div class="c-remarks">Remarks</div>`}
+    html`<div role="columnheader" class="c-machine">Machine</div>
+      <div role="columnheader" class="c-state">${live.value.live ? "State" : "State (last known)"}</div>
+      <div role="columnheader" class="c-since">Since</div>
+      <div role="columnheader" class="c-ports">Ports</div>
+      <div role="columnheader" class="c-tags">Tags</div>
+      <div role="columnheader" class="c-remarks">Remarks</div>`}
   </div>`;
 }
 
@@ -126,6 +147,7 @@ function List() {
   const lines = shownLines.value;
   const all = services.value;
   const here = cursorLine.value;
+  cursor.value;
   useEffect(() => {
     if (!ref.current) return undefined;
     const sizes = new ResizeObserver(([entry]) => {
@@ -134,31 +156,37 @@ function List() {
     sizes.observe(ref.current);
     return () => sizes.disconnect();
   }, []);
+  // The cursor may come back to where it was: it is looked at each time this is drawn.
   useLayoutEffect(() => {
     if (here < 0 || !focusing.reveal) return;
     focusing.reveal = false;
     const box = ref.current?.querySelector(".virtual");
     const top = lines.slice(0, here).reduce((sum, line) => sum + line.height, 0);
     if (box) reveal(box, top, lines[here].height);
-  }, [cursor.value]);
+  });
+  useEffect(() => {
+    if (here < 0 || !focusing.wanted) return;
+    focusing.wanted = false;
+    const place = ref.current?.querySelector(`[data-service="${CSS.escape(cursor.peek())}"]`);
+    if (place instanceof HTMLElement) place.focus({ preventScroll: true });
+  });
   const draw = (/** @type {any} */ line, /** @type {number} */ index) => {
     const place = { top: line.top, height: line.height, index };
     if (line.kind === "group") return html`<${GroupHead} key=${line.key} group=${line.group} ...${place} />`;
     if (line.kind === "tiles") return html`<${Tiles} key=${line.key} names=${line.names} all=${all} perLine=${perLine.value} ...${place} />`;
     return html`<${Row} key=${line.key} name=${line.name} held=${all.get(line.name)} ...${place} />`;
   };
-  const attributes = {
+  const attributes = { role: "rowgroup", "data-list": "", onClick, onDblClick: onDoubleClick };
+  const grid = {
     role: "grid",
-    "data-list": "",
     "aria-label": "Services",
-    "aria-rowcount": lines.length,
+    // The names of the columns are a row, too.
+    "aria-rowcount": lines.length + 1,
     "aria-multiselectable": can("trigger") ? "true" : null,
-    onClick,
-    onDblClick: onDoubleClick,
   };
   // A line of tiles is many at once.
   const beyond = perLine.value ? Math.max(1, Math.floor(12 / perLine.value)) : undefined;
-  return html`<div ref=${ref} class="list by-${grouping.value}${dense.value ? " dense" : ""}${can("trigger") ? "" : " read-only"}">
+  return html`<div ref=${ref} class="list by-${grouping.value}${dense.value ? " dense" : ""}${can("trigger") ? "" : " read-only"}" ...${lines.length > 0 ? grid : {}}>
     ${lines.length > 0 && html`<${Columns} /><${Virtual} lines=${lines} keep=${here} beyond=${beyond} render=${draw} attributes=${attributes} />`}
   </div>`;
 }

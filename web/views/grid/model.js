@@ -1,11 +1,12 @@
-// What the grid shows: the link's filters, applied to what is in the store, at most once a frame.
+// What the grid shows: the link's filters, applied to what is in the store, a few times a second at most.
 
 import { batch, computed, effect, signal, untracked } from "/lib/html.js";
 import { route, setQuery } from "/lib/router.js";
+import { WORST_FIRST } from "/components/state.js";
 import { byName, count, groups, inStates, lines } from "/lib/rows.js";
 import { matches, parse } from "/lib/search.js";
 import { selected } from "/lib/selection.js";
-import { services, version } from "/lib/store.js";
+import { onForget, services, version } from "/lib/store.js";
 
 /** @import { Service } from "/lib/types.js" */
 /** @import { GridLine, Grouping, Sorting } from "/lib/rows.js" */
@@ -166,7 +167,7 @@ export const shownLines = computed(() => {
 function alike(a, b) {
   if (a.height !== b.height) return false;
   if (a.kind === "row") return true;
-  if (a.kind === "tiles") return String(a.names) === String(b.names);
+  if (a.kind === "tiles") return a.names?.length === b.names?.length && !!a.names?.every((name, i) => name === b.names?.[i]);
   return sameGroup(a.group, b.group);
 }
 
@@ -175,8 +176,9 @@ function alike(a, b) {
  * @param {import("/lib/rows.js").Group|undefined} b
  */
 function sameGroup(a, b) {
-  const names = (/** @type {typeof a} */ group) => group?.services.map((service) => service.name).join();
-  return JSON.stringify(a?.counts) === JSON.stringify(b?.counts) && names(a) === names(b);
+  if (!a || !b || a.services.length !== b.services.length) return false;
+  if (!WORST_FIRST.every((state) => a.counts[state] === b.counts[state])) return false;
+  return a.services.every((service, i) => service.name === b.services[i].name);
 }
 
 /** The names that are shown, from top to bottom, each once. */
@@ -200,6 +202,24 @@ export const cursorLine = computed(() => {
 
 /** Whether the row that has the cursor next takes the focus, and is scrolled to. */
 export const focusing = { wanted: false, reveal: false };
+
+/** Where among what is shown the cursor was last. */
+let lastAt = -1;
+
+// When what has the cursor goes, the cursor goes to what stands there now.
+effect(() => {
+  const names = order.value;
+  const name = cursor.value;
+  const at = name ? names.indexOf(name) : -1;
+  if (at < 0 && name && names.length && lastAt >= 0) {
+    focusing.wanted = !!document.activeElement?.closest("[data-service]");
+    cursor.value = names[Math.min(lastAt, names.length - 1)];
+  } else lastAt = at;
+});
+
+onForget(() => {
+  cursor.value = "";
+});
 
 /** Puts the cursor on the first of what is shown. */
 export function toFirst() {

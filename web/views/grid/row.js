@@ -4,10 +4,10 @@ import { html, useComputed, useEffect, useRef } from "/lib/html.js";
 import { dismiss, outcomes } from "/lib/actions.js";
 import { href } from "/lib/router.js";
 import { selectAll, selected } from "/lib/selection.js";
-import { can, machines } from "/lib/store.js";
+import { can, live, machines } from "/lib/store.js";
 import { Time } from "/lib/time.js";
 import { Shape, StateMark, WORST_FIRST, crashed, shownState, stateWord } from "/components/state.js";
-import { cursor, focusing, grouping } from "/views/grid/model.js";
+import { cursor, grouping } from "/views/grid/model.js";
 
 /** @import { Service } from "/lib/types.js" */
 /** @import { Signal } from "/lib/html.js" */
@@ -26,19 +26,13 @@ const OUTCOMES = {
 };
 
 /**
- * What rows and tiles share: whether it is selected, whether the keyboard is there, and the focus that follows it.
+ * What rows and tiles share: whether it is selected, and whether the keyboard is there.
  * @param {string} name
  */
 function usePlace(name) {
-  const ref = useRef(/** @type {HTMLElement|null} */ (null));
   const here = useComputed(() => cursor.value === name);
   const chosen = useComputed(() => selected.value.has(name));
-  useEffect(() => {
-    if (!here.value || !focusing.wanted) return;
-    focusing.wanted = false;
-    ref.current?.focus({ preventScroll: true });
-  }, [here.value]);
-  return { ref, here: here.value, chosen: chosen.value };
+  return { here: here.value, chosen: chosen.value };
 }
 
 /**
@@ -52,71 +46,81 @@ export function remarks(service) {
   return [...parts, ...(service.notes ?? [])].join("; ");
 }
 
-/** @param {{name: string}} props */
-function Outcome({ name }) {
-  const mine = useComputed(() => outcomes.value.get(name));
-  if (!mine.value) return null;
-  const { action, outcome, message } = mine.value;
+/** @param {{name: string, told: import("/lib/actions.js").Outcome}} props */
+function Outcome({ name, told: { action, outcome, message, at } }) {
+  const done = outcome !== "pending";
+  const time = done ? new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }) : "";
   return html`<span class="told o-${outcome}" title=${message}>
-    <span><b>${action}: ${OUTCOMES[outcome] ?? outcome}</b>${outcome !== "done" && outcome !== "pending" && message && ` – ${message}`}</span>
-    ${outcome !== "pending" && html`<button type="button" class="icon" tabindex="-1" data-dismiss aria-label="Dismiss: ${action} ${name}" onClick=${() => dismiss([name])}>✕</button>`}
+    <span><b>${action}: ${OUTCOMES[outcome] ?? outcome}</b>${time && ` ${time}`}${outcome !== "done" && done && message && ` – ${message}`}</span>
+    ${done && html`<button type="button" class="icon" tabindex="-1" data-dismiss aria-label="Dismiss: ${action} ${name}" onClick=${() => dismiss([name])}>✕</button>`}
   </span>`;
 }
 
-/** @param {{service: Service}} props */
-function Since({ service }) {
+/** @param {Service} service */
+function since(service) {
   const heard = service.state === "not_available" ? machines.peek().get(service.machine)?.value.last_heard : null;
-  return heard ? html`<span class="heard"><span>heard </span><${Time} at=${heard} coarse suffix=" ago" /></span>` : html`<${Time} at=${service.since} />`;
+  return heard ? html`<span class="heard"><span>heard </span>${Time({ at: heard, coarse: true, suffix: " ago" })}</span>` : Time({ at: service.since });
 }
 
 /**
+ * A row's frame: what changes when it moves.
  * @param {Held & {top: number, height: number, index: number}} props
  */
 export function Row({ held, name, top, height, index }) {
-  const { ref, here, chosen } = usePlace(name);
+  const { here, chosen } = usePlace(name);
   const service = held?.value;
   if (!service) return null;
-  const died = crashed(service);
-  const reach = here ? 0 : -1;
-  const note = remarks(service);
-  const was = service.last_state ? ` (was ${service.last_state.replace("_", " ")})` : "";
+  const acts = can("trigger");
   return html`<div
-    ref=${ref}
     role="row"
     class="row s-${shownState(service)}"
     style=${{ top: `${top}px`, height: `${height}px` }}
-    tabindex=${reach}
-    aria-rowindex=${index + 1}
-    aria-selected=${can("trigger") ? chosen : null}
+    tabindex=${here ? 0 : -1}
+    aria-rowindex=${index + 2}
+    aria-selected=${acts ? chosen : null}
     data-service=${name}
     data-state=${service.state}
-    data-crashed=${died ? "yes" : "no"}
+    data-crashed=${crashed(service) ? "yes" : "no"}
+    data-cursor=${here ? "yes" : null}
   >
+    <${Cells} service=${service} here=${here} acts=${acts} chosen=${chosen} />
+  </div>`;
+}
+
+/**
+ * What a row says. Few components and signals: a window full of them is built at once when one scrolls.
+ * @param {{service: Service, here: boolean, acts: boolean, chosen: boolean}} props
+ */
+function Cells({ service, here, acts, chosen }) {
+  const { name, machine, state } = service;
+  const told = useComputed(() => outcomes.value.get(name)).value;
+  const reach = here ? 0 : -1;
+  const note = remarks(service);
+  const was = service.last_state ? ` (was ${service.last_state.replace("_", " ")})` : "";
+  return html`
     <div role="gridcell" class="c-check">
-      ${can("trigger") && html`<label><input type="checkbox" checked=${chosen} tabindex=${reach} data-check aria-label="Select ${name}" /></label>`}
+      ${acts && html`<label><input type="checkbox" checked=${chosen} tabindex=${reach} data-check aria-label="Select ${name}" /></label>`}
     </div>
     <div role="rowheader" class="c-name"><a href=${href(`/services/${name}`)} tabindex=${reach} title=${name}>${name}</a></div>
-    <div role="gridcell" class="c-machine" title=${service.machine}>${service.machine}</div>
-    <div role="gridcell" class="c-state"><${StateMark} state=${service.state} crashed=${died}>${was}<//></div>
-    <div role="gridcell" class="c-since"><${Since} service=${service} /></div>
+    <div role="gridcell" class="c-machine" title=${machine}>${machine}</div>
+    <div role="gridcell" class="c-state">${StateMark({ state, crashed: crashed(service), children: was })}</div>
+    <div role="gridcell" class="c-since">${since(service)}</div>
     <div role="gridcell" class="c-ports">${(service.ports ?? []).join(", ")}</div>
     <div role="gridcell" class="c-tags">${(service.tags ?? []).map((tag) => html`<span class="tag" key=${tag}>${tag}</span>`)}</div>
-    <div role="gridcell" class="c-remarks"><${Outcome} name=${name} /><span title=${note}>${note}</span></div>
-  </div>`;
+    <div role="gridcell" class="c-remarks">${told && html`<${Outcome} name=${name} told=${told} />`}<span title=${note}>${note}</span></div>`;
 }
 
 /** @param {Held} props */
 function Tile({ held, name }) {
-  const { ref, here, chosen } = usePlace(name);
+  const { here, chosen } = usePlace(name);
   const outcome = useComputed(() => outcomes.value.get(name)?.outcome ?? "");
   const service = held?.value;
   if (!service) return null;
   const shown = shownState(service);
   const short = grouping.value === "machine" ? name.replace(`@${service.machine}`, "") : name;
   const note = remarks(service);
-  const label = `${name}: ${stateWord(shown)}${note ? `; ${note}` : ""}`;
+  const label = `${name}: ${live.value.live ? "" : "last known: "}${stateWord(shown)}${note ? `; ${note}` : ""}`;
   return html`<div
-    ref=${ref}
     role="gridcell"
     class="tile s-${shown}"
     tabindex=${here ? 0 : -1}
@@ -127,6 +131,7 @@ function Tile({ held, name }) {
     data-state=${service.state}
     data-crashed=${shown === "crashed" ? "yes" : "no"}
     data-outcome=${outcome}
+    data-cursor=${here ? "yes" : null}
   >
     <${Shape} state=${shown} /><span>${short}</span>
   </div>`;
@@ -138,7 +143,7 @@ function Tile({ held, name }) {
  */
 export function Tiles({ names, all, top, height, index, perLine }) {
   const style = { top: `${top}px`, height: `${height}px`, gridTemplateColumns: `repeat(${perLine}, minmax(0, 1fr))` };
-  return html`<div role="row" class="tiles" aria-rowindex=${index + 1} style=${style}>
+  return html`<div role="row" class="tiles" aria-rowindex=${index + 2} style=${style}>
     ${names.map((name) => html`<${Tile} key=${name} name=${name} held=${all.get(name)} />`)}
   </div>`;
 }
@@ -159,10 +164,10 @@ export function GroupHead({ group, top, height, index }) {
   const title = kind === "state" ? stateWord(/** @type {any} */ (group.title)) : kind === "tag" && !group.title ? "no tag" : group.title;
   const rollUp = WORST_FIRST.filter((state) => group.counts[state]);
   const many = names.length === 1 ? "service" : "services";
-  return html`<div role="row" class="group" aria-rowindex=${index + 1} style=${{ top: `${top}px`, height: `${height}px` }}>
+  return html`<div role="row" class="group" aria-rowindex=${index + 2} style=${{ top: `${top}px`, height: `${height}px` }}>
     <div role="gridcell" class="head">
       ${can("trigger") &&
-      html`<label><input ref=${box} type="checkbox" checked=${some === names.length} onChange=${onChange} aria-label="Select the ${names.length} ${many} of ${title}" /></label>`}
+      html`<label><input ref=${box} type="checkbox" tabindex=${index === 0 ? 0 : -1} checked=${some === names.length} onChange=${onChange} aria-label="Select the ${names.length} ${many} of ${title}" /></label>`}
       <b>${kind === "tag" && group.title ? "#" : ""}${title}</b>
       <span class="quiet">${names.length}</span>
       <span class="roll-up">

@@ -1,8 +1,7 @@
 // Join tokens: making one with the line to start an agent, and those that there are.
 
 import { call } from "/lib/api.js";
-import { html, useEffect, useSignal } from "/lib/html.js";
-import { onEvent } from "/lib/store.js";
+import { html, useSignal } from "/lib/html.js";
 import { Time } from "/lib/time.js";
 import { Copy } from "/components/copy.js";
 import { confirm } from "/components/dialog.js";
@@ -11,7 +10,7 @@ import { steps } from "/views/parts/clock.js";
 import { Choice, Submit, Text, useFirstField, valuesOf } from "/views/parts/form.js";
 import { useAct, useList } from "/views/parts/loading.js";
 import { focusHeading } from "/views/parts/page.js";
-import { Secret } from "/views/parts/secret.js";
+import { Secret, useSecrets } from "/views/parts/secret.js";
 import { JOIN_SPANS, roughly, tokenState } from "/views/parts/spans.js";
 import { Listing, Table } from "/views/parts/table.js";
 
@@ -22,17 +21,17 @@ import { Listing, Table } from "/views/parts/table.js";
 
 /** @param {{open: Signal<boolean>}} props */
 export function JoinTokens({ open }) {
-  const made = useSignal(/** @type {Made | null} */ (null));
-  const done = () => {
-    made.value = null;
+  const made = /** @type {import("/views/parts/secret.js").Secrets<Made>} */ (useSecrets());
+  const done = (/** @type {Made} */ token) => {
+    made.hide(token);
     focusHeading();
   };
   return html`
-    ${made.value && html`<${JustMade} token=${made.value} onDone=${done} />`}
+    ${made.all.map((token) => html`<${JustMade} key=${token.id} token=${token} onDone=${() => done(token)} />`)}
     ${open.value && html`<section class="panel" aria-labelledby="join">
       <h2 id="join">Add machines</h2>
       <p>An agent joins with a token, once. From then on it comes back with its own key.</p>
-      <${Make} keep=${(/** @type {Made} */ token) => (made.value = token)} />
+      <${Make} keep=${made.add} />
       <${Others} />
     </section>`}`;
 }
@@ -64,8 +63,10 @@ function JustMade({ token, onDone }) {
   const manager = `https://${host.value.trim() || location.host}`;
   const name = token.machine ? ` --name ${token.machine}` : "";
   const uses = token.max_uses ?? 1;
+  const who = uses === 1 ? "One machine" : `${uses} machines`;
+  const expired = Date.parse(token.expires_at) <= steps.value;
   return html`<${Secret} title="The new join token" label="Copy the token" secret=${token.secret} onDone=${onDone}>
-    <p>${uses === 1 ? "One machine" : `${uses} machines`} may join with it, ${roughly(token.expires_at, steps.value).replace("in", "for")}.</p>
+    <p>${expired ? "It has expired: make another." : `${who} may join with it, for ${roughly(token.expires_at, steps.value).replace("in ", "")}.`}</p>
     <${Text} label="Manager, as the machine reaches it" value=${host.value} onInput=${(/** @type {any} */ event) => (host.value = event.currentTarget.value)} hint="Taken from this page's address." />
     <h3>With the token in a file</h3>
     <p class="hint">Save the token as <code>token</code> on the machine, readable by the agent only, then:</p>
@@ -78,16 +79,15 @@ function JustMade({ token, onDone }) {
 
 /** The join tokens that there are. */
 function Others() {
-  const list = /** @type {List<Token>} */ (useList("/tokens?type=join&limit=200"));
+  const list = /** @type {List<Token>} */ (useList("/tokens?type=join&limit=200", /^(token\.|machine\.joined)/));
   const old = useSignal(false);
-  useEffect(() => onEvent((event) => { if (/^(token\.|machine\.joined)/.test(event.kind)) list.reload(); }), []);
   const all = list.items.value;
   const good = all.filter((token) => tokenState(token, steps.value) === "good");
   const hidden = all.length - good.length;
   const shown = old.value ? all : good;
   return html`<h3 tabindex="-1" id="join-tokens">Join tokens</h3>
     <${Listing} list=${list} what="tokens" empty="There are no join tokens.">
-      ${shown.length > 0 ? html`<${Table} caption="Join tokens" rows=${shown} keyOf=${(/** @type {Token} */ token) => token.id} columns=${columns(list)} rowProps=${(/** @type {Token} */ token) => ({ "data-token": token.id })} />` : html`<p class="nothing">None is good now.</p>`}
+      ${shown.length > 0 ? html`<${Table} caption="Join tokens" rows=${shown} keyOf=${(/** @type {Token} */ token) => token.id} columns=${columns(list)} rowProps=${(/** @type {Token} */ token) => ({ "data-token": token.id })} />` : html`<p class="nothing">${list.next.value ? `None of the ${all.length} tokens looked at can be used now; there are more.` : "No join token can be used now."}</p>`}
       ${hidden > 0 && html`<p class="also"><label class="check"><input type="checkbox" checked=${old.value} onChange=${() => (old.value = !old.value)} /> Show also ${hidden} that ${hidden === 1 ? "is" : "are"} used up, revoked or expired</label></p>`}
     <//>`;
 }
@@ -102,7 +102,7 @@ function columns(list) {
     { label: "For", cell: (token) => token.machine ?? "any machine" },
     { label: "Joined", class: "number", cell: (token) => `${token.uses ?? 0} of ${token.max_uses ?? "?"}` },
     { label: "Expires", cell: expiry },
-    { label: "Made", cell: (token) => html`<span><${Time} at=${token.created_at} as="date" /> <span class="quiet">by ${token.created_by}</span></span>` },
+    { label: "Made", cell: (token) => html`<span><${Time} at=${token.created_at} as="date" /> ${token.created_by && html`<span class="quiet">by ${token.created_by}</span>`}</span>` },
     { label: "Actions", quiet: true, class: "actions", cell: (token) => tokenState(token, steps.value) === "good" && html`<${Revoke} token=${token} list=${list} />` },
   ];
 }

@@ -52,12 +52,14 @@ export function Filter({ value, onValue, ...attributes }) {
 }
 
 /**
- * One of several.
+ * One of several. A value that is none of them, as a link may hold, is offered too: what is asked for is shown.
  * @param {{label: string, hint?: any, class?: string, options: [string, string][], value?: string, [attribute: string]: any}} props
  */
 export function Choice({ label, hint, class: extra, options, value, ...attributes }) {
+  const known = !value || options.some(([key]) => key === value);
+  const all = known ? options : [...options, /** @type {[string, string]} */ ([value, value])];
   const input = (/** @type {object} */ own) =>
-    html`<select ...${attributes} ...${own}>${options.map(([key, word]) => html`<option key=${key} value=${key} selected=${key === value}>${word}</option>`)}</select>`;
+    html`<select ...${attributes} ...${own}>${all.map(([key, word]) => html`<option key=${key} value=${key} selected=${key === value}>${word}</option>`)}</select>`;
   return html`<${Field} label=${label} hint=${hint} class=${extra} input=${input} />`;
 }
 

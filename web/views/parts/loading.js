@@ -1,8 +1,8 @@
 // Lists of the API, page by page, and calls whose failure is shown where they were made.
 
 import { call } from "/lib/api.js";
-import { effect, useEffect, useRef, useSignal } from "/lib/html.js";
-import { resets } from "/lib/store.js";
+import { batch, effect, useEffect, useRef, useSignal } from "/lib/html.js";
+import { live, onEvent, resets } from "/lib/store.js";
 
 /** @import { Problem } from "/lib/api.js" */
 /** @import { Signal } from "/lib/html.js" */
@@ -10,65 +10,127 @@ import { resets } from "/lib/store.js";
 /** The most items of one list that are held. */
 const MOST = 2000;
 
+/** The most items of one answer. */
+const PART = 1000;
+
+/** How long after one look at a list the next is taken, when events ask for it, in milliseconds. */
+const BEAT = 1000;
+
 /**
  * A list of the API as it is shown.
  * @template T
  * @typedef {object} List
  * @property {Signal<T[]>} items
  * @property {Signal<string|null>} next where the next page begins
+ * @property {Signal<boolean>} full whether there are more than are held
  * @property {Signal<boolean>} busy
  * @property {Signal<boolean>} loaded whether a first answer came
  * @property {Signal<Problem|null>} problem
  * @property {() => Promise<void>} more fetches the next page
- * @property {() => Promise<void>} reload begins anew; what is shown stays until the answer is there
+ * @property {() => Promise<void>} reload looks again at the pages that are shown; they stay until the answer is there
  */
 
 /**
- * Reads a list, and again when its path changes.
+ * A path that asks for a part of a list.
+ * @param {string} path with its `limit`
+ * @param {string|null} cursor
+ * @param {number} [most]
+ */
+function partOf(path, cursor, most) {
+  const sized = most ? path.replace(/([?&]limit=)\d+/, `$1${most}`) : path;
+  return cursor ? `${sized}&cursor=${encodeURIComponent(cursor)}` : sized;
+}
+
+/**
+ * Reads a list, and again when its path changes, or when events say that it changed.
  * @template T
  * @param {string} path with its filters and `limit`
+ * @param {RegExp} [changed] the kinds of events after which it is another
  * @returns {List<T>}
  */
-export function useList(path) {
+export function useList(path, changed) {
   const items = useSignal(/** @type {T[]} */ ([]));
   const next = useSignal(/** @type {string|null} */ (null));
+  const full = useSignal(false);
   const busy = useSignal(false);
   const loaded = useSignal(false);
   const problem = useSignal(/** @type {Problem|null} */ (null));
   const turn = useRef(0);
 
-  /** @param {string|null} cursor */
-  const load = async (cursor) => {
+  /** @param {(mine: number) => Promise<{items: T[], next: string|null}>} read */
+  const load = async (read) => {
     const mine = ++turn.current;
     busy.value = true;
     problem.value = null;
     try {
-      const page = await call("GET", cursor ? `${path}${path.includes("?") ? "&" : "?"}cursor=${encodeURIComponent(cursor)}` : path);
+      const all = await read(mine);
       // An answer to an earlier question comes too late.
       if (mine !== turn.current) return;
-      items.value = cursor ? [...items.peek(), ...page.items].slice(0, MOST) : page.items;
-      next.value = items.peek().length < MOST ? page.next : null;
-      loaded.value = true;
+      batch(() => {
+        items.value = all.items.slice(0, MOST);
+        full.value = all.items.length >= MOST && all.next !== null;
+        next.value = full.peek() ? null : all.next;
+        loaded.value = true;
+      });
     } catch (error) {
       if (mine === turn.current) problem.value = /** @type {Problem} */ (error);
     } finally {
       if (mine === turn.current) busy.value = false;
     }
   };
+  const begin = () => load(() => call("GET", path));
+  const more = () =>
+    load(async () => {
+      const page = await call("GET", partOf(path, next.peek()));
+      return { items: [...items.peek(), ...page.items], next: page.next };
+    });
+  const reload = () =>
+    load(async (mine) => {
+      const held = items.peek().length;
+      let all = await call("GET", path);
+      // As many as were shown before, in as few calls as can be.
+      while (all.next && all.items.length < held && mine === turn.current) {
+        const page = await call("GET", partOf(path, all.next, Math.min(PART, held - all.items.length)));
+        all = { items: [...all.items, ...page.items], next: page.next };
+      }
+      return all;
+    });
   useEffect(() => {
     loaded.value = false;
-    load(null);
+    begin();
     // After a snapshot, as after an outage or a login, what changed in between was not told.
     const before = resets.peek();
     const forget = effect(() => {
-      if (resets.value !== before) load(null);
+      if (resets.value !== before) reload();
+    });
+    // What failed while the manager was away is asked again when it is back.
+    const heal = effect(() => {
+      if (live.value.live && problem.peek()) reload();
+    });
+    let timer = 0;
+    let last = 0;
+    const look = () => {
+      timer = 0;
+      // Pages that somebody asked for come first.
+      if (busy.peek()) return again();
+      last = Date.now();
+      reload();
+    };
+    const again = () => {
+      timer ||= setTimeout(look, Math.max(50, last + BEAT - Date.now()));
+    };
+    const deaf = onEvent((event) => {
+      if (changed?.test(event.kind)) again();
     });
     return () => {
       turn.current++;
+      clearTimeout(timer);
       forget();
+      heal();
+      deaf();
     };
   }, [path]);
-  return { items, next, busy, loaded, problem, more: () => load(next.peek()), reload: () => load(null) };
+  return { items, next, full, busy, loaded, problem, more, reload };
 }
 
 /**

@@ -46,14 +46,16 @@ function cell(column, row) {
 
 /**
  * What stands around a list: its problem, that it is loading, that there is nothing, the way to more.
- * @param {{list: import("/views/parts/loading.js").List<any>, empty: any, children: any, what: string}} props
+ * @param {{list: import("/views/parts/loading.js").List<any>, empty: any, children: any, what: string, filtered?: boolean}} props
+ *   `filtered`: whether the view has filters to narrow the list with
  */
-export function Listing({ list, empty, children, what }) {
-  const { items, next, busy, loaded, problem } = list;
+export function Listing({ list, empty, children, what, filtered = false }) {
+  const { items, next, full, busy, loaded, problem } = list;
   return html`
     ${problem.value && html`<${ProblemNote} problem=${problem.value} /><p><button type="button" onClick=${list.reload}>Try again</button></p>`}
     ${!loaded.value && busy.value && html`<p class="quiet" role="status">Loading ${what}…</p>`}
-    ${loaded.value && (items.value.length ? children : html`<p class="nothing">${empty}</p>`)}
+    ${loaded.value && (items.value.length ? children : html`<p class="nothing">${next.value ? `No ${what} in the part that was searched.` : empty}</p>`)}
     ${loaded.value && next.value && html`<p class="more"><button type="button" disabled=${busy.value} onClick=${list.more}>${busy.value ? "Loading…" : `Show more ${what}`}</button></p>`}
+    ${loaded.value && full.value && html`<p class="more quiet" role="status">The first ${items.value.length.toLocaleString("en")} ${what} are shown, and there are more.${filtered && " Narrow them with the filters."}</p>`}
   `;
 }
