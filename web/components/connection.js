@@ -48,7 +48,7 @@ export function LostBanner() {
   }, [yes]);
   if (yes || !shown.value) return null;
   return html`<div class="banner bad">
-    <p role="alert"><b>Not live:</b> the manager is not heard from since ${when(since)}. What is shown is what was last known.</p>
+    <p role="alert"><b>Not live:</b> the manager has not been heard from since ${when(since)}. What is shown is what was last known.</p>
     <${Countdown} since=${since} />
   </div>`;
 }

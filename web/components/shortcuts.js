@@ -26,7 +26,7 @@ export default function Shortcuts({ onClose }) {
   ];
   if (acts) groups.push(["With the selection", [[["Shift S"], "Start"], [["Shift T"], "Stop"], [["Shift K"], "Kill"], [["t"], "Tag"]]]);
   return html`<${Dialog} id="shortcuts" title="Keyboard shortcuts" wide onClose=${onClose}>
-    <div class="body">
+    <div class="body" tabindex="0" role="region" aria-label="Keys">
       ${groups.map(([title, keys]) => html`<section key=${title}>
         <h3>${title}</h3>
         <dl>${keys.map(([names, what]) => html`<dt>${names.map((name) => html`<kbd key=${name}>${name}</kbd> `)}</dt><dd>${what}</dd>`)}</dl>

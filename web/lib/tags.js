@@ -29,7 +29,7 @@ export async function tag(names) {
       const answer = await call("POST", "/tags", { ...change, services: targets.slice(i, i + CHUNK), machines: [] });
       for (const name of answer.services) changed.add(name);
     }
-    toast(changed.size ? `Tags of ${many(changed.size, "instance")} changed.` : "No tag was to change.", "good");
+    toast(changed.size ? `Tags of ${many(changed.size, "instance")} changed.` : "No tags needed changing.", "good");
   } catch (problem) {
     const partly = changed.size ? `${many(changed.size, "instance")} changed, the others not: ` : "";
     toast(`Tags: ${partly}${/** @type {Error} */ (problem).message}`, "bad");

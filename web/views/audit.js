@@ -82,7 +82,7 @@ function Subject({ value }) {
 const COLUMNS = [
   { label: "No.", head: true, class: "number", cell: (record) => String(record.seq) },
   { label: "When", quiet: true, class: "when", cell: (record) => html`<${Time} at=${record.at} as="date" />` },
-  { label: "Who", class: "who", cell: (record) => html`<span>${chosen("actor", record.actor)} <span class="quiet">${way(record)}</span></span>` },
+  { label: "Who", class: "caller", cell: (record) => html`<span>${chosen("actor", record.actor)} <span class="quiet">${way(record)}</span></span>` },
   { label: "Action", class: "action", cell: (record) => chosen("action", record.action) },
   { label: "On", cell: (record) => record.subject && html`<${Subject} value=${record.subject} />` },
   { label: "Outcome", cell: (record) => html`<span class=${`result o-${record.outcome}`}>${record.outcome.replace("_", " ")}</span>` },

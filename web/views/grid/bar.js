@@ -113,7 +113,7 @@ export function ActionBar() {
   const off = !live.value.live;
   const busy = asking.value;
   const button = (/** @type {Action} */ action, /** @type {string} */ label, /** @type {string} */ key) => html`<button
-    type="button" class=${action === "kill" ? "danger" : "primary"} data-action=${action} disabled=${off} aria-disabled=${busy ? "true" : null} title=${off ? "Not while the manager is not heard from" : `${label} (${key})`}
+    type="button" class=${action === "kill" ? "danger" : "primary"} data-action=${action} disabled=${off} aria-disabled=${busy ? "true" : null} title=${off ? "Not while the manager has not been heard from" : `${label} (${key})`}
     onClick=${() => trigger(action, names)}>${busy === action ? "Asking…" : label}</button>`;
   const onClear = () => {
     clear();
@@ -122,7 +122,7 @@ export function ActionBar() {
   return html`<div id="actions" ref=${ref} role="toolbar" aria-label="What to do with the selection">
     <p role="status"><b>${names.length} selected</b>${hidden.value > 0 && html` <span>(${hidden} not shown)</span>`}</p>
     ${button("start", "Start", "Shift-S")} ${button("stop", "Stop", "Shift-T")} ${button("kill", "Kill", "Shift-K")}
-    ${can("tag") && html`<button type="button" data-action="tag" disabled=${off} title=${off ? "Not while the manager is not heard from" : "Tag (t)"} onClick=${() => tag(names)}>Tag…</button>`}
+    ${can("tag") && html`<button type="button" data-action="tag" disabled=${off} title=${off ? "Not while the manager has not been heard from" : "Tag (t)"} onClick=${() => tag(names)}>Tag…</button>`}
     ${names.length === 1 && html`<a class="button" href=${href(`/services/${names[0]}`)}>Open</a>`}
     ${(names.length > 1 || onlySelected.value) && html`<button type="button" aria-pressed=${onlySelected.value} onClick=${() => (onlySelected.value = !onlySelected.value)}>Only these</button>`}
     <button type="button" class="icon" aria-label="Clear the selection" title="Clear (Esc)" onClick=${onClear}>✕</button>

@@ -194,7 +194,7 @@ function List() {
 function Nothing() {
   if (shownLines.value.length) return null;
   if (filtered.value && services.value.size) {
-    return html`<${Empty} id="nothing"><p>None of the ${services.value.size} services is like that.</p><button type="button" onClick=${showAll}>Show all</button><//>`;
+    return html`<${Empty} id="nothing"><p>No service matches, of ${services.value.size}.</p><button type="button" onClick=${showAll}>Show all</button><//>`;
   }
   const how = can("manage") ? html`Make a join token under <a href="#/machines">Machines</a>; start an agent with it.` : "An admin makes a join token under Machines, and starts an agent with it.";
   return html`<${Empty} id="empty"><p><b>No services yet.</b></p><p>${how}</p><//>`;
