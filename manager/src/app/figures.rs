@@ -95,7 +95,7 @@ pub struct TrafficFigures {
     pub resets: u64,
     /// Connections that were cut off because the other end took nothing.
     pub cut_off: u64,
-    /// Connections that were turned away because too many came from one address.
+    /// Connections that were turned away because too many came from one address, or of one user of the host.
     pub crowded: u64,
 }
 

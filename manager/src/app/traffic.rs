@@ -65,7 +65,7 @@ pub struct Traffic {
     pub resets: Counter,
     /// Connections that were cut off, because the other end took nothing for too long.
     pub cut_off: Counter,
-    /// Connections that were turned away, because too many came from one address.
+    /// Connections that were turned away, because too many came from one address, or of one user of the host.
     pub crowded: Counter,
 }
 

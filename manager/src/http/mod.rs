@@ -27,6 +27,7 @@ use axum::{
     routing::{get, post},
 };
 use rustls::pki_types::CertificateDer;
+use tower_http::{CompressionLevel, compression::CompressionLayer};
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -73,8 +74,11 @@ impl Peer {
 
 /// What people and scripts call: every operation, with its description.
 fn operations() -> OpenApiRouter<Arc<App>> {
-    let api = OpenApiRouter::new()
+    // The largest answer, and nothing secret is in it, so that its size tells nothing.
+    let status = OpenApiRouter::new()
         .routes(routes!(api::status::status))
+        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest));
+    let api = status
         .routes(routes!(api::machines::machines))
         .routes(routes!(api::machines::remove_machine))
         .routes(routes!(api::machines::revoke_machine))
@@ -146,4 +150,35 @@ async fn security_headers(request: Request, next: Next) -> Response {
         response.headers_mut().entry(name).or_insert(value);
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::{
+        grid::access::{Caller, Role},
+        pki::authority::Authority,
+        store::temporary,
+    };
+
+    #[tokio::test]
+    async fn only_the_status_is_compressed() {
+        let (dir, store) = temporary().await;
+        let meta = store.meta(None).await.unwrap();
+        let authority = Authority::load_or_make(dir.path(), meta.grid, None).unwrap();
+        let router = people(App::start(store, meta, authority, "here".to_owned()).await.unwrap());
+        let caller = Caller::at_socket("me".to_owned(), Some(Role::Admin));
+        for (path, encoding) in [("status", Some("gzip")), ("whoami", None), ("journal", None), ("events", None)] {
+            let request = Request::get(format!("/api/v1/{path}"))
+                .header(header::ACCEPT_ENCODING, "gzip")
+                .extension(Peer::Local { caller: caller.clone() });
+            let answer = router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+            assert_eq!(answer.status(), 200, "{path}");
+            let told = answer.headers().get(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap());
+            assert_eq!(told, encoding, "{path}");
+        }
+    }
 }

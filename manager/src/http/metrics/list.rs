@@ -133,7 +133,7 @@ pub(super) const METRICS: &[Metric] = &[
     counter(
         "tomcat_grid_connections_turned_away_total",
         &[],
-        "Connections that were turned away, because too many came from one address.",
+        "Connections that were turned away, because too many came from one address, or of one user of the host.",
         |figures| one(figures.traffic.crowded),
     ),
     gauge("tomcat_grid_event_streams", &[], "Open streams of events.", |figures| one(figures.traffic.streams)),
