@@ -74,7 +74,7 @@ pub struct App {
     logins: login::Logins,
     /// Where the first password was left.
     first_password: std::sync::OnceLock<std::path::PathBuf>,
-    held: auditing::Held,
+    held: auditing::SharedRefusals,
     uses: tokens::Uses,
 }
 
@@ -159,7 +159,7 @@ impl App {
             refusals: refusals::Refusals::default(),
             logins: login::Logins::default(),
             first_password: std::sync::OnceLock::new(),
-            held: auditing::Held::default(),
+            held: auditing::SharedRefusals::default(),
             uses: tokens::Uses::default(),
         });
         let started = Draft::new(crate::grid::event::Kind::ManagerStarted)

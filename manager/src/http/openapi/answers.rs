@@ -68,6 +68,11 @@ answers! {
     CrossSite {
         403: "`cross_site`: the request comes from a page of another site",
     }
+    /// Of a login that is not even looked at.
+    NoLogin {
+        403: "`cross_site`: the request comes from a page of another site; \
+              `not_allowed`: this user of the manager's host has no role",
+    }
     /// Of a login that fails.
     WrongPassword {
         401: "`wrong_password`: name and password do not fit together",
