@@ -1,6 +1,7 @@
 //! What reaches the audit: every action, by the event that records it, and every refusal.
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
@@ -11,9 +12,9 @@ use super::{App, AppError, Result, journal::Journal};
 use crate::{
     grid::{
         access::{Caller, NotAllowed, Permission},
-        audit::Deed,
+        audit::{Deed, in_one_line},
         event::{Draft, Kind},
-        repeats::{MINUTE, Repeats, Verdict},
+        repeats::{Held, MINUTE, Repeats, Verdict},
     },
     store::StoreError,
 };
@@ -32,13 +33,14 @@ struct Refused {
 }
 
 impl Refused {
-    fn draft(self, count: u32) -> Draft {
+    fn draft(self, count: u32, what: &BTreeSet<String>) -> Draft {
         let Self { mut deed, message } = self;
+        let what = in_one_line(what.iter().cloned());
         if count > 1 {
-            deed = deed.detail(format!("{count} refusals of a minute, of which this was the first"));
+            deed = deed.detail(format!("{count} refusals of a minute, of which this was the first: {what}"));
         }
         let data = serde_json::json!({
-            "action": deed.action, "subject": deed.subject, "message": message, "count": count,
+            "action": deed.action, "subject": deed.subject, "message": message, "count": count, "what": what,
         });
         Draft::new(Kind::ActionRefused).data(data).deed(deed)
     }
@@ -50,9 +52,13 @@ impl HeldRefusals {
     }
 }
 
-async fn record(journal: &Journal, refused: Refused, count: u32) {
+async fn record_held(journal: &Journal, held: Held<Refused>) {
+    record(journal, held.first, held.count, &held.what).await;
+}
+
+async fn record(journal: &Journal, refused: Refused, count: u32, what: &BTreeSet<String>) {
     let (actor, action) = (refused.deed.actor.clone(), refused.deed.action.clone());
-    if let Err(error) = journal.record(refused.draft(count)).await {
+    if let Err(error) = journal.record(refused.draft(count, what)).await {
         // It is refused all the same.
         tracing::error!("cannot record that {actor} may not {action}: {error}");
     }
@@ -91,17 +97,28 @@ impl App {
         let message = refusal.to_string();
         let deed = Deed::of(caller, action, subject).outcome("refused").detail(&message);
         let refused = Refused { deed: deed.clone(), message: message.clone() };
-        let verdict = self.held.lock().note(&caller.name, || Refused { deed, message }, Instant::now());
+        // A token does not use up what its owner's other tokens and sessions have.
+        let token = caller.token.as_deref().unwrap_or_default();
+        let known_by = format!("{} {token} {}", caller.credential.as_str(), caller.name);
+        let about = format!("{action} {subject}").trim_end().to_owned();
+        let verdict = self.held.lock().note(&known_by, about, || Refused { deed, message }, Instant::now());
         match verdict {
-            Verdict::Write => record(&self.journal, refused, 1).await,
+            Verdict::Write => {
+                let journal = self.journal.clone();
+                // To the end, also when whoever asked goes away meanwhile.
+                let recording = tokio::spawn(async move { record(&journal, refused, 1, &BTreeSet::new()).await });
+                if let Err(error) = recording.await {
+                    tracing::error!("a refusal was not recorded: {error}");
+                }
+            }
             Verdict::Hold => {}
             Verdict::HoldFirst => {
                 let (held, journal) = (self.held.clone(), self.journal.clone());
                 tokio::spawn(async move {
                     tokio::time::sleep(MINUTE).await;
                     let due = held.lock().due(Instant::now());
-                    for (refused, count) in due {
-                        record(&journal, refused, count).await;
+                    for held in due {
+                        record_held(&journal, held).await;
                     }
                 });
             }
@@ -109,11 +126,25 @@ impl App {
         refusal.into()
     }
 
+    /// Passes on what came of something, and records it if it was not allowed.
+    pub async fn recorded<T>(&self, caller: &Caller, action: &str, subject: &str, came_of_it: Result<T>) -> Result<T> {
+        match came_of_it {
+            Err(AppError::NotAllowed(refusal)) => Err(self.refused(caller, action, subject, refusal).await),
+            came_of_it => came_of_it,
+        }
+    }
+
+    /// Records that a page of another site made a caller's browser ask for something.
+    pub async fn note_cross_site(&self, caller: &Caller, what: &str) {
+        let refusal = NotAllowed::CrossSite { caller: caller.name.clone() };
+        let _answered = self.refused(caller, "cross-site", what, refusal).await;
+    }
+
     /// Records the refusals that were only counted so far, because the manager ends.
     pub async fn record_held_refusals(&self) {
         let held = self.held.lock().all();
-        for (refused, count) in held {
-            record(&self.journal, refused, count).await;
+        for held in held {
+            record_held(&self.journal, held).await;
         }
     }
 
@@ -148,7 +179,7 @@ impl App {
 }
 
 /// What was refused, shared with the tasks that wait for a minute to end.
-pub(super) type Held = Arc<HeldRefusals>;
+pub(super) type SharedRefusals = Arc<HeldRefusals>;
 
 #[cfg(test)]
 mod tests;

@@ -137,7 +137,7 @@ pub struct Figures {
 impl App {
     /// How the manager and its grid are doing.
     pub async fn figures(&self, caller: &Caller) -> Result<Figures> {
-        caller.may(Permission::ReadFigures)?;
+        self.permit(caller, Permission::ReadFigures, "metrics-read", "").await?;
         // The kernel takes a while to count many descriptors.
         let process = tokio::task::spawn_blocking(Process::look).await.unwrap_or_default();
         let traffic = &self.traffic;

@@ -19,7 +19,7 @@ use super::{App, AppError, Result, joining::hash_of, traffic::Counter};
 use crate::{
     data_dir::{DataDir, write_private},
     grid::{
-        access::{Caller, Credential, Role},
+        access::{Caller, Credential, Permission, Role},
         audit::Deed,
         event::{Draft, Kind},
         throttle::{Source, Throttle},
@@ -146,6 +146,11 @@ impl App {
             }
             _ => {}
         }
+    }
+
+    /// Checks that a user of the manager's host may try passwords: they are throttled by address, and here is none.
+    pub async fn may_log_in(&self, caller: &Caller) -> Result<()> {
+        self.permit(caller, Permission::ManageOneself, "login", "").await
     }
 
     /// Logs a user in; returns the session's secret, or `None` where name and password do not fit.

@@ -21,10 +21,7 @@ impl App {
         let now = Timestamp::now();
         let draft =
             Draft::new(Kind::MachineRevoked).machine(name).deed(Deed::of(caller, "machine-revoke", name.as_str()));
-        let agent = self
-            .journal
-            .record_with(draft, async |event| self.journal.noting(self.store.revoke_machine(name, now, &event).await))
-            .await?;
+        let agent = self.carry_out(draft, async |event| self.store.revoke_machine(name, now, event).await).await?;
         self.change(|fleet, now| fleet.revoked(name, now));
         let message = format!("the agent of `{name}` was revoked by {}", caller.name);
         self.links.close(agent, Close::Refused(Refusal::new(RefusalCode::AgentRevoked, message)));
@@ -35,18 +32,17 @@ impl App {
     pub async fn remove_machine(&self, caller: &Caller, name: &MachineName, force: bool) -> Result<()> {
         self.permit(caller, Permission::ManageMachines, "machine-remove", name.as_str()).await?;
         let machine = self.fleet().machine(name)?;
+        let deed = Deed::of(caller, "machine-remove", name.as_str());
         if machine.connected && !force {
-            return Err(AppError::Conflict(format!(
+            let why = format!(
                 "the agent of `{name}` is linked, with {} instances: stop it first, or remove the machine with --force",
                 machine.instances
-            )));
+            );
+            self.record_deed(&deed.outcome("failed").detail(&why)).await;
+            return Err(AppError::Conflict(why));
         }
-        let draft =
-            Draft::new(Kind::MachineRemoved).machine(name).deed(Deed::of(caller, "machine-remove", name.as_str()));
-        let agent = self
-            .journal
-            .record_with(draft, async |event| self.journal.noting(self.store.remove_machine(name, &event).await))
-            .await?;
+        let draft = Draft::new(Kind::MachineRemoved).machine(name).deed(deed);
+        let agent = self.carry_out(draft, async |event| self.store.remove_machine(name, event).await).await?;
         self.change(|fleet, _| fleet.removed(name));
         let message = format!("the machine `{name}` was removed from the grid by {}", caller.name);
         self.links.close(agent, Close::Refused(Refusal::new(RefusalCode::AgentUnknown, message)));

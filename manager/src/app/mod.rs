@@ -78,7 +78,7 @@ pub struct App {
     logins: login::Logins,
     /// Where the first password was left.
     first_password: std::sync::OnceLock<std::path::PathBuf>,
-    held: auditing::Held,
+    held: auditing::SharedRefusals,
     uses: tokens::Uses,
 }
 
@@ -165,7 +165,7 @@ impl App {
             snapshots: snapshot::Snapshots::default(),
             logins: login::Logins::default(),
             first_password: std::sync::OnceLock::new(),
-            held: auditing::Held::default(),
+            held: auditing::SharedRefusals::default(),
             uses: tokens::Uses::default(),
         });
         let started = Draft::new(crate::grid::event::Kind::ManagerStarted)

@@ -6,18 +6,15 @@ use protocol::name::{MachineName, ServiceName};
 use serde::{Deserialize, Serialize};
 
 use super::{App, AppError, Result};
-use crate::{
-    grid::{
-        access::{Caller, Permission},
-        audit::{Deed, in_one_line},
-        event::{Draft, Kind},
-        fleet::TagError,
-        page::Page,
-        schema,
-        tags::{Tag, TagChange, TagView, Tagged},
-        target::MAX_TARGETS,
-    },
-    store::StoreError,
+use crate::grid::{
+    access::{Caller, Permission},
+    audit::{Deed, in_one_line},
+    event::{Draft, Kind},
+    fleet::TagError,
+    page::Page,
+    schema,
+    tags::{Tag, TagChange, TagView, Tagged},
+    target::MAX_TARGETS,
 };
 
 /// What tags were changed of.
@@ -74,15 +71,20 @@ impl App {
         let data = serde_json::json!({
             "services": changed.services, "machines": changed.machines, "add": change.add, "remove": change.remove,
         });
-        let draft = Draft::new(Kind::TagsChanged).data(data).deed(deed);
-        self.journal
-            .record_with(draft, async |event| {
-                self.journal.noting(self.store.change_tags(change, &plan, &event).await)?;
-                // What is stored has its effect at once, and before anything else is told.
-                self.change(|fleet, _| fleet.tag(change, &plan));
-                Ok::<(), StoreError>(())
-            })
-            .await?;
+        let mut draft = Draft::new(Kind::TagsChanged).data(data).deed(deed);
+        // Who looks for the events of the one that was tagged finds this one.
+        match (changed.services.as_slice(), changed.machines.as_slice()) {
+            ([service], []) => draft = draft.service(service),
+            ([], [machine]) => draft = draft.machine(machine),
+            _ => {}
+        }
+        self.carry_out(draft, async |event| {
+            self.store.change_tags(change, &plan, event).await?;
+            // What is stored has its effect at once, and before anything else is told.
+            self.change(|fleet, _| fleet.tag(change, &plan));
+            Ok(())
+        })
+        .await?;
         Ok(changed)
     }
 

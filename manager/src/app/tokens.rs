@@ -176,21 +176,44 @@ impl App {
 
     /// Revokes a token: one of the caller's own, or as an admin any.
     pub async fn revoke_token(&self, caller: &Caller, id: &str) -> Result<()> {
-        let owner = self.store.token(id).await?.and_then(|token| token.owner);
+        let token = self.store.token(id).await?;
+        let is_known = token.is_some();
+        let was_revoked = token.as_ref().is_some_and(|token| token.revoked_at.is_some());
+        let owner = token.and_then(|token| token.owner);
         let is_own = owner.is_some() && owner.as_deref() == caller.user();
         let permission = if is_own { Permission::ManageOneself } else { Permission::ManageTokens };
         self.permit(caller, permission, "token-revoke", id).await?;
         let deed = Deed::of(caller, "token-revoke", id);
         let deed = owner.iter().fold(deed, |deed, owner| deed.detail(format!("of {owner}")));
+        if was_revoked {
+            self.record_deed(&deed.outcome("ignored").detail("it was revoked before")).await;
+            return Ok(());
+        }
         let data = serde_json::json!({"id": id, "owner": owner});
         let draft = Draft::new(Kind::TokenRevoked).data(data).deed(deed);
         let revoked =
             self.carry_out(draft, async |event| self.store.revoke_token(id, Timestamp::now(), event).await).await;
         self.tell_access_changed();
         match revoked {
+            // Somebody else was faster.
+            Err(AppError::NotFound) if is_known => Ok(()),
             Err(AppError::NotFound) => Err(NoSuchTarget::new("token", id, [].into_iter()).into()),
             revoked => revoked,
         }
+    }
+
+    /// Records that somebody called with an API token that was good once. Of one that never was there is nothing to say.
+    pub async fn note_ended_token(&self, text: &str, from: &str) {
+        let Ok(Some((id, owner))) = self.store.api_token_id(&hash_of(text.as_bytes())).await else { return };
+        let name = owner.unwrap_or_else(|| nobodys(&id));
+        let refusal = NotAllowed::Ended { caller: name.clone(), token: id.clone() };
+        let caller = Caller {
+            credential: Credential::Token,
+            from: from.to_owned(),
+            token: Some(id.clone()),
+            ..Caller::at_socket(name, None)
+        };
+        let _answered = self.refused(&caller, "token-use", &id, refusal).await;
     }
 
     /// Who calls with an API token. That it is used is noted beside the request.
@@ -249,7 +272,10 @@ fn in_words(token: &Token) -> String {
     match token.r#type {
         TokenType::Join => match &token.machine {
             Some(machine) => format!("a join token for {machine}"),
-            None => format!("a join token for {} machines", token.max_uses.unwrap_or(1)),
+            None => match token.max_uses {
+                Some(1) | None => "a join token for one machine".to_owned(),
+                Some(uses) => format!("a join token for {uses} machines"),
+            },
         },
         TokenType::Api => {
             let role = token.role.map_or("none", Role::as_str);

@@ -19,12 +19,17 @@ use crate::{config, http::problem::Problem};
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The environment variables that give the API token, or name its file.
+const TOKEN: [&str; 2] = ["TOMCAT_GRID_TOKEN", "TOMCAT_GRID_TOKEN_FILE"];
+
 /// A manager.
 pub struct Client {
     http: reqwest::Client,
     base: String,
     shown: String,
     token: Option<Secret>,
+    /// Whether a token is there, and not shown, because at a socket it is the user who counts.
+    ignores_token: bool,
 }
 
 impl Client {
@@ -38,8 +43,9 @@ impl Client {
         let builder = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).user_agent("tomcat-grid");
         let broken = |error: reqwest::Error| Failure::new(Exit::Usage, format!("cannot talk to {shown}: {error}"));
         if let Some(path) = shown.strip_prefix("unix://") {
+            let ignores_token = TOKEN.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
             let http = builder.unix_socket(PathBuf::from(path)).build().map_err(broken)?;
-            return Ok(Self { http, base: "http://localhost".to_owned(), shown, token: None });
+            return Ok(Self { http, base: "http://localhost".to_owned(), shown, token: None, ignores_token });
         }
         let names_a_host = |text: &str| reqwest::Url::parse(text).is_ok_and(|url| url.has_host());
         if !shown.starts_with("https://") || !names_a_host(&shown) {
@@ -50,9 +56,19 @@ impl Client {
             Some(file) => builder.tls_backend_preconfigured(trusting(file).map_err(usage)?),
             None => builder,
         };
-        let token = config::secret("TOMCAT_GRID_TOKEN").map_err(usage)?;
+        let token = config::secret(TOKEN[0]).map_err(usage)?;
         let base = shown.trim_end_matches('/').to_owned();
-        Ok(Self { http: http.build().map_err(broken)?, base, shown, token })
+        Ok(Self { http: http.build().map_err(broken)?, base, shown, token, ignores_token: false })
+    }
+
+    /// What whoever calls should know, and may not expect.
+    pub fn remark(&self) -> Option<String> {
+        self.ignores_token.then(|| {
+            format!(
+                "{} is not used at the socket {}: there it counts which user of the host calls",
+                TOKEN[0], self.shown
+            )
+        })
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {

@@ -34,10 +34,21 @@ impl LogFile {
     /// Opens the log file of a command.
     pub fn open(command: &str) -> Self {
         let arguments: Vec<String> = std::env::args().skip(1).collect();
-        let arguments = mask(&arguments);
+        Self::of(command, &mask(&arguments))
+    }
+
+    /// Opens the log file of a call that could not be understood. Returns also whether a password may be in it, so that
+    /// what is wrong with it must not be repeated.
+    pub fn of_refused_call() -> (Self, bool) {
+        let arguments: Vec<String> = std::env::args_os().skip(1).map(|text| text.to_string_lossy().into()).collect();
+        let (arguments, may_hold_password) = without_passwords(mask(&arguments));
+        (Self::of("usage", &arguments), may_hold_password)
+    }
+
+    fn of(command: &str, arguments: &[String]) -> Self {
         let opened = directory().and_then(|dir| {
             clean(&dir, keep());
-            create(&dir, command, &arguments, Timestamp::now())
+            create(&dir, command, arguments, Timestamp::now())
         });
         match opened {
             Ok(mut file) => {
@@ -104,6 +115,21 @@ fn create(dir: &Path, command: &str, arguments: &[String], now: Timestamp) -> an
 /// Secrets are not for the log, nor for a file name.
 fn mask(arguments: &[String]) -> Vec<String> {
     arguments.iter().map(|argument| masked(argument)).collect()
+}
+
+/// Arguments that were not understood without what may be a password, which people may write where none is taken; and
+/// whether there is such.
+fn without_passwords(mut arguments: Vec<String>) -> (Vec<String>, bool) {
+    const KNOWN: [&str; 9] = ["list", "add", "role", "password", "logout", "remove", "viewer", "operator", "admin"];
+    let Some(at) = arguments.iter().position(|argument| argument == "users") else { return (arguments, false) };
+    for argument in &mut arguments[at + 1..] {
+        if let Some((option, _)) = argument.split_once('=').filter(|_| argument.starts_with("--")) {
+            *argument = format!("{option}=***");
+        } else if !argument.starts_with("--") && !KNOWN.contains(&argument.as_str()) {
+            "***".clone_into(argument);
+        }
+    }
+    (arguments, true)
 }
 
 /// A text without the tokens in it, wherever they stand: in an option, or in a message that repeats what was given.
@@ -185,5 +211,17 @@ mod tests {
     fn secrets_are_masked() {
         assert_eq!(mask(&["x".to_owned(), "tgj1.abc".to_owned()]), ["x", "***"]);
         assert_eq!(masked("`tga1.a-_b` is none, --token=tgj1.c"), "`***` is none, --token=***");
+    }
+
+    #[test]
+    fn passwords_that_are_written_where_none_is_taken_are_masked() {
+        for (call, kept) in [
+            ("users password alice hunter2", "users password *** ***"),
+            ("-o json users add --password=hunter2 --role viewer", "-o json users add --password=*** --role viewer"),
+            ("status nonsense", "status nonsense"),
+        ] {
+            let (shown, may_hold_password) = without_passwords(call.split(' ').map(str::to_owned).collect());
+            assert_eq!((shown.join(" ").as_str(), may_hold_password), (kept, kept != call), "{call}");
+        }
     }
 }

@@ -37,6 +37,9 @@ pub async fn run(cli: Cli) -> ExitCode {
     let limit = cli.global.timeout.map(|timeout| timeout.0).unwrap_or(Duration::MAX);
     let working = async {
         let client = Client::new(&cli.global)?;
+        if let Some(remark) = client.remark() {
+            output.note(&remark);
+        }
         dispatch(&cli, &client, &mut output).await
     };
     let result = tokio::time::timeout(limit, working).await;
@@ -60,8 +63,11 @@ pub async fn run(cli: Cli) -> ExitCode {
 /// Leaves the log file of a call that could not be understood; asking for help is none.
 pub fn log_refused_call(error: &clap::Error) {
     if error.use_stderr() {
-        let mut log = log_file::LogFile::open("usage");
-        log.write(error.to_string().trim_end());
+        let (mut log, may_hold_password) = log_file::LogFile::of_refused_call();
+        match may_hold_password {
+            true => log.write(&error.kind().to_string()),
+            false => log.write(error.to_string().trim_end()),
+        }
         log.finish(Exit::Usage);
     }
 }

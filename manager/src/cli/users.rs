@@ -21,7 +21,7 @@ use super::{
 use crate::{
     grid::user::{LONGEST_PASSWORD, check_name},
     http::api::users::{PasswordResponse, UserChange, UserResponse},
-    store::users::User,
+    store::{tokens::Token, users::User},
 };
 
 /// Shows, adds, changes and removes users.
@@ -59,6 +59,17 @@ pub async fn run(client: &Client, output: &mut Output, action: Option<&UsersActi
         Some(UsersAction::Remove { name }) => {
             client.act(Method::DELETE, &format!("/users/{}", checked(name)?)).await?;
             output.line(&format!("the user {name} is removed"));
+            // What they made for machines is the grid's, and stays; whoever removes them decides.
+            let join: Vec<Token> = pages::all(client, "/tokens?type=join").await.unwrap_or_default();
+            let now = Timestamp::now();
+            let is_good = |token: &&Token| token.revoked_at.is_none() && token.expires_at > now;
+            let left: Vec<&str> = (join.iter().filter(|token| token.created_by == *name).filter(is_good))
+                .map(|token| token.id.as_str())
+                .collect();
+            if !left.is_empty() {
+                let left = left.join(", ");
+                output.note(&format!("join tokens that {name} made are still good; `token revoke` ends them: {left}"));
+            }
             Ok(Exit::Done)
         }
     }

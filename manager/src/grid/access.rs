@@ -184,6 +184,20 @@ pub enum NotAllowed {
         /// Who asked.
         caller: String,
     },
+    /// The API token is not good any more.
+    #[error("the API token {token} of {caller} was revoked, or has expired")]
+    Ended {
+        /// Whose it was.
+        caller: String,
+        /// Its id.
+        token: String,
+    },
+    /// Another site made the caller's browser do it.
+    #[error("a page of another site made the browser of {caller} ask for this")]
+    CrossSite {
+        /// Whose browser it is.
+        caller: String,
+    },
     /// It is about oneself, and takes the old password.
     #[error("{caller} changes the own password with the old one: log in on the dashboard, or call PUT /me/password")]
     OwnPassword {

@@ -27,9 +27,17 @@ impl FromRequestParts<Arc<App>> for Authenticated {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
         let shown = Shown::from_request_parts(parts, app).await?;
-        let caller = shown.caller(app).await?.ok_or_else(Problem::unauthorized)?;
-        if matches!(shown, Shown::Session(..)) {
-            refuse_cross_site(parts)?;
+        let Some(caller) = shown.caller(app).await? else {
+            if let Shown::Token(token, from) = &shown {
+                app.note_ended_token(token.expose(), from).await;
+            }
+            return Err(Problem::unauthorized());
+        };
+        if matches!(shown, Shown::Session(..))
+            && let Err(problem) = refuse_cross_site(parts)
+        {
+            app.note_cross_site(&caller, &format!("{} {}", parts.method, parts.uri.path())).await;
+            return Err(problem);
         }
         Ok(Self(caller))
     }
@@ -102,17 +110,34 @@ pub fn refuse_cross_site(parts: &Parts) -> Result<(), Problem> {
     if matches!(parts.method, Method::GET | Method::HEAD) {
         return Ok(());
     }
-    let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
-    let same_site = match (header("sec-fetch-site"), header("origin")) {
-        (Some(site), _) => matches!(site, "same-origin" | "none"),
-        (None, Some(origin)) => {
-            let host = parts.uri.authority().map(|authority| authority.as_str()).or_else(|| header("host"));
-            host.is_some_and(|host| origin == format!("https://{host}"))
-        }
-        (None, None) => false,
-    };
+    let same_site = is_same_site(parts).unwrap_or(false);
     if same_site {
         return Ok(());
     }
-    Err(Problem::new(StatusCode::FORBIDDEN, "cross_site", "requests of other sites are refused"))
+    Err(Problem::cross_site())
+}
+
+/// Whether a request comes from a page of this manager, or of none; unknown where the browser, or what is none, does
+/// not say.
+fn is_same_site(parts: &Parts) -> Option<bool> {
+    let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    match (header("sec-fetch-site"), header("origin")) {
+        (Some(site), _) => Some(matches!(site, "same-origin" | "none")),
+        (None, Some(origin)) => {
+            let host = parts.uri.authority().map(|authority| authority.as_str()).or_else(|| header("host"));
+            Some(host.is_some_and(|host| origin == format!("https://{host}")))
+        }
+        (None, None) => None,
+    }
+}
+
+/// A request that no page of another site made a browser send. Programs that are no browsers say nothing of sites.
+pub struct NotCrossSite;
+
+impl FromRequestParts<Arc<App>> for NotCrossSite {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _app: &Arc<App>) -> Result<Self, Problem> {
+        if is_same_site(parts) == Some(false) { Err(Problem::cross_site()) } else { Ok(Self) }
+    }
 }

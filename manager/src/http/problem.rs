@@ -64,6 +64,11 @@ impl Problem {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "log in, or send an API token that is good now")
     }
 
+    /// The answer to what a page of another site makes a browser send.
+    pub fn cross_site() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "cross_site", "requests of other sites are refused")
+    }
+
     /// The answer to somebody who does not send what was announced.
     pub fn late_body() -> Self {
         let detail = format!("the body of the request did not come within {} s", BODY_TIMEOUT.as_secs());

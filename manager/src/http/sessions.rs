@@ -14,8 +14,8 @@ use utoipa::ToSchema;
 use super::{
     Peer,
     api::Body,
-    auth::{COOKIE, refuse_cross_site, session_secret},
-    openapi::answers::{BadBody, CrossSite, Failed, Stored, TooManyLogins, WrongPassword},
+    auth::{COOKIE, NotCrossSite, refuse_cross_site, session_secret},
+    openapi::answers::{BadBody, CrossSite, Failed, NoLogin, Stored, TooManyLogins, WrongPassword},
     problem::Problem,
 };
 use crate::app::{App, login::SESSION, to_the_end};
@@ -31,7 +31,7 @@ pub struct Login {
     password: Secret,
 }
 
-/// Logs in, for browsers.
+/// Logs in, for browsers. At the Unix socket only for those who have a role there.
 #[utoipa::path(
     post,
     path = "/session",
@@ -46,12 +46,21 @@ pub struct Login {
         ),
         BadBody,
         WrongPassword,
+        NoLogin,
         TooManyLogins,
         Stored,
         Failed,
     ),
 )]
-pub async fn log_in(State(app): State<Arc<App>>, peer: Peer, Body(login): Body<Login>) -> Result<Response, Problem> {
+pub async fn log_in(
+    State(app): State<Arc<App>>,
+    peer: Peer,
+    _: NotCrossSite,
+    Body(login): Body<Login>,
+) -> Result<Response, Problem> {
+    if let Peer::Local { caller } = &peer {
+        app.may_log_in(caller).await?;
+    }
     let from = peer.from();
     let secret = to_the_end(async move { app.log_in(&login.name, login.password, &from).await }).await?;
     let secret = secret.ok_or_else(|| {

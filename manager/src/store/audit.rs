@@ -1,5 +1,7 @@
 //! The audit: appended to, read and checked, and never changed.
 
+use std::time::Duration;
+
 use protocol::time::Timestamp;
 use sqlx::SqliteConnection;
 
@@ -11,6 +13,9 @@ use crate::grid::{
 
 /// The most bytes of a field that are looked at in a check: more than the audit writes.
 const FIELD: i64 = 8192;
+
+/// By how much the host's clock may have been set back between two records.
+const CLOCK: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -97,6 +102,17 @@ impl Store {
                 .fetch_optional(&self.grid.read)
                 .await?;
         let oldest = oldest.map(|(seq,)| seq);
+        // Clocks are set back by less than that: what is older is not looked through.
+        let too_old: Option<(i64,)> = match filter.since {
+            None => None,
+            Some(since) => {
+                sqlx::query_as("select seq from audit where seq = ? and at < ?")
+                    .bind(oldest)
+                    .bind(since.before(CLOCK).as_millis())
+                    .fetch_optional(&self.grid.read)
+                    .await?
+            }
+        };
         // Between blanks and commas a subject that is one of several is found, and a part of a name is not.
         let rows: Vec<Row> = sqlx::query_as(
             "select seq, at, actor, credential, origin, action, subject, outcome, detail, hash from audit \
@@ -121,6 +137,7 @@ impl Store {
         records.truncate(limit as usize);
         let next = match is_more {
             true => records.last().map(|record| record.seq),
+            false if too_old.is_some() => None,
             false => oldest.and_then(|oldest| u64::try_from(oldest).ok()),
         };
         Ok((records, next))
@@ -248,6 +265,19 @@ mod tests {
             let (records, next) = store.audit(&filter, None, 100, 100).await.unwrap();
             assert_eq!((numbers(&records).as_slice(), next), (expected, None), "{filter:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_well_before_is_not_looked_through() {
+        let (_dir, store) = temporary().await;
+        let day = i64::try_from(CLOCK.as_millis()).unwrap();
+        for n in 0..20 {
+            store.record_deed(Timestamp::from_millis(n * day), &deed("alice", "a")).await.unwrap();
+        }
+        let filter = AuditFilter { since: Some(Timestamp::from_millis(18 * day)), ..AuditFilter::default() };
+        let (records, next) = store.audit(&filter, None, 100, 2).await.unwrap();
+        assert_eq!((numbers(&records), next), (vec![20, 19], Some(19)));
+        assert_eq!(store.audit(&filter, next, 100, 2).await.unwrap(), (vec![], None));
     }
 
     #[tokio::test]

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{Result, Store};
 use crate::grid::{audit::Deed, event::Event, fleet::LastLink};
 
-/// How many events `history.db` keeps.
+/// How many events each database keeps. What they did to the grid is in the audit for good.
 const KEPT: i64 = 500_000;
 
 /// A numbered event, written down.
@@ -122,17 +122,22 @@ impl Store {
 
     /// Throws away events beyond the limit. Returns the newest number that is gone.
     pub async fn trim_history(&self) -> Result<u64> {
-        let mut tx = self.history.write.begin().await?;
-        let (floor,): (i64,) =
-            sqlx::query_as("select coalesce((select seq from event order by seq desc limit 1 offset ?), 0)")
-                .bind(KEPT)
-                .fetch_one(&mut *tx)
+        self.trim_to(KEPT).await
+    }
+
+    async fn trim_to(&self, kept: i64) -> Result<u64> {
+        let mut floor = 0;
+        for database in [&self.history, &self.grid] {
+            let beyond: Option<(i64,)> = sqlx::query_as("select seq from event order by seq desc limit 1 offset ?")
+                .bind(kept)
+                .fetch_optional(&database.read)
                 .await?;
-        if floor > 0 {
-            sqlx::query("delete from event where seq <= ?").bind(floor).execute(&mut *tx).await?;
-            set_floor(&mut tx, floor).await?;
+            let Some((gone,)) = beyond else { continue };
+            // First, so that nobody believes that events are whole which are not.
+            set_floor(&mut *self.history.write.acquire().await?, gone).await?;
+            sqlx::query("delete from event where seq <= ?").bind(gone).execute(&database.write).await?;
+            floor = floor.max(gone);
         }
-        tx.commit().await?;
         Ok(u64::try_from(floor).unwrap_or(0))
     }
 
@@ -273,6 +278,19 @@ mod tests {
         }
         assert_eq!(store.floor(0).await.unwrap(), 20);
         assert_eq!(store.trim_history().await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn both_databases_keep_so_much_and_no_more() {
+        let (_dir, store) = temporary().await;
+        for seq in [1, 3, 5, 6] {
+            store.record(&row(seq)).await.unwrap();
+        }
+        store.add_history(&[row(2), row(4)], &Memory::default(), 0).await.unwrap();
+        assert_eq!(store.trim_to(2).await.unwrap(), 3);
+        let left = store.events_after(0, 10).await.unwrap();
+        assert_eq!(left.iter().map(|(seq, _)| *seq).collect::<Vec<_>>(), [2, 4, 5, 6]);
+        assert_eq!(store.floor(0).await.unwrap(), 3);
     }
 
     #[tokio::test]

@@ -18,6 +18,9 @@ const MOST_OF_USER: i64 = 100;
 /// How often the last use of a token is noted at most.
 pub const NOTE_EVERY: Duration = Duration::from_secs(60);
 
+/// How long tokens that have ended are still listed.
+const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+
 /// What a token is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -143,9 +146,17 @@ const ALL: &str = "select * from ( \
     expires_at, revoked_at, last_used_at, last_used_from from api_token)";
 
 impl Store {
-    /// Stores a token by its hash. An owner must be there, and have room for it.
+    /// Stores a token by its hash. An owner must be there, and have room for it. Forgets what ended long ago.
     pub async fn add_token(&self, token: &Token, hash: &Hash, event: &EventRow) -> Result<()> {
         let mut tx = self.grid.write.begin().await?;
+        // Else they would become more for ever.
+        let long_ago = token.created_at.before(KEPT).as_millis();
+        for sql in [
+            "delete from join_token where min(expires_at, coalesce(revoked_at, expires_at)) < ?",
+            "delete from api_token where min(expires_at, coalesce(revoked_at, expires_at)) < ?",
+        ] {
+            sqlx::query(sql).bind(long_ago).execute(&mut *tx).await?;
+        }
         match token.r#type {
             TokenType::Join => {
                 sqlx::query(
@@ -227,13 +238,13 @@ impl Store {
         Ok(row.map(Token::from))
     }
 
-    /// Revokes a token by its id.
+    /// Revokes a token by its id. One that was revoked before is none that could be.
     pub async fn revoke_token(&self, id: &str, at: Timestamp, event: &EventRow) -> Result<()> {
         let mut tx = self.grid.write.begin().await?;
         let mut found = 0;
         for sql in [
-            "update join_token set revoked_at = coalesce(revoked_at, ?) where id = ?",
-            "update api_token set revoked_at = coalesce(revoked_at, ?) where id = ?",
+            "update join_token set revoked_at = ? where id = ? and revoked_at is null",
+            "update api_token set revoked_at = ? where id = ? and revoked_at is null",
         ] {
             found += sqlx::query(sql).bind(at.as_millis()).bind(id).execute(&mut *tx).await?.rows_affected();
         }
@@ -252,6 +263,12 @@ impl Store {
             .fetch_optional(&self.grid.read)
             .await?;
         Ok(found.map(|(id,)| id))
+    }
+
+    /// The id of the API token with this hash, good or not, and whose it is.
+    pub async fn api_token_id(&self, hash: &Hash) -> Result<Option<(String, Option<String>)>> {
+        let found = sqlx::query_as("select id, owner from api_token where hash = ?").bind(&hash[..]);
+        Ok(found.fetch_optional(&self.grid.read).await?)
     }
 
     /// An API token that is good now.

@@ -80,8 +80,9 @@ async fn every_change_of_a_user_is_on_record() {
 #[tokio::test]
 async fn logins_that_fail_are_on_record_and_those_that_wait_once() {
     let (_dir, app) = app().await;
+    app.create_user(&caller(Role::Admin), "alice", Role::Viewer, None).await.unwrap();
     // On a slow machine a wait may be over before the next attempt, and another block begins.
-    let (mut expected, mut refused) = (Vec::new(), 0);
+    let (mut expected, mut refused) = (vec!["root/socket user-create alice done"], 0);
     while refused < 3 {
         match app.log_in("alice", secret("a guess"), "10.0.0.7").await {
             Ok(session) => {
@@ -97,6 +98,49 @@ async fn logins_that_fail_are_on_record_and_those_that_wait_once() {
         }
     }
     assert!(expected.len() > 5, "{expected:?}");
+    assert_eq!(audit(&app).await, expected);
+}
+
+#[tokio::test]
+async fn what_is_typed_as_a_name_and_is_none_is_not_kept() {
+    let (_dir, app) = app().await;
+    assert_eq!(app.log_in("my secret password", secret("alice"), "10.0.0.7").await.unwrap(), None);
+    assert_eq!(audit(&app).await, ["(unknown user)/ login (unknown user) failed"]);
+    let told: Vec<(String,)> = sqlx::query_as("select body from event").fetch_all(&app.store.grid.read).await.unwrap();
+    assert!(!told.iter().any(|(body,)| body.contains("my secret password")), "{told:?}");
+}
+
+#[tokio::test]
+async fn the_first_user_is_on_record_and_the_file_goes_with_the_password() {
+    let (dir, app) = app().await;
+    let data = crate::data_dir::DataDir::open(&dir.path().join("m")).unwrap();
+    app.make_admin(Some(secret("123")), &data).await.unwrap_err();
+    app.make_admin(None, &data).await.unwrap();
+    let file = data.path().join("initial-admin-password");
+    assert!(file.exists());
+    app.reset_password(&caller(Role::Admin), "admin", None).await.unwrap();
+    assert!(!file.exists());
+    assert_eq!(audit(&app).await[0], "the manager/ user-create admin done");
+}
+
+#[tokio::test]
+async fn a_token_that_has_ended_is_on_record_and_revoked_once() {
+    let (_dir, app) = app().await;
+    let root = caller(Role::Admin);
+    let wanted = Wanted::Api { role: Role::Viewer, targets: None, description: String::new(), owner: None };
+    let (token, text) = app.create_token(&root, wanted, Duration::from_secs(60)).await.unwrap();
+    for _ in 0..2 {
+        app.revoke_token(&root, &token.id).await.unwrap();
+    }
+    app.note_ended_token(&text, "10.0.0.7").await;
+    app.note_ended_token("tga1.never", "10.0.0.7").await;
+    let id = &token.id;
+    let expected = [
+        format!("root/socket token-create {id} done"),
+        format!("root/socket token-revoke {id} done"),
+        format!("root/socket token-revoke {id} ignored"),
+        format!("token:{id}/token token-use {id} refused"),
+    ];
     assert_eq!(audit(&app).await, expected);
 }
 
@@ -145,4 +189,5 @@ async fn refusals_are_on_record_and_those_that_repeat_are_counted() {
     assert_eq!(audit(&app).await.len(), 31);
     let last = details(&app).await.pop().unwrap();
     assert!(last.contains("5 refusals") && last.contains("needs the role admin"), "{last}");
+    assert!(last.ends_with("the first: machine-remove web-1"), "{last}");
 }

@@ -85,7 +85,8 @@ pub enum UsersAction {
         /// What the user may do
         role: Role,
     },
-    /// Give a user another password, and end all their sessions; one that is not given is generated, and printed alone
+    /// Give a user another password, and end all their sessions; one that is not given is generated, and printed alone.
+    /// Users change their own with the old one, on the page
     Password {
         /// The user
         name: String,

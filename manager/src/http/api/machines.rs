@@ -44,7 +44,8 @@ pub async fn machines(
 ) -> Answer<Page<MachineView>> {
     let after = page.cursor::<MachineName>()?;
     let name = |machine: &MachineView| machine.name.to_string();
-    Ok(Json(Page::of(app.machines(&caller)?, name, after.as_ref().map(MachineName::as_str), page.limit())))
+    let machines = app.recorded(&caller, "machine-list", "", app.machines(&caller)).await?;
+    Ok(Json(Page::of(machines, name, after.as_ref().map(MachineName::as_str), page.limit())))
 }
 
 /// What `DELETE /machines/{name}` takes.

@@ -9,7 +9,7 @@ use utoipa::IntoParams;
 use super::{Answer, Params, targets};
 use crate::{
     app::App,
-    grid::{schema, view::Status},
+    grid::{audit::in_one_line, schema, view::Status},
     http::{
         auth::Authenticated,
         openapi::answers::{BadParameters, LoginNeeded, NotThere},
@@ -40,5 +40,6 @@ pub async fn status(
     Params(query): Params<StatusQuery>,
 ) -> Answer<Status> {
     let texts: Vec<String> = query.targets.split(',').filter(|text| !text.is_empty()).map(str::to_owned).collect();
-    Ok(Json(app.status(&caller, &targets(&texts)?)?))
+    let status = app.status(&caller, &targets(&texts)?);
+    Ok(Json(app.recorded(&caller, "status-read", &in_one_line(texts.into_iter()), status).await?))
 }

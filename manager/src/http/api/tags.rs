@@ -83,5 +83,6 @@ pub async fn list(
     Authenticated(caller): Authenticated,
     Params(page): Params<PageQuery>,
 ) -> Result<Json<Page<TagView>>, Problem> {
-    Ok(Json(app.tags(&caller, page.cursor::<Tag>()?.as_ref(), page.limit())?))
+    let tags = app.tags(&caller, page.cursor::<Tag>()?.as_ref(), page.limit());
+    Ok(Json(app.recorded(&caller, "tag-list", "", tags).await?))
 }

@@ -72,6 +72,11 @@ answers! {
     TooManyStreams {
         429: "`too_many_streams`: the caller has as many streams open as one may",
     }
+    /// Of a login that is not even looked at.
+    NoLogin {
+        403: "`cross_site`: the request comes from a page of another site; \
+              `not_allowed`: this user of the manager's host has no role",
+    }
     /// Of a login that fails.
     WrongPassword {
         401: "`wrong_password`: name and password do not fit together",

@@ -110,3 +110,19 @@ async fn a_user_has_so_many_tokens_and_no_more() {
     store.revoke_token("id7", at(2), &event(500)).await.unwrap();
     store.add_token(&api(100, Some("alice")), &[100; 32], &event(501)).await.unwrap();
 }
+
+#[tokio::test]
+async fn what_ended_long_ago_is_forgotten() {
+    let (_dir, store) = with_alice(Role::Operator).await;
+    let join = Token { r#type: TokenType::Join, role: None, targets: None, ..api(9, None) };
+    store.add_token(&join, &[9; 32], &event(9)).await.unwrap();
+    for n in 1..=2 {
+        let expires_at = at(100).after(KEPT * u32::from(n));
+        store.add_token(&Token { expires_at, ..api(n, None) }, &[n; 32], &event(n.into())).await.unwrap();
+    }
+    store.revoke_token("id2", at(100), &event(20)).await.unwrap();
+    let new = Token { created_at: at(101).after(KEPT), expires_at: at(200).after(KEPT), ..api(3, None) };
+    store.add_token(&new, &[3; 32], &event(3)).await.unwrap();
+    let left = store.tokens(&Which::default(), None, 10).await.unwrap();
+    assert_eq!(left.items.iter().map(|token| token.id.as_str()).collect::<Vec<_>>(), ["id1", "id3"]);
+}
