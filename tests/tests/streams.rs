@@ -98,21 +98,24 @@ impl<'a> Page<'a> {
     /// Reads until some service has this reason, whether a change or a snapshot says so.
     fn read_until(&mut self, reason: &str) {
         let deadline = Instant::now() + PATIENCE;
-        let (mut is_reset, mut line) = (false, String::new());
+        let (mut is_reset, mut line, mut id) = (false, String::new(), None);
         while !self.services.values().any(|service| service["reason"] == reason) {
             assert!(Instant::now() < deadline, "`{reason}` is not told");
             line.clear();
-            if self.stream.read_line(&mut line).map_or(true, |length| length == 0) {
+            // A line without its end is the last of a stream that was cut off.
+            if self.stream.read_line(&mut line).is_err() || !line.ends_with('\n') {
+                id = None;
                 self.stream = open_after(self.manager, &self.last);
                 is_reset = false;
                 continue;
             }
             is_reset |= line == "event: reset\n";
-            if let Some(id) = line.strip_prefix("id: ") {
-                self.last = id.trim().to_owned();
+            if let Some(of_next) = line.strip_prefix("id: ") {
+                id = Some(of_next.trim().to_owned());
             }
             let Some(data) = line.strip_prefix("data: ") else { continue };
             let event: Value = serde_json::from_str(data).expect("JSON");
+            self.last = id.take().unwrap_or_else(|| self.last.clone());
             if std::mem::take(&mut is_reset) {
                 self.resets += 1;
                 self.services = services(&event);

@@ -1,4 +1,4 @@
-//! The status that a watcher begins anew with. Those who see everything share one, because they often begin anew together.
+//! The status that a watcher begins anew with. Those who see everything share one: they often begin anew together.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},

@@ -178,8 +178,8 @@ impl Known {
         Some(Some(Place { connections: self.connections.clone(), uid }))
     }
 
-    /// Who calls; `None` if that cannot be known in time. Root and the manager's own user are known without a look at the host's accounts, which may be those
-    /// of a directory server that does not answer.
+    /// Who calls; `None` if that cannot be known in time. Root and the manager's own user are known without a look at
+    /// the host's accounts, which may be those of a directory server that does not answer.
     async fn caller(self: Arc<Self>, uid: u32) -> Option<Caller> {
         let (name, role) = match uid {
             0 => ("root".to_owned(), Some(Role::Admin)),
