@@ -92,9 +92,9 @@ export function nearest(word, known) {
  * How many letters must change to make one word of another.
  * @param {string} a
  * @param {string} b
- * @param {number} most more than that is not counted
+ * @param {number} [most] more than that is not counted
  */
-function distance(a, b, most) {
+export function distance(a, b, most = Infinity) {
   if (Math.abs(a.length - b.length) >= most) return most;
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i++) {

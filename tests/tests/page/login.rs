@@ -55,6 +55,15 @@ async fn a_link_leads_where_it_says_also_through_the_login() {
 }
 
 #[tokio::test]
+async fn a_link_to_what_is_not_there_names_the_nearest() {
+    let small = Small::with(&["shop"]);
+    let dashboard = small.dashboard().await;
+    dashboard.go("#/services/shpo@web-1", "main h1").await;
+    dashboard.browser.wait_text("main", "shop@web-1").await;
+    dashboard.browser.close().await;
+}
+
+#[tokio::test]
 async fn logging_out_everywhere_ends_every_browser() {
     let small = Small::with(&["shop"]);
     let (one, other) = (small.dashboard().await, small.dashboard().await);

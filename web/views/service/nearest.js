@@ -1,24 +1,9 @@
 // Which names come nearest to one that is not there. Pure.
 
+import { distance } from "/lib/search.js";
+
 /** The longest name that is compared. */
 const LONGEST = 64;
-
-/**
- * How many letters must change to make one word of another.
- * @param {string} a
- * @param {string} b
- */
-export function distance(a, b) {
-  let row = Array.from({ length: b.length + 1 }, (_, at) => at);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      next[j] = Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1));
-    }
-    row = next;
-  }
-  return row[b.length];
-}
 
 /**
  * At most five names that are like one, the nearest first.
