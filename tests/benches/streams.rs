@@ -8,16 +8,12 @@
 
 use std::{
     io::{BufRead, BufReader},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
     time::{Duration, Instant},
 };
 
 use protocol::state::State;
 use tests::{
-    figures::{Figures, resident},
+    figures::{Figures, forget_peak, peak, resident},
     fleet::{Fleet, Plan, STAMP, epoch},
     https::{Https, Stream},
     manager::TestManager,
@@ -105,7 +101,7 @@ impl Bench {
             }
         }
         let opened = resident(pid);
-        let peak = Peak::of(pid);
+        forget_peak(pid);
         let told = self.fleet.told();
         let (begun, used) = (Instant::now(), cpu(pid));
         self.fleet.storm(self.rate);
@@ -126,7 +122,7 @@ impl Bench {
             (resets, bytes) = (resets + heard.resets, bytes + heard.bytes);
             lag.extend(heard.lag);
         }
-        let peak = peak.end();
+        let peak = peak(pid);
         println!("{what}:");
         println!("  {told} changes told in {took:.1} s; heard by each {least} to {most}; resets {resets}");
         println!("  lag from the agent's sending: {lag}");
@@ -211,33 +207,6 @@ async fn watch(mut stream: reqwest::Response) -> Heard {
         }
     }
     heard
-}
-
-/// Looks at the memory of a process all the time.
-struct Peak {
-    over: Arc<AtomicBool>,
-    looking: std::thread::JoinHandle<f64>,
-}
-
-impl Peak {
-    fn of(pid: u32) -> Self {
-        let over = Arc::<AtomicBool>::default();
-        let until = over.clone();
-        let looking = std::thread::spawn(move || {
-            let mut peak: f64 = 0.0;
-            while !until.load(Ordering::Relaxed) {
-                peak = peak.max(resident(pid));
-                std::thread::sleep(Duration::from_millis(50));
-            }
-            peak
-        });
-        Self { over, looking }
-    }
-
-    fn end(self) -> f64 {
-        self.over.store(true, Ordering::Relaxed);
-        self.looking.join().expect("it looks")
-    }
 }
 
 /// The processor time that a process has used, in seconds.

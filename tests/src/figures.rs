@@ -62,8 +62,22 @@ impl fmt::Display for Figures {
 
 /// The memory of a process that is resident, in MB.
 pub fn resident(pid: u32) -> f64 {
+    memory(pid, "VmRSS:")
+}
+
+/// The most memory of a process that was resident since [`forget_peak`], in MB: the kernel keeps it, so nothing is missed.
+pub fn peak(pid: u32) -> f64 {
+    memory(pid, "VmHWM:")
+}
+
+/// Has the kernel look for the peak anew (proc(5), `clear_refs`).
+pub fn forget_peak(pid: u32) {
+    fs::write(format!("/proc/{pid}/clear_refs"), "5").expect("the process runs");
+}
+
+fn memory(pid: u32, key: &str) -> f64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process has memory");
+    let line = status.lines().find_map(|line| line.strip_prefix(key)).expect("a process has memory");
     line.trim().trim_end_matches(" kB").parse::<f64>().expect("a number") / 1024.0
 }
 

@@ -4,22 +4,20 @@
 use std::{
     io::{self, Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU8, Ordering},
-    },
+    sync::{Arc, Condvar, Mutex},
     thread,
-    time::Duration,
 };
 
 use crate::manager::TestManager;
 
-/// How often a connection looks whether the cable is still there.
-const LOOK: Duration = Duration::from_millis(20);
-
-const WHOLE: u8 = 0;
-const FROZEN: u8 = 1;
-const CUT: u8 = 2;
+/// How the cable is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum State {
+    #[default]
+    Whole,
+    Frozen,
+    Cut,
+}
 
 /// A relay. It listens until the test's process ends.
 pub struct Relay {
@@ -29,7 +27,8 @@ pub struct Relay {
 
 #[derive(Default)]
 struct Cable {
-    state: AtomicU8,
+    state: Mutex<State>,
+    changed: Condvar,
     open: Mutex<Vec<TcpStream>>,
 }
 
@@ -44,7 +43,7 @@ impl Relay {
             for client in listener.incoming().flatten() {
                 // A manager that is away refuses, and so does the relay.
                 let Ok(server) = TcpStream::connect(&address) else { continue };
-                if shared.state.load(Ordering::SeqCst) != CUT {
+                if *shared.state.lock().unwrap() != State::Cut {
                     // One that breaks at once is as good as none.
                     let _broken = shared.join(&client, &server);
                 }
@@ -60,12 +59,12 @@ impl Relay {
 
     /// Lets nothing through any more, without anybody being told.
     pub fn freeze(&self) {
-        self.cable.state.store(FROZEN, Ordering::SeqCst);
+        self.cable.set(State::Frozen);
     }
 
     /// Ends all connections, and every one that is tried.
     pub fn cut(&self) {
-        self.cable.state.store(CUT, Ordering::SeqCst);
+        self.cable.set(State::Cut);
         for stream in self.cable.open.lock().unwrap().drain(..) {
             // It may have ended by itself.
             let _ended = stream.shutdown(Shutdown::Both);
@@ -74,11 +73,16 @@ impl Relay {
 
     /// Lets everything through again.
     pub fn heal(&self) {
-        self.cable.state.store(WHOLE, Ordering::SeqCst);
+        self.cable.set(State::Whole);
     }
 }
 
 impl Cable {
+    fn set(&self, state: State) {
+        *self.state.lock().unwrap() = state;
+        self.changed.notify_all();
+    }
+
     fn join(self: &Arc<Self>, client: &TcpStream, server: &TcpStream) -> io::Result<()> {
         self.open.lock().unwrap().extend([client.try_clone()?, server.try_clone()?]);
         for (from, to) in [(client, server), (server, client)] {
@@ -97,9 +101,8 @@ impl Cable {
         let mut buffer = vec![0; 64 * 1024];
         loop {
             let length = from.read(&mut buffer)?;
-            while self.state.load(Ordering::SeqCst) == FROZEN {
-                thread::sleep(LOOK);
-            }
+            let state = self.state.lock().unwrap();
+            drop(self.changed.wait_while(state, |state| *state == State::Frozen).unwrap());
             if length == 0 {
                 return Ok(());
             }

@@ -14,6 +14,8 @@ pub mod refusals;
 pub mod snapshot;
 pub mod status;
 pub mod tags;
+#[cfg(test)]
+pub(crate) mod temporary;
 pub mod tokens;
 pub mod traffic;
 pub mod trigger;

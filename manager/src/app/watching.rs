@@ -144,22 +144,15 @@ mod tests {
     use protocol::report::MachineFacts;
 
     use super::*;
-    use crate::{
-        grid::{
-            access::{Credential, Role},
-            event::Draft,
-            fleet::{KnownMachine, Named},
-        },
-        pki::authority::Authority,
-        store::temporary,
+    use crate::grid::{
+        access::{Credential, Role},
+        event::Draft,
+        fleet::{KnownMachine, Named},
     };
 
     /// A manager of one linked machine, `web-1`, with `a` and `b`.
     async fn app() -> (tempfile::TempDir, Arc<App>) {
-        let (dir, store) = temporary().await;
-        let meta = store.meta(None).await.unwrap();
-        let authority = Authority::load_or_make(dir.path(), meta.grid, None).unwrap();
-        let app = App::start(store, meta, authority, "here".to_owned()).await.unwrap();
+        let (dir, app) = crate::app::temporary::app().await;
         let name: protocol::name::MachineName = "web-1".parse().unwrap();
         let machine = KnownMachine {
             id: uuid::Uuid::nil(),

@@ -204,6 +204,11 @@ pub struct Topic {
 }
 
 impl Topic {
+    /// The topic of an event of a kind.
+    pub fn of(kind: Kind, service: Option<ServiceName>, machine: Option<MachineName>) -> Self {
+        Self { kind, seen_by: kind.seen_by(), service, machine }
+    }
+
     /// The topic of an event that is written down. One that cannot be read is for those who may see everything.
     pub fn of_body(body: &str) -> Self {
         #[derive(Deserialize)]
@@ -215,8 +220,8 @@ impl Topic {
             machine: Option<MachineName>,
         }
         match serde_json::from_str::<About>(body) {
-            Ok(About { kind, service, machine }) => Self { kind, seen_by: kind.seen_by(), service, machine },
-            Err(_) => Self { kind: Kind::Unknown, seen_by: Role::Admin, service: None, machine: None },
+            Ok(About { kind, service, machine }) => Self::of(kind, service, machine),
+            Err(_) => Self::of(Kind::Unknown, None, None),
         }
     }
 }
@@ -253,12 +258,7 @@ impl Draft {
 
     /// Who may see it.
     pub fn topic(&self) -> Topic {
-        Topic {
-            kind: self.kind,
-            seen_by: self.kind.seen_by(),
-            service: self.service.clone(),
-            machine: self.machine.clone(),
-        }
+        Topic::of(self.kind, self.service.clone(), self.machine.clone())
     }
 
     /// Done by somebody, as the audit says it. Only events that are recorded reach the audit.

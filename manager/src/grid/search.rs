@@ -69,12 +69,7 @@ impl About {
 
     /// What decides who may see it.
     pub fn topic(&self) -> Topic {
-        Topic {
-            kind: self.kind,
-            seen_by: self.kind.seen_by(),
-            service: self.service.clone(),
-            machine: self.machine.clone(),
-        }
+        Topic::of(self.kind, self.service.clone(), self.machine.clone())
     }
 }
 

@@ -159,17 +159,14 @@ mod tests {
 
     use super::*;
     use crate::{
+        app,
         grid::access::{Caller, Role},
-        pki::authority::Authority,
-        store::temporary,
     };
 
     #[tokio::test]
     async fn only_the_status_is_compressed() {
-        let (dir, store) = temporary().await;
-        let meta = store.meta(None).await.unwrap();
-        let authority = Authority::load_or_make(dir.path(), meta.grid, None).unwrap();
-        let router = people(App::start(store, meta, authority, "here".to_owned()).await.unwrap());
+        let (_dir, app) = app::temporary::app().await;
+        let router = people(app);
         let caller = Caller::at_socket("me".to_owned(), Some(Role::Admin));
         for (path, encoding) in [("status", Some("gzip")), ("whoami", None), ("journal", None), ("events", None)] {
             let request = Request::get(format!("/api/v1/{path}"))

@@ -1,24 +1,15 @@
 //! Triggers from the page: one, many, refused ones; and those who may not.
 
 use serde_json::Value;
-use tests::{
-    agent::TestAgent,
-    dashboard::Dashboard,
-    manager::{PASSWORD, TestManager},
-    tomcat::TomcatBase,
-};
+use tests::manager::PASSWORD;
 
-use crate::{Small, confirm, row, wait_state};
+use crate::{Real, Small, confirm, row, wait_state};
 
 #[tokio::test]
 async fn a_tomcat_is_started_and_stopped_from_its_page() {
-    let manager = TestManager::start();
-    let base = TomcatBase::builder(manager.dir(), "shop").build();
-    let _agent =
-        TestAgent::builder(&manager, "web-1", manager.dir()).config("[tomcat]\nuser = \"root\"").start(&manager);
-    manager.wait_state("shop@web-1", "stopped");
-    let dashboard = Dashboard::open(&manager.address()).await;
-    dashboard.log_in("admin", PASSWORD).await;
+    let real = Real::start();
+    let (manager, base) = (&real.manager, &real.base);
+    let dashboard = real.dashboard().await;
     dashboard.go("#/services/shop@web-1", "main [data-action=start]:enabled").await;
     let browser = &dashboard.browser;
     browser.click("main [data-action=start]").await;

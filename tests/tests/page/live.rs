@@ -3,25 +3,19 @@
 use std::time::{Duration, Instant};
 
 use tests::{
-    agent::TestAgent,
     dashboard::Dashboard,
-    manager::{PASSWORD, TestManager},
+    manager::PASSWORD,
     processes::{self, Signal},
     relay::Relay,
-    tomcat::TomcatBase,
 };
 
-use crate::{Small, row, wait_state};
+use crate::{Real, Small, row, wait_state};
 
 #[tokio::test]
 async fn the_life_of_a_tomcat_is_seen_without_a_reload() {
-    let manager = TestManager::start();
-    let base = TomcatBase::builder(manager.dir(), "shop").build();
-    let _agent =
-        TestAgent::builder(&manager, "web-1", manager.dir()).config("[tomcat]\nuser = \"root\"").start(&manager);
-    manager.wait_state("shop@web-1", "stopped");
-    let dashboard = Dashboard::open(&manager.address()).await;
-    dashboard.log_in("admin", PASSWORD).await;
+    let real = Real::start();
+    let base = &real.base;
+    let dashboard = real.dashboard().await;
     let browser = &dashboard.browser;
     browser.run("window.neverReloaded = true").await;
     wait_state(browser, "shop@web-1", "stopped").await;

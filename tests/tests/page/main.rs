@@ -14,6 +14,7 @@ use tests::{
     dashboard::Dashboard,
     fake::FakeTomcat,
     manager::{PASSWORD, TestManager},
+    tomcat::TomcatBase,
 };
 
 /// A manager with an agent that has some fakes.
@@ -56,6 +57,30 @@ impl Small {
         let body = serde_json::json!({"name": name, "role": role, "password": PASSWORD});
         let answer = self.manager.api("POST", "/users", Some(&body)).expect("an answer");
         assert_eq!(answer.status, 201, "{}", answer.body);
+    }
+}
+
+/// A manager with an agent that has one real Tomcat, `shop@web-1`.
+struct Real {
+    manager: TestManager,
+    base: TomcatBase,
+    _agent: TestAgent,
+}
+
+impl Real {
+    fn start() -> Self {
+        let manager = TestManager::start();
+        let base = TomcatBase::builder(manager.dir(), "shop").build();
+        let agent = TestAgent::builder(&manager, "web-1", manager.dir()).config("[tomcat]\nuser = \"root\"");
+        let agent = agent.start(&manager);
+        manager.wait_state("shop@web-1", "stopped");
+        Self { manager, base, _agent: agent }
+    }
+
+    async fn dashboard(&self) -> Dashboard {
+        let dashboard = Dashboard::open(&self.manager.address()).await;
+        dashboard.log_in("admin", PASSWORD).await;
+        dashboard
     }
 }
 

@@ -6,20 +6,9 @@ use protocol::{secret::Secret, state::Action};
 
 use super::*;
 use crate::{
-    app::tokens::Wanted,
+    app::{temporary::app, tokens::Wanted},
     grid::{access::Role, target::Target},
-    pki::authority::Authority,
-    store::temporary,
 };
-
-/// A manager without sockets.
-async fn app() -> (tempfile::TempDir, Arc<App>) {
-    let (dir, store) = temporary().await;
-    let meta = store.meta(None).await.unwrap();
-    let authority = Authority::load_or_make(dir.path(), meta.grid, None).unwrap();
-    let app = App::start(store, meta, authority, "here".to_owned()).await.unwrap();
-    (dir, app)
-}
 
 fn caller(role: Role) -> Caller {
     Caller::at_socket("root".to_owned(), Some(role))

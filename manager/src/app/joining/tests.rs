@@ -6,8 +6,6 @@ use super::*;
 use crate::{
     app::{journal::Told, tokens::Wanted},
     grid::access::{Caller, Role},
-    pki::authority::Authority,
-    store::temporary,
 };
 
 #[test]
@@ -37,10 +35,7 @@ fn only_a_living_secret_is_taken() {
 
 /// A manager without sockets, and the key of a machine that has joined.
 async fn with_a_member() -> (tempfile::TempDir, Arc<App>, Hash) {
-    let (dir, store) = temporary().await;
-    let meta = store.meta(None).await.unwrap();
-    let authority = Authority::load_or_make(dir.path(), meta.grid, None).unwrap();
-    let app = App::start(store, meta, authority, "here".to_owned()).await.unwrap();
+    let (dir, app) = crate::app::temporary::app().await;
     let admin = Caller::at_socket("me".to_owned(), Some(Role::Admin));
     let wanted = Wanted::Join { uses: 1, machine: None };
     let (_, token) = app.create_token(&admin, wanted, std::time::Duration::from_secs(60)).await.unwrap();

@@ -88,29 +88,16 @@ mod tests {
 
     use super::*;
     use crate::{
-        grid::access::{Caller, Credential, Role},
-        pki::authority::Authority,
-        store::temporary,
+        app,
+        grid::access::{Caller, Role},
     };
 
     /// The documentation of what is here.
     const DOCS: &str = include_str!("../../../../docs/METRICS.md");
 
     async fn text() -> String {
-        let (dir, store) = temporary().await;
-        let meta = store.meta(None).await.unwrap();
-        let authority = Authority::load_or_make(dir.path(), meta.grid, None).unwrap();
-        let app = App::start(store, meta, authority, "here".to_owned()).await.unwrap();
-        let (name, from) = ("me".to_owned(), "here".to_owned());
-        let caller = Caller {
-            name,
-            role: Some(Role::Viewer),
-            credential: Credential::Socket,
-            from,
-            targets: None,
-            token: None,
-            expires_at: None,
-        };
+        let (_dir, app) = app::temporary::app().await;
+        let caller = Caller::at_socket("me".to_owned(), Some(Role::Viewer));
         write(app.figures(&caller).await.unwrap()).unwrap()
     }
 

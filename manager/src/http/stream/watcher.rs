@@ -239,32 +239,12 @@ fn write_event(chunk: &mut Vec<u8>, body: &str) {
 mod tests {
     use super::*;
     use crate::{
-        grid::{
-            access::{Credential, Role},
-            event::Draft,
-        },
-        pki::authority::Authority,
-        store::temporary,
+        app::temporary::app,
+        grid::{access::Role, event::Draft},
     };
 
-    async fn app() -> (tempfile::TempDir, Arc<App>) {
-        let (dir, store) = temporary().await;
-        let meta = store.meta(None).await.unwrap();
-        let authority = Authority::load_or_make(dir.path(), meta.grid, None).unwrap();
-        (dir, App::start(store, meta, authority, "here".to_owned()).await.unwrap())
-    }
-
     fn caller(role: Role) -> Caller {
-        let (name, from) = ("me".to_owned(), "here".to_owned());
-        Caller {
-            name,
-            role: Some(role),
-            credential: Credential::Socket,
-            from,
-            targets: None,
-            token: None,
-            expires_at: None,
-        }
+        Caller::at_socket("me".to_owned(), Some(role))
     }
 
     async fn watch(app: &Arc<App>, role: Role, since: Option<&str>) -> Watcher {
