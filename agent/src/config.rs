@@ -8,10 +8,8 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
-use protocol::{name::ServiceName, secret::Secret};
+use protocol::{health::Expected, name::ServiceName, secret::Secret};
 use serde::{Deserialize, Deserializer};
-
-use crate::tomcat::probe::Expected;
 
 /// `tomcat-grid-agent run`: flags and environment.
 #[derive(Debug, Default, Args)]

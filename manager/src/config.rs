@@ -58,6 +58,7 @@ struct File {
     tls_cert: Option<PathBuf>,
     tls_key: Option<PathBuf>,
     access: Access,
+    hook_user: Option<String>,
 }
 
 /// What users and groups of the manager's host may do through the socket.
@@ -89,6 +90,8 @@ pub struct Settings {
     pub own_certificate: Option<OwnFiles>,
     /// Who may do what through the socket.
     pub access: Access,
+    /// The user that hooks run as on this host; `nobody` where the manager is root and nothing is set.
+    pub hook_user: Option<String>,
     /// The first password of the user `admin`, if it is given.
     pub admin_password: Option<Secret>,
 }
@@ -123,6 +126,7 @@ impl Settings {
             web: !(flags.no_web || file.no_web),
             own_certificate,
             access: file.access,
+            hook_user: file.hook_user.or_else(|| rustix::process::getuid().is_root().then(|| "nobody".to_owned())),
             admin_password: secret("TOMCAT_GRID_ADMIN_PASSWORD")?,
         })
     }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use tokio::{net::TcpSocket, sync::watch};
 
 use crate::{
-    app::App,
+    app::{App, Host},
     config::Settings,
     data_dir::{DataDir, Ready},
     http::{self, listener::Port},
@@ -60,6 +60,7 @@ impl Manager {
         let url = url(&settings, &host, address);
         let ready =
             Ready { url, socket: settings.socket.clone(), grid: meta.grid_name.clone(), pid: std::process::id() };
+        let host = Host { name: host, data: settings.data.clone(), hook_user: settings.hook_user.clone() };
         let app = App::start(store, meta, authority, host).await?;
         app.make_admin(settings.admin_password, &dir).await?;
 

@@ -2,6 +2,9 @@
 //!
 //! No I/O and no rules of either side: only types, their limits and how they are written down.
 
+pub mod desired;
+pub mod health;
+pub mod hook;
 pub mod join;
 pub mod limits;
 pub mod link;

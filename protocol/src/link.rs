@@ -7,10 +7,12 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use crate::{
+    desired::{Desired, Programs},
+    hook::{HookEnd, HookRun},
     join::Refusal,
     name::MachineName,
     report::{InstanceReport, MachineFacts},
-    state::Action,
+    state::{Action, AgentAction},
     statement::Statement,
 };
 
@@ -47,6 +49,22 @@ pub enum FromAgent {
         /// Its outcome.
         outcome: Outcome,
     },
+    /// A hook wrote something, masked.
+    HookOutput {
+        /// The id of the run.
+        run: Uuid,
+        /// What it wrote.
+        text: String,
+    },
+    /// A hook's run ended.
+    HookDone {
+        /// The id of the run.
+        run: Uuid,
+        /// How.
+        end: HookEnd,
+    },
+    /// Which hook programs are there; told after each [`ToAgent::Desired`], and whenever that is different.
+    Programs(Programs),
     /// The link secret of the welcome is on disk.
     SecretKept {},
     /// Asks for a new certificate.
@@ -81,6 +99,17 @@ pub enum ToAgent {
     Refused(Refusal),
     /// Something to do.
     Order(Order),
+    /// Something that the agent is to do with itself; answered by [`FromAgent::Outcome`].
+    AgentOrder(AgentOrder),
+    /// What the machine should have; sent after each welcome, and when it changes.
+    Desired(Box<Desired>),
+    /// A hook to run; answered by [`FromAgent::HookDone`].
+    Hook(Box<HookRun>),
+    /// Ends a run whose end nobody waits for any more.
+    AbandonHook {
+        /// The id of the run.
+        run: Uuid,
+    },
     /// Asks for every instance again.
     Report {},
     /// A new certificate.
@@ -146,6 +175,17 @@ pub struct Order {
     pub base: String,
     /// What to do.
     pub action: Action,
+    /// How long the order is worth carrying out, in milliseconds from its receipt.
+    pub ttl_ms: u64,
+}
+
+/// Something that an agent is to do with itself, once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentOrder {
+    /// An order is carried out at most once by its id.
+    pub id: Uuid,
+    /// What to do.
+    pub action: AgentAction,
     /// How long the order is worth carrying out, in milliseconds from its receipt.
     pub ttl_ms: u64,
 }

@@ -181,6 +181,10 @@ pub struct MachineFacts {
     /// Whether systemd runs the machine.
     #[serde(default)]
     pub systemd: bool,
+    /// What the machine's own file lets managers do: `start`, `stop`, `kill`, `hooks`, `agent`; empty from agents that
+    /// do not say.
+    #[serde(default)]
+    pub allow: Vec<String>,
     /// What an operator should know of the machine: directories that cannot be read, instances of other grids.
     #[serde(default)]
     pub notes: Vec<String>,
@@ -194,6 +198,8 @@ impl MachineFacts {
         {
             *text = crate::limits::clip(text);
         }
+        self.allow.truncate(16);
+        self.allow.iter_mut().for_each(|word| *word = crate::limits::clip(word));
         self.notes.truncate(32);
         for note in &mut self.notes {
             *note = crate::limits::clip(note);

@@ -46,8 +46,31 @@ impl fmt::Display for State {
     }
 }
 
-/// What a trigger delivers.
+/// What an agent can be told to do with itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentAction {
+    /// Hand over, say goodbye, and end.
+    Stop,
+    /// End at once.
+    Kill,
+    /// Hand over, say goodbye, and begin anew as the same process.
+    Restart,
+}
+
+impl AgentAction {
+    /// The action as JSON and logs show it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AgentAction::Stop => "stop",
+            AgentAction::Kill => "kill",
+            AgentAction::Restart => "restart",
+        }
+    }
+}
+
+/// What a trigger delivers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     /// Start the process.

@@ -4,6 +4,7 @@
 use std::{fs, path::PathBuf};
 
 use protocol::{
+    hook::HookFate,
     join::{JoinRequest, JoinResponse, Refusal, RefusalCode},
     link::{self, FromAgent, Outcome, ToAgent},
 };
@@ -61,6 +62,16 @@ fn kind_from_agent(message: &FromAgent) -> &'static str {
             Outcome::Expired {} => "outcome.expired",
             Outcome::Unknown { .. } => "outcome.unknown",
         },
+        FromAgent::HookOutput { .. } => "hook_output",
+        FromAgent::HookDone { end, .. } => match end.fate {
+            HookFate::Ran { .. } => "hook_done.ran",
+            HookFate::Killed { .. } => "hook_done.killed",
+            HookFate::TimedOut {} => "hook_done.timed_out",
+            HookFate::Abandoned {} => "hook_done.abandoned",
+            HookFate::NotRun { .. } => "hook_done.not_run",
+            HookFate::Unknown { .. } => "hook_done.unknown",
+        },
+        FromAgent::Programs(_) => "programs",
         FromAgent::SecretKept {} => "secret_kept",
         FromAgent::Renew { .. } => "renew",
         FromAgent::Digest { .. } => "digest",
@@ -74,6 +85,10 @@ fn kind_to_agent(message: &ToAgent) -> &'static str {
         ToAgent::Welcome(_) => "welcome",
         ToAgent::Refused(_) => "refused",
         ToAgent::Order(_) => "order",
+        ToAgent::AgentOrder(_) => "agent_order",
+        ToAgent::Desired(_) => "desired",
+        ToAgent::Hook(_) => "hook",
+        ToAgent::AbandonHook { .. } => "abandon_hook",
         ToAgent::Report {} => "report",
         ToAgent::Certificate { .. } => "certificate",
         ToAgent::Unsupported { .. } => "unsupported",
@@ -134,6 +149,12 @@ fn every_message_has_a_sample() {
     has("from_agent.", &["outcome.ignored", "outcome.refused", "outcome.failed", "outcome.expired", "outcome.unknown"]);
     has("from_agent.", &["secret_kept", "renew", "digest", "goodbye", "unsupported"]);
     has("to_agent.", &["welcome", "refused", "order.start", "order.stop", "order.kill", "report", "certificate"]);
+    has("from_agent.", &["hook_output", "hook_done.ran", "hook_done.killed", "hook_done.timed_out", "programs"]);
+    has("from_agent.", &["hook_done.abandoned", "hook_done.not_run", "hook_done.unknown"]);
+    has(
+        "to_agent.",
+        &["agent_order.stop", "agent_order.kill", "agent_order.restart", "desired", "hook", "abandon_hook"],
+    );
     has("to_agent.", &["unsupported"]);
     has("join.", &["request", "response"]);
 }

@@ -251,6 +251,7 @@ impl Session<'_> {
                 tracing::info!("the certificate was renewed");
             }
             ToAgent::Refused(refusal) => return Ok(Some(End::Refused(refusal))),
+            ToAgent::AgentOrder(_) | ToAgent::Desired(_) | ToAgent::Hook(_) | ToAgent::AbandonHook { .. } => {}
             ToAgent::Welcome(_) => {}
             ToAgent::Unsupported { message } => {
                 tracing::warn!("the manager does not know messages of type `{message}`")

@@ -2,58 +2,18 @@
 //!
 //! `OPTIONS *` reaches the connector and its request threads and no application (RFC 9110, section 9.3.7).
 
-use std::{fmt, net::SocketAddr, ops::RangeInclusive, str::FromStr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc};
 
 use http_body_util::Empty;
 use hyper::{Method, Request, StatusCode, Uri, body::Bytes};
 use hyper_util::rt::TokioIo;
+use protocol::health::Expected;
 use rustls::pki_types::ServerName;
-use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
 };
 use tokio_rustls::TlsConnector;
-
-/// Which status codes count as healthy, such as `200-399`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Expected(RangeInclusive<u16>);
-
-impl FromStr for Expected {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (low, high) = text.split_once('-').unwrap_or((text, text));
-        match (low.trim().parse::<u16>(), high.trim().parse::<u16>()) {
-            (Ok(low), Ok(high)) if (100..600).contains(&low) && (low..600).contains(&high) => Ok(Self(low..=high)),
-            _ => Err(format!("`{text}` is no range of status codes: write one like `200-399`")),
-        }
-    }
-}
-
-impl TryFrom<String> for Expected {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<Expected> for String {
-    fn from(expected: Expected) -> Self {
-        expected.to_string()
-    }
-}
-
-impl fmt::Display for Expected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.0.start(), self.0.end()) {
-            (low, high) if low == high => write!(f, "{low}"),
-            (low, high) => write!(f, "{low}-{high}"),
-        }
-    }
-}
 
 /// What to ask, and what answer is good.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,7 +74,7 @@ pub async fn ask(target: Target, question: &Question) -> Answer {
 fn judge(question: &Question, status: StatusCode) -> Answer {
     let good = match question {
         Question::Server => status.as_u16() < 500,
-        Question::Page { expected, .. } => expected.0.contains(&status.as_u16()),
+        Question::Page { expected, .. } => expected.holds(status.as_u16()),
     };
     match (good, question) {
         (true, _) => Answer::Good,
@@ -268,15 +228,5 @@ mod tests {
     async fn a_closed_port_refuses() {
         let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         assert_eq!(ask(Target { address, secure: false }, &Question::Server).await, Answer::Refused);
-    }
-
-    #[test]
-    fn expected_codes_are_a_range() {
-        for (text, ok) in
-            [("200", true), ("200-399", true), ("399-200", false), ("ok", false), ("99", false), ("200-600", false)]
-        {
-            let parsed = text.parse::<Expected>();
-            assert_eq!(parsed.map(|expected| expected.to_string()).ok(), ok.then(|| text.to_owned()), "{text}");
-        }
     }
 }

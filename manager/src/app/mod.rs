@@ -2,15 +2,19 @@
 
 pub mod audit;
 pub mod auditing;
+pub mod configuration;
 pub mod figures;
+pub mod hooks;
 pub mod joining;
 pub mod journal;
 pub mod links;
 pub mod login;
 pub mod machines;
+pub mod operations;
 pub mod past;
 pub mod presence;
 pub mod refusals;
+pub mod schedules;
 pub mod snapshot;
 pub mod status;
 pub mod tags;
@@ -23,6 +27,7 @@ pub mod users;
 pub mod watching;
 
 use std::{
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -48,8 +53,8 @@ pub struct App {
     pub store: Store,
     /// What the grid and this manager are.
     pub meta: Meta,
-    /// The name of the manager's host.
-    pub host: String,
+    /// The manager's host.
+    pub host: Host,
     /// The certificate authority.
     pub authority: Authority,
     /// Why this manager may be obeyed.
@@ -72,6 +77,14 @@ pub struct App {
     pub access_changed: watch::Sender<u64>,
     /// The streams of events of each caller.
     pub watchers: watching::Watchers,
+    /// The configuration that is in force.
+    pub configuration: configuration::Configuration,
+    /// The operations in hand.
+    pub operations: operations::Operations,
+    /// Hook programs, and which machines have them.
+    pub hooks: hooks::Hooks,
+    /// The schedules.
+    pub schedules: schedules::Schedules,
     // Held for moments only, never across an await.
     fleet: Mutex<Fleet>,
     tagging: tokio::sync::Mutex<()>,
@@ -82,6 +95,17 @@ pub struct App {
     first_password: std::sync::OnceLock<std::path::PathBuf>,
     held: auditing::SharedRefusals,
     uses: tokens::Uses,
+}
+
+/// The manager's host, as far as the use cases need it.
+#[derive(Debug, Clone)]
+pub struct Host {
+    /// Its name.
+    pub name: String,
+    /// The data directory.
+    pub data: PathBuf,
+    /// The user that hooks run as there; without one, who the manager runs as.
+    pub hook_user: Option<String>,
 }
 
 /// Why something was not done.
@@ -141,7 +165,7 @@ pub async fn to_the_end<T: Send + 'static>(change: impl Future<Output = Result<T
 
 impl App {
     /// Puts a manager together from what it has stored.
-    pub async fn start(store: Store, meta: Meta, authority: Authority, host: String) -> anyhow::Result<Arc<Self>> {
+    pub async fn start(store: Store, meta: Meta, authority: Authority, host: Host) -> anyhow::Result<Arc<Self>> {
         let statement = authority.state_primary(meta.grid, meta.epoch, meta.manager)?;
         let journal = Journal::start(store.clone(), meta.epoch).await?;
         let mut fleet = Fleet::default();
@@ -161,6 +185,10 @@ impl App {
             started_at: Timestamp::now(),
             access_changed: watch::Sender::new(0),
             watchers: watching::Watchers::default(),
+            configuration: configuration::Configuration::default(),
+            operations: operations::Operations::default(),
+            hooks: hooks::Hooks::default(),
+            schedules: schedules::Schedules::default(),
             fleet: Mutex::new(fleet),
             tagging: tokio::sync::Mutex::default(),
             refusals: refusals::Refusals::default(),
@@ -171,7 +199,7 @@ impl App {
             uses: tokens::Uses::default(),
         });
         let started = Draft::new(crate::grid::event::Kind::ManagerStarted)
-            .data(serde_json::json!({"version": env!("CARGO_PKG_VERSION"), "host": app.host}));
+            .data(serde_json::json!({"version": env!("CARGO_PKG_VERSION"), "host": app.host.name}));
         // A full disk must not keep the manager from starting.
         if let Err(error) = app.journal.record(started).await {
             tracing::error!("cannot record the start: {error}");

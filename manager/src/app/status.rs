@@ -71,7 +71,7 @@ impl App {
     /// This manager.
     pub fn manager_view(&self) -> ManagerView {
         ManagerView {
-            name: self.host.clone(),
+            name: self.host.name.clone(),
             role: "primary".to_owned(),
             epoch: self.meta.epoch,
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::App;
+use super::{App, Host};
 use crate::{pki::authority::Authority, store};
 
 /// A manager in a directory that goes with the test.
@@ -10,6 +10,7 @@ pub(crate) async fn app() -> (tempfile::TempDir, Arc<App>) {
     let (dir, store) = store::temporary().await;
     let meta = store.meta(None).await.expect("a grid");
     let authority = Authority::load_or_make(dir.path(), meta.grid, None).expect("an authority");
-    let app = App::start(store, meta, authority, "here".to_owned()).await.expect("a manager");
+    let host = Host { name: "here".to_owned(), data: dir.path().to_path_buf(), hook_user: None };
+    let app = App::start(store, meta, authority, host).await.expect("a manager");
     (dir, app)
 }

@@ -56,8 +56,12 @@ impl FromStr for Role {
 pub enum Permission {
     /// See status and events.
     Read,
-    /// Trigger services.
+    /// Trigger services, and have operations on them carried out.
     Trigger,
+    /// See the configuration, hooks and schedules.
+    ReadConfig,
+    /// Change the configuration and the hook programs.
+    Configure,
     /// Remove and revoke machines.
     ManageMachines,
     /// Make join tokens; see and revoke all tokens.
@@ -78,11 +82,15 @@ impl Permission {
     /// The least role that has it.
     pub fn needs(self) -> Role {
         match self {
-            Permission::Read | Permission::ManageOneself | Permission::ReadFigures => Role::Viewer,
-            Permission::Trigger | Permission::Tag => Role::Operator,
-            Permission::ManageMachines | Permission::ManageTokens | Permission::ManageUsers | Permission::ReadAudit => {
-                Role::Admin
+            Permission::Read | Permission::ManageOneself | Permission::ReadFigures | Permission::ReadConfig => {
+                Role::Viewer
             }
+            Permission::Trigger | Permission::Tag => Role::Operator,
+            Permission::Configure
+            | Permission::ManageMachines
+            | Permission::ManageTokens
+            | Permission::ManageUsers
+            | Permission::ReadAudit => Role::Admin,
         }
     }
 
@@ -272,19 +280,22 @@ mod tests {
     #[test]
     fn the_table_of_permissions() {
         use Permission::{
-            ManageMachines, ManageOneself, ManageTokens, ManageUsers, Read, ReadAudit, ReadFigures, Tag, Trigger,
+            Configure, ManageMachines, ManageOneself, ManageTokens, ManageUsers, Read, ReadAudit, ReadConfig,
+            ReadFigures, Tag, Trigger,
         };
-        let all =
-            [Read, ReadFigures, ManageOneself, Trigger, Tag, ManageMachines, ManageTokens, ManageUsers, ReadAudit];
+        let viewers = [Read, ReadFigures, ReadConfig, ManageOneself];
+        let operators = [Trigger, Tag];
+        let admins = [Configure, ManageMachines, ManageTokens, ManageUsers, ReadAudit];
+        let all = [&viewers[..], &operators, &admins].concat();
         for (role, allowed) in [
             (None, &[][..]),
-            (Some(Role::Viewer), &all[..3]),
-            (Some(Role::Operator), &all[..5]),
+            (Some(Role::Viewer), &all[..4]),
+            (Some(Role::Operator), &all[..6]),
             (Some(Role::Admin), &all),
         ] {
             let free = caller(role);
             let limited = Caller { targets: Some(vec![Target::All]), ..free.clone() };
-            for permission in all {
+            for &permission in &all {
                 let may = allowed.contains(&permission);
                 assert_eq!(free.may(permission).is_ok(), may, "{role:?} {permission:?}");
                 let of_services = matches!(permission, Read | Trigger);

@@ -105,6 +105,33 @@ pub enum Kind {
     /// The manager started.
     #[serde(rename = "manager.started")]
     ManagerStarted,
+    /// The configuration was changed.
+    #[serde(rename = "config.applied")]
+    ConfigApplied,
+    /// A hook program was added or replaced.
+    #[serde(rename = "program.added")]
+    ProgramAdded,
+    /// A hook program was removed.
+    #[serde(rename = "program.removed")]
+    ProgramRemoved,
+    /// A machine has a hook program, or cannot get it.
+    #[serde(rename = "program.state")]
+    ProgramState,
+    /// A hook ran, or was to run and did not.
+    #[serde(rename = "hook.ran")]
+    HookRan,
+    /// An operation began, went on, or ended.
+    #[serde(rename = "operation.state")]
+    OperationState,
+    /// A step of an operation began, or ended.
+    #[serde(rename = "operation.step")]
+    OperationStep,
+    /// Something was written to the log of an operation.
+    #[serde(rename = "operation.log")]
+    OperationLog,
+    /// A schedule was due and was not carried out.
+    #[serde(rename = "schedule.missed")]
+    ScheduleMissed,
     /// A kind of a later version.
     #[serde(rename = "unknown", other)]
     Unknown,
@@ -112,7 +139,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind of this version.
-    pub const ALL: [Kind; 20] = [
+    pub const ALL: [Kind; 29] = [
         Kind::ServiceState,
         Kind::ServiceGone,
         Kind::MachineState,
@@ -133,6 +160,15 @@ impl Kind {
         Kind::ActionRefused,
         Kind::ManagerState,
         Kind::ManagerStarted,
+        Kind::ConfigApplied,
+        Kind::ProgramAdded,
+        Kind::ProgramRemoved,
+        Kind::ProgramState,
+        Kind::HookRan,
+        Kind::OperationState,
+        Kind::OperationStep,
+        Kind::OperationLog,
+        Kind::ScheduleMissed,
     ];
 
     /// The kind as events name it.
@@ -158,6 +194,15 @@ impl Kind {
             Kind::ActionRefused => "action.refused",
             Kind::ManagerState => "manager.state",
             Kind::ManagerStarted => "manager.started",
+            Kind::ConfigApplied => "config.applied",
+            Kind::ProgramAdded => "program.added",
+            Kind::ProgramRemoved => "program.removed",
+            Kind::ProgramState => "program.state",
+            Kind::HookRan => "hook.ran",
+            Kind::OperationState => "operation.state",
+            Kind::OperationStep => "operation.step",
+            Kind::OperationLog => "operation.log",
+            Kind::ScheduleMissed => "schedule.missed",
             Kind::Unknown => "unknown",
         }
     }
@@ -185,7 +230,16 @@ impl Kind {
             | Kind::Trigger
             | Kind::TagsChanged
             | Kind::ManagerState
-            | Kind::ManagerStarted => Role::Viewer,
+            | Kind::ManagerStarted
+            | Kind::ConfigApplied
+            | Kind::ProgramAdded
+            | Kind::ProgramRemoved
+            | Kind::ProgramState
+            | Kind::HookRan
+            | Kind::OperationState
+            | Kind::OperationStep
+            | Kind::OperationLog
+            | Kind::ScheduleMissed => Role::Viewer,
         }
     }
 }

@@ -3,9 +3,13 @@
 pub mod access;
 pub mod audit;
 pub mod chain;
+pub mod command;
+pub mod config;
 pub mod event;
 pub mod fleet;
+pub mod hooks;
 pub mod naming;
+pub mod operation;
 pub mod page;
 pub mod repeats;
 pub mod schema;

@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use protocol::name::{MachineName, NameError, ServiceName};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
     tags::{NoTag, Tag},
@@ -15,7 +16,7 @@ pub const MAX_TARGETS: usize = 1000;
 /// One target.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Target {
-    /// A service by its name.
+    /// A service or a collection by its name: both share one namespace.
     Service(ServiceName),
     /// All instances of a machine (`@MACHINE`).
     Machine(MachineName),
@@ -81,6 +82,18 @@ impl fmt::Display for Target {
             Target::All => f.write_str("all"),
             Target::Agents => f.write_str("agents"),
         }
+    }
+}
+
+impl Serialize for Target {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Target {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -245,6 +245,7 @@ impl Link {
             FromAgent::Gone { base } => self.app.gone(&self.agent, number, &base),
             FromAgent::Facts { facts } => self.app.facts(&self.agent, number, *facts),
             FromAgent::Outcome { order, outcome } => self.app.links.outcome(number, order, outcome),
+            FromAgent::HookOutput { .. } | FromAgent::HookDone { .. } | FromAgent::Programs(_) => {}
             FromAgent::SecretKept {} => {
                 let kept = self.app.store.secret_kept(self.agent.id, &self.offered).await;
                 // The secret it showed before stays good until the next hello.

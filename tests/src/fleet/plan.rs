@@ -38,6 +38,7 @@ pub(super) fn facts(at: usize) -> MachineFacts {
         boot_id: format!("{:08x}-0000-4000-8000-000000000000", at + 1),
         user: "root".to_owned(),
         systemd: true,
+        allow: Vec::new(),
         notes: Vec::new(),
     }
 }

@@ -1,0 +1,5 @@
+//! Operations: planned, stored, carried out, cancelled and resumed.
+
+/// The operations in hand.
+#[derive(Default)]
+pub struct Operations {}

@@ -1,0 +1,5 @@
+//! Schedules: commands that are given by the clock.
+
+/// The schedules.
+#[derive(Default)]
+pub struct Schedules {}

@@ -1,0 +1,147 @@
+//! Operations as everybody sees them.
+
+use protocol::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::{NodeKind, StepState};
+use crate::grid::{command::Command, schema};
+
+/// An operation, without its steps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct OperationView {
+    /// Its id.
+    pub id: Uuid,
+    /// The command.
+    pub command: Command,
+    /// The targets, as they were given.
+    pub targets: Vec<String>,
+    /// How far it is.
+    pub state: OperationState,
+    /// How it ended; `null` before.
+    pub result: Option<StepState>,
+    /// The same in words.
+    pub message: String,
+    /// Who asked for it; `schedule:NAME` for a schedule.
+    pub actor: String,
+    /// When it was asked for.
+    #[schema(value_type = schema::Timestamp)]
+    pub created_at: Timestamp,
+    /// When it ended.
+    #[schema(value_type = Option<schema::Timestamp>)]
+    pub ended_at: Option<Timestamp>,
+    /// The operation whose failed part it tries again.
+    pub retry_of: Option<Uuid>,
+    /// How many services are how far.
+    pub services: Counts,
+}
+
+/// How many services of an operation are how far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Counts {
+    /// All.
+    pub total: u32,
+    /// Not begun.
+    pub planned: u32,
+    /// In hand.
+    pub running: u32,
+    /// Done.
+    pub done: u32,
+    /// Without need.
+    pub ignored: u32,
+    /// Not done, for whatever reason.
+    pub failed: u32,
+    /// Never begun, because something before failed, or by a cancel.
+    pub skipped: u32,
+}
+
+/// How far an operation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OperationState {
+    /// It is being carried out.
+    Running,
+    /// It is being carried out to the end of what is in hand.
+    Cancelling,
+    /// The manager ended while it was carried out; it can be resumed.
+    Interrupted,
+    /// It has ended.
+    Ended,
+    /// It was never begun: a dry run.
+    Planned,
+}
+
+impl OperationState {
+    /// The state as JSON and tables show it.
+    pub fn word(self) -> &'static str {
+        match self {
+            OperationState::Running => "running",
+            OperationState::Cancelling => "cancelling",
+            OperationState::Interrupted => "interrupted",
+            OperationState::Ended => "ended",
+            OperationState::Planned => "planned",
+        }
+    }
+}
+
+/// An operation with its steps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct OperationDetail {
+    /// The operation.
+    #[serde(flatten)]
+    pub operation: OperationView,
+    /// Its nodes: the first is the root, and each comes after its parent.
+    pub steps: Vec<StepView>,
+}
+
+/// A node of an operation's tree, and how far it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct StepView {
+    /// Its number, from 0 on.
+    pub number: u32,
+    /// The number of its parent; `null` for the root.
+    pub parent: Option<u32>,
+    /// What it is.
+    #[serde(flatten)]
+    pub kind: NodeKind,
+    /// How far it is.
+    pub state: StepState,
+    /// How, why, or what is going on.
+    #[serde(default)]
+    pub message: String,
+    /// When it began.
+    #[schema(value_type = Option<schema::Timestamp>)]
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    #[schema(value_type = Option<schema::Timestamp>)]
+    pub ended_at: Option<Timestamp>,
+}
+
+/// A line of an operation's log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct LogLine {
+    /// Its number within the operation, from 1 on.
+    pub number: u64,
+    /// When.
+    #[schema(value_type = schema::Timestamp)]
+    pub at: Timestamp,
+    /// The step that it is about.
+    pub step: u32,
+    /// What a hook wrote, or what happened to a service. May hold several lines.
+    pub text: String,
+}
+
+/// What is new of an operation that is watched.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "news", rename_all = "lowercase")]
+pub enum OperationNews {
+    /// Everything: the first, and whenever something was missed.
+    Whole(Box<OperationDetail>),
+    /// The operation itself has changed.
+    Operation(Box<OperationView>),
+    /// A step has changed.
+    Step(Box<StepView>),
+    /// Something was written to its log.
+    Log(LogLine),
+}
