@@ -177,6 +177,7 @@ impl Writer {
                     batch.lines.push((live, line));
                 }
             }
+            Entry::Flush(done) if self.frozen => drop(done.send(Err(NotStored("the manager ends".to_owned())))),
             Entry::Flush(done) => batch.flushes.push(done),
             Entry::Freeze(done) => {
                 self.frozen = true;
@@ -225,7 +226,10 @@ impl Writer {
             live.put([], [line]);
         }
         flushes.into_iter().for_each(|done| drop(done.send(outcome.clone())));
-        freezes.into_iter().for_each(|done| drop(done.send(())));
+        for done in freezes {
+            // Whoever asked may have gone.
+            let _gone = done.send(());
+        }
     }
 
     fn not_written(&self, error: &StoreError) -> NotStored {

@@ -67,7 +67,7 @@ impl Run {
 }
 
 /// How a run ended, in words.
-pub fn ended(end: &HookEnd) -> Ended {
+pub(super) fn ended(end: &HookEnd) -> Ended {
     match &end.fate {
         HookFate::Ran { exit_code: 0 } => (StepState::Done, format!("it ran in {} ms", end.duration_ms)),
         HookFate::Ran { exit_code } => (StepState::Failed, format!("it ended with exit code {exit_code}")),

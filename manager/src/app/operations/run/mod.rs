@@ -55,7 +55,14 @@ impl Run {
         let groups = (0..).zip(&tree.nodes).filter(|(_, node)| matches!(node.kind, NodeKind::Group(_)));
         let failures = groups.map(|(number, _)| (number, AtomicU32::new(0))).collect();
         let (children, recorder) = (tree.children(), app.operations.recorder.clone());
-        Self { app, live, recorder, tree, children, states: Mutex::new(states), failures, resumed }
+        let run = Self { app, live, recorder, tree, children, states: Mutex::new(states), failures, resumed };
+        // What failed before a manager's end counts.
+        for number in 0..u32::try_from(run.tree.nodes.len()).unwrap_or(u32::MAX) {
+            if matches!(run.kind(number), NodeKind::Service(_)) && run.state(number).is_failure() {
+                run.count_failure(number);
+            }
+        }
+        run
     }
 
     /// Carries it out to its end; returns how it ended, and in words.

@@ -129,7 +129,7 @@ impl Run {
                         continue;
                     }
                     let begun = self.live.step(child).and_then(|step| step.view.started_at);
-                    let gone = begun.map(|at| at.elapsed()).unwrap_or_default();
+                    let gone = begun.map(|at| Timestamp::now().since(at)).unwrap_or_default();
                     self.begin(child, "").await;
                     tokio::time::sleep(std::time::Duration::from_millis(delay.delay_ms).saturating_sub(gone)).await;
                     self.end(child, StepState::Done, "").await;
@@ -224,7 +224,7 @@ impl Run {
         if self.state(child).is_ended() {
             let step = self.live.step(child);
             let at = step.and_then(|step| step.view.started_at).unwrap_or_else(Timestamp::now);
-            let from = Instant::now().checked_sub(at.elapsed()).unwrap_or_else(Instant::now);
+            let from = Instant::now().checked_sub(Timestamp::now().since(at)).unwrap_or_else(Instant::now);
             if self.state(child) != StepState::Skipped {
                 course.last = Some((self.state(child), Sent { mark: Mark { at, before: None }, from }));
             }

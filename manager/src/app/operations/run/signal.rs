@@ -108,7 +108,9 @@ impl Run {
                 continue;
             };
             fail::fail_point!("order_sent", |_| std::process::abort());
-            was_sent = true;
+            if !std::mem::replace(&mut was_sent, true) {
+                sent.from = Instant::now();
+            }
             let _awaited = Awaited(&self.app.links, id);
             match tokio::time::timeout_at(deadline, reply).await {
                 Ok(Ok(outcome)) => {
