@@ -116,7 +116,10 @@ impl Check<'_> {
         };
         for (name, collection) in collections {
             let at = places.collections.get(name).map_or(0, |(at, _)| *at);
-            if self.is_service(name) || name.as_str().starts_with("agent@") {
+            if name.as_str().contains('@') {
+                let what = format!("`{name}`: the name of a collection holds no `@`, after which a machine stands");
+                self.wrong.push((at, what));
+            } else if self.is_service(name) {
                 self.wrong.push((at, format!("`{name}` is the name of a service: a collection needs one of its own")));
             }
             for (member, inner) in collection.members.iter().enumerate() {

@@ -1,6 +1,8 @@
 //! The grid's configuration, `grid.toml`, as it is in force.
 
 pub mod check;
+pub mod diff;
+pub mod edit;
 pub mod members;
 pub mod mistake;
 pub mod parse;

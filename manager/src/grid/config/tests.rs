@@ -152,7 +152,7 @@ fn the_table_of_mistakes() {
         ("[collection.front]\nmembers = [\"agent@web-1\"]\n", "2:12 `agent@web-1` is an agent"),
         ("[collection.front]\nmembers = [\"all\"]\n", "2:12 `members`: `all` is taken"),
         ("[collection.shop]\nmembers = []\n", "1:13 `shop` is the name of a service"),
-        ("[collection.\"agent@x\"]\nmembers = []\n", "1:13 `agent@x` is the name of a service"),
+        ("[collection.\"agent@x\"]\nmembers = []\n", "1:13 `agent@x`: the name of a collection holds no `@`"),
         ("[collection.grid]\nmembers = []\n", "1:13 `grid` is taken"),
         ("[collection.all]\nmembers = []\n", "1:13 `all` is taken"),
         (
