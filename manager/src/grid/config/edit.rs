@@ -27,9 +27,11 @@ pub fn set_collection(text: &str, name: &ServiceName, collection: &Collection) -
         OnFailure::Stop => "stop",
         OnFailure::Continue => "continue",
     };
-    set(table, "mode", (mode != "sequential" || table.contains_key("mode")).then(|| mode.into()));
+    let is_told = mode != "sequential" || table.contains_key("mode");
+    set(table, "mode", is_told.then(|| mode.into()));
     set(table, "max_parallel", collection.max_parallel.map(|most| i64::from(most.get()).into()));
-    set(table, "on_failure", (on_failure != "stop" || table.contains_key("on_failure")).then(|| on_failure.into()));
+    let is_told = on_failure != "stop" || table.contains_key("on_failure");
+    set(table, "on_failure", is_told.then(|| on_failure.into()));
     let budget = collection.failure_budget.map(|budget| match budget {
         Budget::Count(count) => i64::from(count).into(),
         Budget::Percent(_) => budget.to_string().into(),
