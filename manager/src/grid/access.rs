@@ -138,6 +138,8 @@ pub enum Credential {
     Token,
     /// A browser's session.
     Session,
+    /// None: the clock gives the command, as the configuration says.
+    Schedule,
 }
 
 impl Credential {
@@ -147,6 +149,7 @@ impl Credential {
             Credential::Socket => "socket",
             Credential::Token => "token",
             Credential::Session => "session",
+            Credential::Schedule => "schedule",
         }
     }
 }
@@ -243,7 +246,7 @@ impl Caller {
     pub fn without_token(&self) -> Result<(), NotAllowed> {
         match self.credential {
             Credential::Token => Err(NotAllowed::ByToken { caller: self.name.clone() }),
-            Credential::Socket | Credential::Session => Ok(()),
+            Credential::Socket | Credential::Session | Credential::Schedule => Ok(()),
         }
     }
 

@@ -95,6 +95,7 @@ fn operations() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(stream::stream))
         .routes(routes!(api::journal::list))
         .routes(routes!(api::tags::list, api::tags::change))
+        .routes(routes!(api::schedules::list))
         .routes(routes!(api::audit::list))
         .routes(routes!(api::audit::verify))
         .routes(routes!(api::config::current, api::config::apply))

@@ -7,6 +7,7 @@ pub mod journal;
 pub mod machines;
 pub mod me;
 pub mod page;
+pub mod schedules;
 pub mod status;
 pub mod tags;
 pub mod tokens;
