@@ -128,7 +128,7 @@ fn show_applied(output: &mut Output, applied: &Applied, what: &str, dry_run: boo
         }
     }
     for warning in warnings {
-        output.note(&format!("{}: warning", placed(what, warning).unwrap_or_else(|| warning.clone())));
+        output.note(&placed(what, warning, "warning: ").unwrap_or_else(|| warning.clone()));
     }
     if *changed { Exit::Done } else { Exit::Ignored }
 }
@@ -136,7 +136,7 @@ fn show_applied(output: &mut Output, applied: &Applied, what: &str, dry_run: boo
 /// Shows mistakes as a compiler does, each with the place where an editor finds it.
 fn explain(output: &mut Output, what: &str, failure: Failure) -> Failure {
     let lines: Vec<&str> = failure.message.lines().collect();
-    let placed: Vec<String> = lines.iter().map_while(|line| placed(what, line)).collect();
+    let placed: Vec<String> = lines.iter().map_while(|line| placed(what, line, "")).collect();
     if placed.is_empty() {
         return failure;
     }
@@ -145,12 +145,12 @@ fn explain(output: &mut Output, what: &str, failure: Failure) -> Failure {
     Failure::new(failure.exit, format!("{what} is refused as a whole: nothing was changed"))
 }
 
-/// `FILE:LINE:COLUMN: what`, of `line LINE, column COLUMN: what`.
-fn placed(file: &str, line: &str) -> Option<String> {
+/// `FILE:LINE:COLUMN: what`, of `line LINE, column COLUMN: what`; `kind` stands before what.
+fn placed(file: &str, line: &str, kind: &str) -> Option<String> {
     let (line, rest) = line.strip_prefix("line ")?.split_once(", column ")?;
     let (column, what) = rest.split_once(": ")?;
     let (line, column): (u32, u32) = (line.parse().ok()?, column.parse().ok()?);
-    Some(format!("{file}:{line}:{column}: {what}"))
+    Some(format!("{file}:{line}:{column}: {kind}{what}"))
 }
 
 /// The text of a file, or of standard input. What is too long is not read to its end.
@@ -180,7 +180,7 @@ mod tests {
             ("line x, column 1: y", None),
             ("the body is too large", None),
         ] {
-            assert_eq!(placed("grid.toml", line).as_deref(), shown);
+            assert_eq!(placed("grid.toml", line, "").as_deref(), shown);
         }
     }
 }

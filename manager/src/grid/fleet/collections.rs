@@ -120,3 +120,94 @@ fn roll_up(name: ServiceName, mode: Mode, all: &[State], missing: usize) -> Coll
         missing,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grid::{
+        config::{Collection, parse::parse},
+        fleet::tests::{at, fleet, named, told},
+        target::Target,
+    };
+
+    fn config(text: &str) -> GridConfig {
+        parse(text).config
+    }
+
+    fn front() -> GridConfig {
+        config(
+            "[collection.front]\nmembers = [\"back\", \"a@web-1\"]\n[collection.back]\nmembers = [\"b@web-1\", \"gone@web-1\"]\n",
+        )
+    }
+
+    fn target(text: &str) -> Target {
+        text.parse().unwrap()
+    }
+
+    fn names(fleet: &Fleet, text: &str) -> Vec<String> {
+        let services = fleet.services(&[target(text)]).unwrap();
+        services.into_iter().map(|view| view.name.to_string()).collect()
+    }
+
+    #[test]
+    fn a_collection_names_what_it_holds_at_any_depth() {
+        let (mut fleet, _) = fleet();
+        assert!(fleet.services(&[target("front")]).is_err());
+        assert_eq!(told(&fleet.configure(&front())), ["a@web-1 active", "b@web-1 stopped"]);
+        assert_eq!(names(&fleet, "front"), ["a@web-1", "b@web-1"]);
+        assert_eq!(names(&fleet, "back"), ["b@web-1"]);
+        for (name, collection, held) in [
+            ("a@web-1", "front", true),
+            ("a@web-1", "back", false),
+            ("b@web-1", "front", true),
+            ("b@web-1", "b", false),
+        ] {
+            let covered = fleet.covers(&name.parse().unwrap(), &[target(collection)]);
+            assert_eq!(covered, Some(held), "{collection} {name}");
+            let view = fleet.services(&[target(name)]).unwrap().remove(0);
+            assert_eq!(target(collection).covers(&view), held, "{collection} {name}");
+        }
+        assert_eq!(fleet.covers(&"gone@web-1".parse().unwrap(), &[target("back")]), None);
+        assert!(fleet.holds(&"back".parse().unwrap(), &"gone@web-1".parse().unwrap()));
+    }
+
+    #[test]
+    fn only_what_is_in_other_collections_is_told() {
+        let (mut fleet, _) = fleet();
+        fleet.configure(&front());
+        assert_eq!(told(&fleet.configure(&front())), Vec::<String>::new());
+        let mut other = front();
+        other.collections.get_mut(&"back".parse().unwrap()).unwrap().members.clear();
+        assert_eq!(told(&fleet.configure(&other)), ["b@web-1 stopped"]);
+        assert_eq!(told(&fleet.configure(&GridConfig::default())), ["a@web-1 active"]);
+    }
+
+    #[test]
+    fn the_state_follows_the_services() {
+        let (mut fleet, web) = fleet();
+        fleet.configure(&front());
+        let shown = |fleet: &Fleet| -> Vec<String> {
+            let views = fleet.collections(|_| true).into_iter();
+            views
+                .map(|view| format!("{} {} {} {}", view.name, view.state.as_str(), view.services, view.missing))
+                .collect()
+        };
+        assert_eq!(shown(&fleet), ["back stopped 1 1", "front mixed 2 1"]);
+        fleet.status(&web, 1, named("gone@web-1", State::Unresponsive, 1), at(200));
+        assert_eq!(shown(&fleet), ["back unresponsive 2 0", "front unresponsive 3 0"]);
+        fleet.lost(&web, 1, "silence", at(300));
+        assert_eq!(shown(&fleet), ["back not_available 2 0", "front not_available 3 0"]);
+        let seen = fleet.collections(|name| name.as_str() == "a@web-1");
+        assert_eq!((seen.len(), seen[0].name.as_str(), seen[0].services), (1, "front", 1));
+    }
+
+    #[test]
+    fn a_collection_that_holds_itself_does_no_harm() {
+        let (mut fleet, _) = fleet();
+        let members = vec!["x".parse().unwrap(), "a@web-1".parse().unwrap()];
+        let mut config = GridConfig::default();
+        config.collections.insert("x".parse().unwrap(), Collection { members, ..Collection::default() });
+        fleet.configure(&config);
+        assert_eq!(names(&fleet, "x"), ["a@web-1"]);
+    }
+}

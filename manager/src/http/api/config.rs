@@ -25,7 +25,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct ConfigRequest {
     /// The text, as `grid.toml` holds it.
-    #[schema(max_length = 262144, example = "[grid]\nprogress_interval = \"15s\"\n")]
+    #[schema(max_length = 262144, example = "[collection.front]\nmembers = []\n")]
     pub text: String,
     /// Only say what would come of it.
     #[serde(default)]
