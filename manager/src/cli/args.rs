@@ -1,6 +1,7 @@
 //! What can be written on the command line.
 
 mod access;
+mod explain;
 
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
@@ -8,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use protocol::time::Timestamp;
 
 pub use self::access::{PasswordFrom, TokenAction, TokenArgs, UsersAction, UsersArgs};
+pub use self::explain::ExplainArgs;
 use crate::config;
 
 /// Run a fleet of Apache Tomcat instances from one place.
@@ -112,6 +114,8 @@ pub enum Command {
     TriggerStop(TriggerArgs),
     /// Kill services: deliver the signal and return
     TriggerKill(TriggerArgs),
+    /// Show what a command would do now, and why so: limits, hooks, claims, permission
+    Explain(ExplainArgs),
     /// Show what happened
     Events(EventsArgs),
     /// Show who did what, and check that the record is whole
@@ -138,6 +142,7 @@ impl Command {
             Command::TriggerStart(_) => "trigger-start",
             Command::TriggerStop(_) => "trigger-stop",
             Command::TriggerKill(_) => "trigger-kill",
+            Command::Explain(_) => "explain",
             Command::Events(_) => "events",
             Command::Audit(_) => "audit",
             Command::Tags(_) => "tags",

@@ -83,6 +83,7 @@ fn operations() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(api::machines::remove_machine))
         .routes(routes!(api::machines::revoke_machine))
         .routes(routes!(api::triggers::trigger))
+        .routes(routes!(api::explain::explain))
         .routes(routes!(api::tokens::tokens, api::tokens::create_token))
         .routes(routes!(api::tokens::revoke_token))
         .routes(routes!(api::users::users, api::users::create))

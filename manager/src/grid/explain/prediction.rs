@@ -6,7 +6,7 @@ use super::view::{ClaimView, HookExplanation};
 use crate::grid::{
     command::Command,
     hooks::HookPlace,
-    operation::{ServiceNode, StepState, limits::Effective},
+    operation::{ServiceNode, Signal, StepState, limits::Effective, needless::needless},
     view::{ServiceType, ServiceView},
 };
 
@@ -36,44 +36,67 @@ pub(super) fn predict(all: &Circumstances<'_>) -> Prediction {
 }
 
 fn outcome(all: &Circumstances<'_>) -> (StepState, String) {
-    let machine = &all.service.machine;
-    let Some(view) = all.view.filter(|_| !all.service.gone) else {
-        return (StepState::Gone, "there is no such service any more".to_owned());
-    };
     if let Some(why) = &all.service.impossible {
         return (StepState::NotAvailable, why.clone());
     }
-    if view.state == State::NotAvailable || is_agent(all) && view.state == State::Stopped {
-        return (StepState::NotAvailable, format!("the agent of {machine} is not linked"));
-    }
+    let Some(view) = all.view.filter(|_| !all.service.gone) else {
+        return (StepState::Gone, "there is no such service any more".to_owned());
+    };
     if let Some(claim) = all.claim.filter(|_| !goes_before(all.command)) {
         let ClaimView { operation, command, actor } = claim;
         return (StepState::Conflict, format!("held by operation {operation} ({command}, by {actor})"));
     }
-    let (would, message) = by_state(all.command, all.service.r#type, view.state);
-    if let Some(word) = missing(all, view.state).first().filter(|_| would == StepState::Planned) {
+    let signals = signals(all);
+    let is_away = view.state == State::NotAvailable || is_agent(all) && view.state == State::Stopped;
+    let is_first_needed = signals.first().is_none_or(|(_, why)| why.is_none());
+    if is_away && is_first_needed {
+        return (StepState::NotAvailable, format!("the agent of {} is not linked", all.service.machine));
+    }
+    let words: Vec<String> = signals
+        .iter()
+        .map(|(signal, needless)| match needless {
+            None => format!("it would be {}", done(*signal)),
+            Some(_) => format!("the {} would be ignored", signal.word()),
+        })
+        .collect();
+    let forbidden = signals.iter().filter(|(_, needless)| needless.is_none()).find_map(|(signal, _)| {
+        let word = if is_agent(all) { "agent" } else { signal.word() };
+        is_forbidden(all, word).then_some(word)
+    });
+    if let Some(word) = forbidden {
         return (StepState::Refused, format!("the machine's own file does not allow `{word}`"));
     }
-    (would, message)
+    let is_needed = signals.iter().any(|(_, needless)| needless.is_none());
+    let would = if is_needed { StepState::Planned } else { StepState::Ignored };
+    (would, format!("is {}: {}", view.state, words.join(", then ")))
 }
 
-fn by_state(command: Command, r#type: ServiceType, state: State) -> (StepState, String) {
-    let planned = |words: &str| (StepState::Planned, format!("is {state}, {words}"));
-    let ignored = |words: &str| (StepState::Ignored, format!("is {state}: {words}"));
-    let is_down = state == State::Stopped;
-    match command {
-        Command::Start if is_down => planned("would be started"),
-        Command::Start => ignored("the start would be ignored"),
-        Command::Stop if is_down => ignored("the stop would be ignored"),
-        Command::Stop if state == State::Stopping => ignored("its end would be waited for"),
-        Command::Stop => planned("would be told to stop"),
-        Command::Kill if is_down => ignored("the kill would be ignored"),
-        Command::Kill => planned("would be killed"),
-        Command::Restart if r#type == ServiceType::Agent => planned("would begin anew; its Tomcats live on"),
-        Command::Restart if is_down => planned("would only be started: the stop would be ignored"),
-        Command::Restart => planned("would be stopped, then started"),
-        Command::Killstart if is_down => planned("would only be started: the kill would be ignored"),
-        Command::Killstart => planned("would be killed, then started"),
+/// The signals of a command in order, each with why there would be no need for it if all before it succeed. Without the
+/// automatic kill.
+fn signals(all: &Circumstances<'_>) -> Vec<(Signal, Option<String>)> {
+    let signals: &[Signal] = match all.command {
+        Command::Start => &[Signal::Start],
+        Command::Stop => &[Signal::Stop],
+        Command::Kill => &[Signal::Kill],
+        Command::Restart if is_agent(all) => &[Signal::Restart],
+        Command::Restart => &[Signal::Stop, Signal::Start],
+        Command::Killstart => &[Signal::Kill, Signal::Start],
+    };
+    let mut state = all.view.map_or(State::NotAvailable, |view| view.state);
+    let look = |signal: &Signal| {
+        let needless = needless(*signal, all.service.r#type, state);
+        state = if *signal == Signal::Start { State::Active } else { State::Stopped };
+        (*signal, needless)
+    };
+    signals.iter().map(look).collect()
+}
+
+fn done(signal: Signal) -> &'static str {
+    match signal {
+        Signal::Start => "started",
+        Signal::Stop => "stopped",
+        Signal::Kill => "killed",
+        Signal::Restart => "begun anew, while its Tomcats live on",
     }
 }
 
@@ -96,20 +119,6 @@ fn notes(all: &Circumstances<'_>) -> Vec<String> {
         notes.push("a hook's program is not ready: it would be waited for, up to the hook's time limit".to_owned());
     }
     notes
-}
-
-/// What it takes that the machine's own file does not allow.
-fn missing(all: &Circumstances<'_>, state: State) -> Vec<&'static str> {
-    let words: &[&str] = match (all.service.r#type, all.command) {
-        (ServiceType::Agent, _) => &["agent"],
-        (_, Command::Start) => &["start"],
-        (_, Command::Stop) => &["stop"],
-        (_, Command::Kill) => &["kill"],
-        (_, Command::Restart | Command::Killstart) if state == State::Stopped => &["start"],
-        (_, Command::Restart) => &["stop", "start"],
-        (_, Command::Killstart) => &["kill", "start"],
-    };
-    words.iter().copied().filter(|word| is_forbidden(all, word)).collect()
 }
 
 fn is_forbidden(all: &Circumstances<'_>, word: &str) -> bool {
