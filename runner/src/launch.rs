@@ -6,16 +6,19 @@
 
 use std::{
     collections::BTreeMap,
-    ffi::OsString,
+    ffi::{CString, OsString},
     fs::File,
     io::{self, Read, Write},
-    os::{fd::AsFd, unix::process::CommandExt},
+    os::{
+        fd::AsFd,
+        unix::{ffi::OsStrExt, process::CommandExt},
+    },
     path::PathBuf,
     process::{Command, ExitCode},
     time::{Duration, Instant},
 };
 
-use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
+use nix::unistd::{Gid, Uid, execve, setgroups, setresgid, setresuid};
 use rustix::{
     fs::Mode,
     process::{Resource, Rlimit},
@@ -137,11 +140,20 @@ fn become_program(launch: &Launch, note: &mut File) -> Result<std::convert::Infa
     }
     std::env::set_current_dir(&launch.directory).map_err(|error| format!("it cannot enter its directory: {error}"))?;
     note.write_all(BEGUN.as_bytes()).map_err(|error| format!("its start cannot be noted: {error}"))?;
+    let text = |text: &std::ffi::OsStr| {
+        CString::new(text.as_bytes()).map_err(|_| "its name or environment holds NUL".to_owned())
+    };
+    let program = text(launch.program.as_os_str())?;
+    let variables = launch.environment.iter().map(|(name, value)| text(format!("{name}={value}").as_ref()));
+    let variables = variables.collect::<Result<Vec<_>, _>>()?;
+    // Executes nothing, but gives the signals back their usual meaning, which the start of this program had changed.
+    let _nothing = Command::new("/").exec();
     let begun = Instant::now();
     loop {
-        let error = Command::new(&launch.program).env_clear().envs(&launch.environment).exec();
-        if error.kind() != io::ErrorKind::ExecutableFileBusy || begun.elapsed() > BUSY {
-            return Err(format!("{}", error.raw_os_error().unwrap_or_default()));
+        // Not by `Command`, which hands to a shell what the kernel does not know.
+        let Err(error) = execve(&program, &[&program], &variables);
+        if error != nix::errno::Errno::ETXTBSY || begun.elapsed() > BUSY {
+            return Err((error as i32).to_string());
         }
         std::thread::sleep(Duration::from_millis(5));
     }

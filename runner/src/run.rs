@@ -81,7 +81,7 @@ pub async fn run(
 ) -> HookEnd {
     let begun = Instant::now();
     let mut end = match begin(run, launcher).await {
-        Ok(running) => running.to_the_end(told, abandoned).await,
+        Ok(running) => running.follow(told, abandoned).await,
         Err(why) => HookEnd::not_run(why),
     };
     end.duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -186,7 +186,7 @@ enum Stop {
 }
 
 impl Running {
-    async fn to_the_end(
+    async fn follow(
         mut self,
         mut told: impl FnMut(&str) + Send,
         abandoned: impl Future<Output = ()> + Send,
