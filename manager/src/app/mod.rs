@@ -170,6 +170,7 @@ impl App {
         let journal = Journal::start(store.clone(), meta.epoch).await?;
         let mut fleet = Fleet::default();
         status::restore(&store, &mut fleet).await?;
+        let hooks = hooks::Hooks::open(&host.data, &store).await?;
         let app = Arc::new(Self {
             store,
             meta,
@@ -187,7 +188,7 @@ impl App {
             watchers: watching::Watchers::default(),
             configuration: configuration::Configuration::default(),
             operations: operations::Operations::default(),
-            hooks: hooks::Hooks::default(),
+            hooks,
             schedules: schedules::Schedules::default(),
             fleet: Mutex::new(fleet),
             tagging: tokio::sync::Mutex::default(),
@@ -206,6 +207,7 @@ impl App {
         }
         tokio::spawn(app.clone().miss_the_absent());
         tokio::spawn(app.clone().tell_problems());
+        tokio::spawn(app.clone().distribute());
         Ok(app)
     }
 

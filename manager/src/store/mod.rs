@@ -8,6 +8,7 @@ pub mod events;
 pub mod journal;
 pub mod machines;
 pub mod meta;
+pub mod programs;
 pub mod services;
 pub mod tags;
 pub mod tokens;

@@ -1,7 +1,9 @@
 //! Hooks: at which events they run, and where.
 
 pub mod binding;
+pub mod desired;
 pub mod place;
+pub mod program;
 
 use std::{fmt, str::FromStr, time::Duration};
 
