@@ -1,13 +1,17 @@
 //! What can be written on the command line.
 
 mod access;
+mod hooks;
 
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use protocol::time::Timestamp;
 
-pub use self::access::{PasswordFrom, TokenAction, TokenArgs, UsersAction, UsersArgs};
+pub use self::{
+    access::{PasswordFrom, TokenAction, TokenArgs, UsersAction, UsersArgs},
+    hooks::{HooksAction, HooksArgs},
+};
 use crate::config;
 
 /// Run a fleet of Apache Tomcat instances from one place.
@@ -116,6 +120,8 @@ pub enum Command {
     Events(EventsArgs),
     /// Show who did what, and check that the record is whole
     Audit(AuditArgs),
+    /// Show hooks, add and remove their programs
+    Hooks(HooksArgs),
     /// Show tags, tag services and machines
     Tags(TagsArgs),
     /// Make, list and revoke tokens
@@ -140,6 +146,7 @@ impl Command {
             Command::TriggerKill(_) => "trigger-kill",
             Command::Events(_) => "events",
             Command::Audit(_) => "audit",
+            Command::Hooks(_) => "hooks",
             Command::Tags(_) => "tags",
             Command::Token(_) => "token",
             Command::Users(_) => "users",

@@ -6,6 +6,7 @@ pub mod client;
 pub mod completions;
 pub mod events;
 pub mod exit;
+pub mod hooks;
 pub mod log_file;
 pub mod machines;
 pub mod output;
@@ -83,6 +84,7 @@ async fn dispatch(cli: &Cli, client: &Client, output: &mut Output) -> Result<Exi
         Command::TriggerKill(arguments) => trigger::run(client, output, protocol::state::Action::Kill, arguments).await,
         Command::Events(arguments) => events::run(client, output, arguments).await,
         Command::Audit(arguments) => audit::run(client, output, arguments).await,
+        Command::Hooks(arguments) => hooks::run(client, output, arguments.action.as_ref()).await,
         Command::Tags(arguments) => tags::run(client, output, arguments.action.as_ref()).await,
         Command::Token(arguments) => token::run(client, output, &arguments.action).await,
         Command::Users(arguments) => users::run(client, output, arguments.action.as_ref()).await,
