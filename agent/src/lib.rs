@@ -9,6 +9,7 @@ pub mod instance;
 pub mod launch;
 pub mod link;
 pub mod os;
+pub mod own_orders;
 pub mod run;
 pub mod state_dir;
 pub mod supervisor;

@@ -5,13 +5,17 @@ use anyhow::Result;
 use crate::{
     config::Settings,
     identity,
-    link::keeper::{self, Routes},
+    link::{
+        keeper::{self, Ending, Routes},
+        session::{HAND_OVER, Parts},
+    },
+    own_orders::OwnOrders,
     state_dir::StateDir,
     supervisor,
 };
 
 /// Runs the agent until `shutdown` completes. An error means that it cannot run at all.
-pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Result<()> {
+pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Result<Ending> {
     tokio::pin!(shutdown);
     let mut routes = Routes::of(&settings)?;
     let state = StateDir::open(&settings.state)?;
@@ -20,9 +24,15 @@ pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Resu
     // Without systemd there is nobody to be told.
     let _nobody = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
     let Some(membership) = keeper::join(&settings, &state, &key, &mut routes, &mut shutdown).await? else {
-        return Ok(());
+        return Ok(Ending::Stop);
     };
+    let own = OwnOrders::load(&state, settings.allow.clone().into());
     let links =
         supervisor::spawn(settings, state.path().to_path_buf(), membership.grid, membership.grid_name.clone()).await?;
-    keeper::keep(&state, membership, &key, links, &mut routes, &mut shutdown).await
+    let board = links.board.clone();
+    let mut parts = Parts { links, own };
+    let ending = keeper::keep(&state, membership, &key, &mut parts, &mut routes, &mut shutdown).await;
+    // Without a link nobody hears of it, and it is remembered all the same.
+    let _remembered = tokio::time::timeout(HAND_OVER, board.idle()).await;
+    ending
 }

@@ -27,6 +27,20 @@ impl ProcessKey {
     }
 }
 
+/// The file that this program was executed from, or the one that has taken its place since; `None` if there is none.
+pub fn own_program() -> Option<PathBuf> {
+    let path = std::env::current_exe().ok()?;
+    // So the kernel calls a file that was replaced or removed.
+    let replaced = path.to_str().and_then(|path| path.strip_suffix(" (deleted)")).map(PathBuf::from);
+    [Some(path), replaced].into_iter().flatten().find(|path| path.is_file())
+}
+
+/// Kills this process, as `kill -9` does.
+pub fn kill_itself() {
+    // Nobody is forbidden to signal itself.
+    let _gone = rustix::process::kill_process(rustix::process::getpid(), Signal::KILL);
+}
+
 /// What `/proc/PID/stat` tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat {

@@ -3,14 +3,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use protocol::{
     link::{FromAgent, Outcome},
     report::{InstanceReport, MachineFacts, digest},
 };
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 use crate::instance::task::News;
@@ -24,6 +24,24 @@ pub struct Board {
     // Held for moments only, never across an await.
     inner: Mutex<Inner>,
     changed: Notify,
+    in_hand: watch::Sender<usize>,
+}
+
+/// Something that is being done; when it is dropped, it is done.
+pub struct InHand(Arc<Board>);
+
+impl InHand {
+    /// Something is begun whose outcome will be put up on the board.
+    pub fn of(board: &Arc<Board>) -> Self {
+        board.in_hand.send_modify(|count| *count += 1);
+        Self(board.clone())
+    }
+}
+
+impl Drop for InHand {
+    fn drop(&mut self) {
+        self.0.in_hand.send_modify(|count| *count = count.saturating_sub(1));
+    }
 }
 
 #[derive(Default)]
@@ -115,6 +133,13 @@ impl Board {
         digest(self.lock().instances.values().map(|news| &news.report))
     }
 
+    /// Waits until nothing is being done any more.
+    pub async fn idle(&self) {
+        // The board has the sender itself.
+        let mut in_hand = self.in_hand.subscribe();
+        let _never = in_hand.wait_for(|count| *count == 0).await;
+    }
+
     /// Waits until there is something to tell, and takes it.
     pub async fn next(&self) -> Vec<FromAgent> {
         loop {
@@ -126,7 +151,8 @@ impl Board {
         }
     }
 
-    fn take(&self) -> Vec<FromAgent> {
+    /// Takes what there is to tell now.
+    pub fn take(&self) -> Vec<FromAgent> {
         let mut inner = self.lock();
         let inner = &mut *inner;
         let mut messages = Vec::new();

@@ -14,7 +14,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use board::Board;
+use board::{Board, InHand};
 use claims::Claimed;
 use looking::{Discovery, Looked, Looker, Verdict};
 use protocol::{
@@ -311,7 +311,7 @@ impl Supervisor {
             tracing::warn!("{note}");
         }
         self.said = notes.clone();
-        self.board.put_facts(facts::gather(notes.into_iter().collect()));
+        self.board.put_facts(facts::gather(&self.looker.settings.allow, notes.into_iter().collect()));
     }
 
     /// Starts the task of an instance, unless it has one, or belongs to another grid.
@@ -425,7 +425,7 @@ impl Supervisor {
     /// Gives an order to the task of its instance, and has the outcome posted.
     fn give(&mut self, order: Order) {
         let id = order.id;
-        let board = self.board.clone();
+        let (board, in_hand) = (self.board.clone(), InHand::of(&self.board));
         let fail = |message: String| self.board.put_outcome(id, Outcome::Failed { message });
         let Some(handle) = self.instances.get(Path::new(&order.base)) else {
             let base = protocol::limits::clip(&order.base);
@@ -443,6 +443,7 @@ impl Supervisor {
         tokio::spawn(async move {
             let gone = || Outcome::Unknown { message: "the agent lost sight of the instance meanwhile".to_owned() };
             board.put_outcome(id, outcome.await.unwrap_or_else(|_| gone()));
+            drop(in_hand);
         });
     }
 }
