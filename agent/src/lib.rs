@@ -4,6 +4,8 @@
 //! Imports go one way: `link` → `supervisor` → `instance` → `tomcat`, `os`; news goes up by channel.
 
 pub mod config;
+pub mod desired;
+pub mod hooks;
 pub mod identity;
 pub mod instance;
 pub mod launch;

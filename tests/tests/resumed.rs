@@ -61,9 +61,16 @@ impl Stage {
         self.order(id, action);
         let outcome = self.manager.wait_outcome(id);
         // And once more: it is remembered.
-        self.manager.forget();
         self.order(id, action);
-        assert_eq!(self.manager.wait_outcome(id), outcome);
+        let again = wait::until("its outcome once more", PATIENCE, || {
+            let messages = self.manager.messages().into_iter();
+            let mut outcomes = messages.filter_map(|message| match message {
+                FromAgent::Outcome { order, outcome } if order == id => Some(outcome),
+                _ => None,
+            });
+            outcomes.nth(1)
+        });
+        assert_eq!(again, outcome);
         outcome
     }
 }

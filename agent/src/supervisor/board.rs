@@ -7,12 +7,15 @@ use std::{
 };
 
 use protocol::{
+    desired::Programs,
+    hook::HookEnd,
     link::{FromAgent, Outcome},
     report::{InstanceReport, MachineFacts, digest},
 };
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
+use super::hook_news::HookNews;
 use crate::instance::task::News;
 
 /// How many outcomes may wait for a link. The oldest is dropped: who still wants it asks again by its id.
@@ -52,6 +55,7 @@ struct Inner {
     gone: BTreeSet<String>,
     facts_changed: bool,
     outcomes: VecDeque<(Uuid, Outcome)>,
+    hooks: HookNews,
 }
 
 impl Board {
@@ -111,6 +115,29 @@ impl Board {
         self.changed.notify_one();
     }
 
+    /// The latest status of an instance.
+    pub fn report(&self, base: &str) -> Option<InstanceReport> {
+        self.lock().instances.get(base).map(aged)
+    }
+
+    /// Puts up what a hook wrote.
+    pub fn put_hook_output(&self, run: Uuid, text: String) {
+        self.lock().hooks.put_output(run, text);
+        self.changed.notify_one();
+    }
+
+    /// Puts up how the run of a hook ended.
+    pub fn put_hook_end(&self, run: Uuid, end: HookEnd) {
+        self.lock().hooks.put_end(run, end);
+        self.changed.notify_one();
+    }
+
+    /// Puts up which hook programs are there; told even if that was told before.
+    pub fn put_programs(&self, programs: Programs) {
+        self.lock().hooks.put_programs(programs);
+        self.changed.notify_one();
+    }
+
     /// Everything, for a hello; what was still to be told is told by it.
     pub fn whole(&self) -> (MachineFacts, Vec<InstanceReport>) {
         let mut inner = self.lock();
@@ -167,6 +194,7 @@ impl Board {
         // Last, so that whoever reads an outcome has read the state that came with it.
         let outcomes = inner.outcomes.drain(..);
         messages.extend(outcomes.map(|(order, outcome)| FromAgent::Outcome { order, outcome }));
+        inner.hooks.take(&mut messages);
         messages
     }
 }

@@ -4,6 +4,7 @@ pub mod board;
 pub mod claims;
 pub mod discovery;
 pub mod facts;
+pub mod hook_news;
 pub mod looking;
 
 use std::{
