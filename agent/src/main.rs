@@ -35,6 +35,10 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    // Hooks are started by way of this very program.
+    if let Some(code) = runner::launch::main_if_asked() {
+        return code;
+    }
     match Cli::parse().command {
         Command::Launch => launch::run(),
         Command::Run(flags) => {

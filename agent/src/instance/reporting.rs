@@ -46,6 +46,7 @@ impl Task {
 
     fn notes(&self, state: State) -> Vec<String> {
         let mut notes = self.setup.notes.clone();
+        notes.extend(self.setup.overruled());
         match &self.process {
             Some(process) => {
                 notes.extend(process.server.problems.iter().cloned());

@@ -109,7 +109,7 @@ impl Task {
     /// Has systemd asked what became of a unit that was told to start, as long as no process of it was found.
     pub(super) fn check_launch(&mut self) {
         let Some(Launching { unit: Some(unit), since }) = &self.launching else { return };
-        let limit = self.setup.start_timeout;
+        let limit = self.setup.start_timeout();
         if since.elapsed() >= limit {
             let why = format!("the start failed: no process of the unit {unit} within {} s", limit.as_secs());
             self.fail_start(why);

@@ -4,6 +4,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use protocol::{
+    desired::InstanceSettings,
     link::{Order, Outcome},
     report::InstanceReport,
 };
@@ -24,6 +25,7 @@ use super::{
 };
 use crate::{
     config::{Health, Permission},
+    desired,
     os::{
         clock::BootTime,
         process::{self, ProcessKey, Watched},
@@ -47,6 +49,8 @@ pub enum Input {
     Appeared(Found),
     /// The agent's only regular beat, once a second.
     Tick(u64),
+    /// What the manager wants to be set for it.
+    Settings(Option<Box<InstanceSettings>>),
     /// Something to do.
     Order {
         /// What.
@@ -87,8 +91,10 @@ pub struct Setup {
     pub declared: Option<crate::config::Instance>,
     /// What holds for every instance.
     pub defaults: crate::config::TomcatDefaults,
-    /// How long its start may take.
+    /// How long a start may take on this machine, where nothing is set for the instance.
     pub start_timeout: Duration,
+    /// What the manager wants to be set for it. What is declared goes before.
+    pub desired: Option<InstanceSettings>,
     /// What may be done.
     pub allow: Arc<[Permission]>,
     /// The agent's state directory.
@@ -101,13 +107,46 @@ pub struct Setup {
 
 impl Setup {
     pub(super) fn question(&self) -> probe::Question {
-        match self.declared.as_ref().and_then(|declared| declared.health.as_ref()) {
-            Some(Health { path, expect }) => match path.parse() {
-                Ok(path) => probe::Question::Page { path, expected: expect.clone() },
+        let declared = self.declared.as_ref().and_then(|declared| declared.health.clone());
+        let declared = declared.map(|Health { path, expect }| (path, expect));
+        let desired = self.desired.as_ref().and_then(|desired| desired.health.clone());
+        match declared.or(desired.map(|health| (health.path, health.expect))) {
+            Some((path, expected)) => match path.parse() {
+                Ok(path) => probe::Question::Page { path, expected },
                 Err(_) => probe::Question::Server,
             },
             None => probe::Question::Server,
         }
+    }
+
+    /// How long a start of it may take.
+    pub(super) fn start_timeout(&self) -> Duration {
+        let declared = self.declared.as_ref().and_then(|declared| declared.start_timeout);
+        declared.or(self.desired.as_ref().and_then(desired::start_timeout)).unwrap_or(self.start_timeout)
+    }
+
+    /// What the machine's own file sets otherwise than the manager wants.
+    pub(super) fn overruled(&self) -> Vec<String> {
+        let (Some(declared), Some(desired)) = (&self.declared, &self.desired) else { return Vec::new() };
+        let mut notes = Vec::new();
+        if let (Some(own), Some(wanted)) = (&declared.health, &desired.health)
+            && (&own.path, &own.expect) != (&wanted.path, &wanted.expect)
+        {
+            notes.push(format!(
+                "the agent's own file asks {} for its health, and goes before the grid's {}",
+                own.path, wanted.path
+            ));
+        }
+        if let (Some(own), Some(wanted)) = (declared.start_timeout, desired::start_timeout(desired))
+            && own != wanted
+        {
+            notes.push(format!(
+                "the agent's own file gives a start {} s, and goes before the grid's {} s",
+                own.as_secs(),
+                wanted.as_secs()
+            ));
+        }
+        notes
     }
 }
 
@@ -215,6 +254,7 @@ impl Task {
                 input = inputs.recv() => match input {
                     Some(Input::Appeared(found)) => self.on_appeared(found).await,
                     Some(Input::Tick(tick)) => self.on_tick(tick).await,
+                    Some(Input::Settings(settings)) => self.on_settings(settings.map(|settings| *settings)),
                     Some(Input::Order { order, deadline, reply }) => self.carry_out(order, deadline, reply).await,
                     None => return,
                 },
@@ -251,7 +291,7 @@ impl Task {
     }
 
     pub(super) fn judge(&self) -> rules::Verdict {
-        rules::judge(&self.facts(), self.setup.start_timeout)
+        rules::judge(&self.facts(), self.setup.start_timeout())
     }
 
     /// Tells the status if it has changed, and remembers a change of state.

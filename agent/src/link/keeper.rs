@@ -175,6 +175,7 @@ pub async fn keep(
                 routes.stay();
                 let since = Instant::now();
                 let end = session.live(connection, shutdown).await;
+                parts.programs.linked(None).await;
                 if since.elapsed() >= backoff::HEALTHY {
                     backoff = Backoff::default();
                 }

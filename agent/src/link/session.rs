@@ -6,6 +6,7 @@ use anyhow::{Context, Result, anyhow};
 use futures_util::{SinkExt, StreamExt};
 use protocol::{
     PROTOCOL, PROTOCOL_OLDEST,
+    desired::Desired,
     join::{JoinResponse, Refusal, RefusalCode},
     limits::{HELLO_TIMEOUT, MAX_MESSAGE, PING_INTERVAL, SILENCE},
     link::{self, AgentOrder, FromAgent, Hello, MessageError, ToAgent, Welcome},
@@ -21,17 +22,21 @@ use tokio_tungstenite::{
 };
 
 use super::{
+    blobs::Source,
     budget,
     dial::{Route, Stream},
     join::{Failure, explain, refusal},
+    programs::Keeper,
     tls,
 };
 use crate::{
+    desired,
+    hooks::Hooks,
     identity,
     os::process,
     own_orders::OwnOrders,
     state_dir::StateDir,
-    supervisor::{Links, TICK},
+    supervisor::{Links, TICK, asks::Ask},
 };
 
 /// How often, in ticks, the fingerprint of all statuses is sent.
@@ -77,6 +82,10 @@ pub struct Parts {
     pub links: Links,
     /// The agent's orders for itself.
     pub own: OwnOrders,
+    /// Who keeps the hook programs.
+    pub programs: Keeper,
+    /// Who runs hooks.
+    pub hooks: Hooks,
 }
 
 /// What a connection needs besides the manager's address.
@@ -104,6 +113,7 @@ impl Session<'_> {
     pub async fn open(&mut self, route: &Route) -> Result<Connection, Failure> {
         let config = tls::member(&self.membership.authority, &self.membership.certificate, self.key_pem)?;
         let grid = self.membership.grid;
+        let source = Source { route: route.clone(), tls: config.clone(), grid };
         let stream = route.connect(config, tls::server_name(grid)).await.map_err(|error| explain(route, error))?;
         let request =
             format!("wss://{}/agent/v1/link", tls_name(grid)).into_client_request().context("make the request")?;
@@ -121,6 +131,7 @@ impl Session<'_> {
             .await
             .map_err(|_| anyhow!("the manager did not welcome the agent in {} s", HELLO_TIMEOUT.as_secs()))??;
         self.accept(&mut connection, welcome).await?;
+        self.parts.programs.linked(Some(source)).await;
         Ok(connection)
     }
 
@@ -246,7 +257,7 @@ impl Session<'_> {
         match message {
             ToAgent::Order(order) => {
                 let id = order.id;
-                if self.parts.links.orders.try_send(order).is_err() {
+                if self.parts.links.asks.try_send(Ask::Order(order)).is_err() {
                     let message = "the agent has too many orders in hand".to_owned();
                     let outcome = link::Outcome::Failed { message };
                     connection.send(&FromAgent::Outcome { order: id, outcome }).await?;
@@ -270,7 +281,9 @@ impl Session<'_> {
             }
             ToAgent::Refused(refusal) => return Ok(Some(End::Refused(refusal))),
             ToAgent::AgentOrder(order) => return self.take_own(connection, &order).await,
-            ToAgent::Desired(_) | ToAgent::Hook(_) | ToAgent::AbandonHook { .. } => {}
+            ToAgent::Desired(desired) => self.take_desired(*desired).await,
+            ToAgent::Hook(run) => self.parts.hooks.begin(*run, connection.heard),
+            ToAgent::AbandonHook { run } => self.parts.hooks.abandon(run),
             ToAgent::Welcome(_) => {}
             ToAgent::Unsupported { message } => {
                 tracing::warn!("the manager does not know messages of type `{message}`")
@@ -281,6 +294,18 @@ impl Session<'_> {
 }
 
 impl Session<'_> {
+    /// Puts in force what the manager wants the machine to have, and keeps it for a start without a manager.
+    async fn take_desired(&mut self, desired: Desired) {
+        let desired = desired::sound(desired);
+        let kept = desired.clone();
+        if let Err(error) = self.store(move |state| desired::store(state.path(), &kept)).await {
+            tracing::error!("what the manager wants cannot be kept, and holds until the agent ends: {error:#}");
+        }
+        // The supervisor ends only with the agent.
+        let _ending = self.parts.links.asks.send(Ask::Settings(desired.instances)).await;
+        self.parts.programs.want(desired.programs).await;
+    }
+
     /// Carries out an order for the agent itself.
     async fn take_own(&mut self, connection: &mut Connection, order: &AgentOrder) -> Result<Option<End>> {
         let (outcome, action) = self.parts.own.take(order, connection.heard).await;
