@@ -3,6 +3,7 @@
 mod access;
 mod configuration;
 mod explain;
+mod hooks;
 
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
@@ -13,6 +14,7 @@ pub use self::{
     access::{PasswordFrom, TokenAction, TokenArgs, UsersAction, UsersArgs},
     configuration::{ApplyArgs, CollectionsAction, CollectionsArgs, ConfigAction, ConfigArgs, DiffArgs},
     explain::ExplainArgs,
+    hooks::{HooksAction, HooksArgs},
 };
 use crate::config;
 
@@ -125,6 +127,8 @@ pub enum Command {
     Events(EventsArgs),
     /// Show who did what, and check that the record is whole
     Audit(AuditArgs),
+    /// Show hooks, add and remove their programs
+    Hooks(HooksArgs),
     /// Show tags, tag services and machines
     Tags(TagsArgs),
     /// Put the grid's configuration in force, grid.toml
@@ -160,6 +164,7 @@ impl Command {
             Command::Explain(_) => "explain",
             Command::Events(_) => "events",
             Command::Audit(_) => "audit",
+            Command::Hooks(_) => "hooks",
             Command::Tags(_) => "tags",
             Command::Apply(_) => "apply",
             Command::Export => "export",

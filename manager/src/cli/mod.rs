@@ -9,6 +9,7 @@ pub mod configuration;
 pub mod events;
 pub mod exit;
 pub mod explain;
+pub mod hooks;
 pub mod log_file;
 pub mod machines;
 pub mod output;
@@ -87,6 +88,7 @@ async fn dispatch(cli: &Cli, client: &Client, output: &mut Output) -> Result<Exi
         Command::Explain(arguments) => explain::run(client, output, arguments).await,
         Command::Events(arguments) => events::run(client, output, arguments).await,
         Command::Audit(arguments) => audit::run(client, output, arguments).await,
+        Command::Hooks(arguments) => hooks::run(client, output, arguments.action.as_ref()).await,
         Command::Tags(arguments) => tags::run(client, output, arguments.action.as_ref()).await,
         Command::Apply(arguments) => configuration::apply(client, output, arguments).await,
         Command::Export => configuration::export(client, output).await,

@@ -3,7 +3,9 @@
 pub mod binding;
 #[cfg(test)]
 mod document;
+pub mod desired;
 pub mod place;
+pub mod program;
 pub mod rules;
 
 use std::{fmt, str::FromStr, time::Duration};
