@@ -9,6 +9,7 @@ pub mod journal;
 pub mod machines;
 pub mod meta;
 pub mod schedules;
+pub mod operations;
 pub mod services;
 pub mod tags;
 pub mod tokens;

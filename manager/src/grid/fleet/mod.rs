@@ -5,6 +5,7 @@
 mod count;
 mod read;
 mod restore;
+mod standing;
 mod tagging;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ pub use self::count::Counts;
 use self::read::exit_view;
 pub use self::{
     restore::{LastLink, Remembered},
+    standing::Standing,
     tagging::TagError,
 };
 use super::{

@@ -4,6 +4,8 @@ pub mod audit;
 pub mod journal;
 pub mod machines;
 pub mod me;
+pub mod operation_stream;
+pub mod operations;
 pub mod page;
 pub mod schedules;
 pub mod status;
