@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod auditing;
 pub mod configuration;
+pub mod explain;
 pub mod figures;
 pub mod hooks;
 pub mod joining;

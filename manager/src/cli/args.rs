@@ -2,6 +2,7 @@
 
 mod access;
 mod operate;
+mod explain;
 
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
@@ -12,6 +13,7 @@ pub use self::{
     access::{PasswordFrom, TokenAction, TokenArgs, UsersAction, UsersArgs},
     operate::{OperateArgs, OperationsAction, OperationsArgs, OperationsListArgs, WaitArgs},
 };
+pub use self::explain::ExplainArgs;
 use crate::config;
 
 /// Run a fleet of Apache Tomcat instances from one place.
@@ -132,6 +134,8 @@ pub enum Command {
     TriggerStop(TriggerArgs),
     /// Kill services: deliver the signal and return
     TriggerKill(TriggerArgs),
+    /// Show what a command would do now, and why so: limits, hooks, claims, permission
+    Explain(ExplainArgs),
     /// Show what happened
     Events(EventsArgs),
     /// Show who did what, and check that the record is whole
@@ -165,6 +169,7 @@ impl Command {
             Command::TriggerStart(_) => "trigger-start",
             Command::TriggerStop(_) => "trigger-stop",
             Command::TriggerKill(_) => "trigger-kill",
+            Command::Explain(_) => "explain",
             Command::Events(_) => "events",
             Command::Audit(_) => "audit",
             Command::Tags(_) => "tags",

@@ -6,6 +6,7 @@ pub mod client;
 pub mod completions;
 pub mod events;
 pub mod exit;
+pub mod explain;
 pub mod log_file;
 pub mod machines;
 pub mod operate;
@@ -98,6 +99,7 @@ async fn dispatch(cli: &Cli, client: &Client, output: &mut Output) -> Result<Exi
             operations::run(client, output, arguments, cli.global.timeout.map(|timeout| timeout.0)).await
         }
         Command::Schedules => schedules::run(client, output).await,
+        Command::Explain(arguments) => explain::run(client, output, arguments).await,
         Command::Events(arguments) => events::run(client, output, arguments).await,
         Command::Audit(arguments) => audit::run(client, output, arguments).await,
         Command::Tags(arguments) => tags::run(client, output, arguments.action.as_ref()).await,

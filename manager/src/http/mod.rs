@@ -90,6 +90,7 @@ fn operations() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(api::operations::resume))
         .routes(routes!(api::operations::retry))
         .routes(routes!(api::operation_stream::stream))
+        .routes(routes!(api::explain::explain))
         .routes(routes!(api::tokens::tokens, api::tokens::create_token))
         .routes(routes!(api::tokens::revoke_token))
         .routes(routes!(api::users::users, api::users::create))

@@ -1,7 +1,10 @@
 //! Hooks: at which events they run, and where.
 
 pub mod binding;
+#[cfg(test)]
+mod document;
 pub mod place;
+pub mod rules;
 
 use std::{fmt, str::FromStr, time::Duration};
 
