@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod auditing;
+pub mod collections;
 pub mod configuration;
 pub mod explain;
 pub mod figures;
@@ -172,6 +173,9 @@ impl App {
         let mut fleet = Fleet::default();
         status::restore(&store, &mut fleet).await?;
         let operations = operations::Operations::start(store.clone(), journal.clone());
+        let hooks = hooks::Hooks::open(&host.data, &store).await?;
+        let configuration = configuration::Configuration::load(&store).await?;
+        fleet.configure(&configuration.current());
         let app = Arc::new(Self {
             store,
             meta,
@@ -187,9 +191,9 @@ impl App {
             started_at: Timestamp::now(),
             access_changed: watch::Sender::new(0),
             watchers: watching::Watchers::default(),
-            configuration: configuration::Configuration::default(),
+            configuration,
             operations,
-            hooks: hooks::Hooks::default(),
+            hooks,
             schedules: schedules::Schedules::default(),
             fleet: Mutex::new(fleet),
             tagging: tokio::sync::Mutex::default(),
@@ -211,6 +215,7 @@ impl App {
         }
         tokio::spawn(app.clone().miss_the_absent());
         tokio::spawn(app.clone().tell_problems());
+        tokio::spawn(app.clone().distribute());
         Ok(app)
     }
 

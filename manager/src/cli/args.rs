@@ -1,8 +1,10 @@
 //! What can be written on the command line.
 
 mod access;
-mod operate;
+mod configuration;
 mod explain;
+mod hooks;
+mod operate;
 
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
@@ -11,9 +13,11 @@ use protocol::time::Timestamp;
 
 pub use self::{
     access::{PasswordFrom, TokenAction, TokenArgs, UsersAction, UsersArgs},
+    configuration::{ApplyArgs, CollectionsAction, CollectionsArgs, ConfigAction, ConfigArgs, DiffArgs},
+    explain::ExplainArgs,
+    hooks::{HooksAction, HooksArgs},
     operate::{OperateArgs, OperationsAction, OperationsArgs, OperationsListArgs, WaitArgs},
 };
-pub use self::explain::ExplainArgs;
 use crate::config;
 
 /// Run a fleet of Apache Tomcat instances from one place.
@@ -140,8 +144,20 @@ pub enum Command {
     Events(EventsArgs),
     /// Show who did what, and check that the record is whole
     Audit(AuditArgs),
+    /// Show hooks, add and remove their programs
+    Hooks(HooksArgs),
     /// Show tags, tag services and machines
     Tags(TagsArgs),
+    /// Put the grid's configuration in force, grid.toml
+    Apply(ApplyArgs),
+    /// Print the grid's configuration, as it was applied
+    Export,
+    /// Compare a file with the grid's configuration; exit code 10 if they differ
+    Diff(DiffArgs),
+    /// Show the grid's configuration and its versions, restore one
+    Config(ConfigArgs),
+    /// Show collections
+    Collections(CollectionsArgs),
     /// Make, list and revoke tokens
     Token(TokenArgs),
     /// Show, add, change and remove users
@@ -172,7 +188,13 @@ impl Command {
             Command::Explain(_) => "explain",
             Command::Events(_) => "events",
             Command::Audit(_) => "audit",
+            Command::Hooks(_) => "hooks",
             Command::Tags(_) => "tags",
+            Command::Apply(_) => "apply",
+            Command::Export => "export",
+            Command::Diff(_) => "diff",
+            Command::Config(_) => "config",
+            Command::Collections(_) => "collections",
             Command::Token(_) => "token",
             Command::Users(_) => "users",
             Command::Whoami => "whoami",
