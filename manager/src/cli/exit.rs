@@ -103,6 +103,8 @@ impl Exit {
             TriggerOutcome::Refused => Exit::NotAllowed,
             TriggerOutcome::Failed | TriggerOutcome::Unknown => Exit::Failed,
             TriggerOutcome::NotAvailable => Exit::NotAvailable,
+            TriggerOutcome::Conflict => Exit::Conflict,
+            TriggerOutcome::Vetoed => Exit::Vetoed,
         };
         let exits: Vec<Exit> = results.iter().map(|result| of(result.outcome)).collect();
         let Some(first) = exits.first().copied() else { return Exit::Ignored };
@@ -175,7 +177,7 @@ mod tests {
 
     #[test]
     fn the_table_of_exits() {
-        use TriggerOutcome::{Done, Failed, Ignored, NotAvailable, Refused, Unknown};
+        use TriggerOutcome::{Conflict, Done, Failed, Ignored, NotAvailable, Refused, Unknown, Vetoed};
         for (outcomes, exit) in [
             (&[][..], Exit::Ignored),
             (&[Done, Done], Exit::Done),
@@ -183,6 +185,9 @@ mod tests {
             (&[Ignored, Ignored], Exit::Ignored),
             (&[NotAvailable, NotAvailable], Exit::NotAvailable),
             (&[Refused], Exit::NotAllowed),
+            (&[Conflict, Conflict], Exit::Conflict),
+            (&[Vetoed], Exit::Vetoed),
+            (&[Vetoed, Conflict], Exit::Failed),
             (&[Failed, Unknown], Exit::Failed),
             (&[Failed, NotAvailable], Exit::Failed),
             (&[Done, NotAvailable], Exit::PartlyFailed),

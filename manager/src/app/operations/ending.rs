@@ -51,7 +51,7 @@ impl App {
     }
 
     async fn end_operation(&self, live: &Arc<Live>, result: StepState, words: String) {
-        let mut tried = false;
+        let (mut tried, at) = (false, Timestamp::now());
         loop {
             // The steps are on disk before it says that it has ended.
             let written = self.operations.recorder.flush().await.map_err(|why| why.0);
@@ -62,7 +62,7 @@ impl App {
                 view.state = OperationState::Ended;
                 view.result = Some(result);
                 view.message.clone_from(&words);
-                view.ended_at = view.ended_at.or_else(|| Some(Timestamp::now()));
+                view.ended_at = Some(at);
             };
             let mut view = live.view();
             ended(&mut view);

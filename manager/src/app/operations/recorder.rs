@@ -208,6 +208,9 @@ impl Writer {
             true => Ok(()),
             false => self.journal.noting(self.store.write_steps(&rows, &all_lines).await),
         };
+        if steps.iter().any(|(_, step, _)| step.view.state.is_ended()) {
+            fail::fail_point!("step_end_stored", |_| std::process::abort());
+        }
         let outcome = match &written {
             Ok(()) => {
                 self.owed.clear();
