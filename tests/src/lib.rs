@@ -11,6 +11,7 @@ pub mod http;
 pub mod https;
 pub mod manager;
 pub mod netns;
+pub mod operations;
 pub mod people;
 pub mod processes;
 pub mod programs;

@@ -76,9 +76,10 @@ struct Now<'a> {
 }
 
 impl Known for Now<'_> {
-    fn claim(&self, _service: &ServiceName) -> Option<ClaimView> {
-        let _of = self.app;
-        None
+    fn claim(&self, service: &ServiceName) -> Option<ClaimView> {
+        let holder = self.app.operations.claims.holder(service)?;
+        let command = format!("{} {}", holder.command, holder.targets);
+        Some(ClaimView { operation: holder.operation, command, actor: holder.actor })
     }
 
     fn ready(&self, _program: &str, _machine: Option<&MachineName>) -> Readiness {

@@ -15,13 +15,15 @@ use crate::grid::{
 const ACTIONS: [Action; 3] = [Action::Start, Action::Stop, Action::Kill];
 
 /// What can become of a trigger that is carried out.
-const OUTCOMES: [TriggerOutcome; 6] = [
+const OUTCOMES: [TriggerOutcome; 8] = [
     TriggerOutcome::Done,
     TriggerOutcome::Ignored,
     TriggerOutcome::Refused,
     TriggerOutcome::Failed,
     TriggerOutcome::NotAvailable,
     TriggerOutcome::Unknown,
+    TriggerOutcome::Conflict,
+    TriggerOutcome::Vetoed,
 ];
 
 /// How many triggers there were, by action and outcome.

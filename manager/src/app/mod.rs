@@ -13,6 +13,7 @@ pub mod links;
 pub mod login;
 pub mod machines;
 pub mod operations;
+pub mod orders;
 pub mod past;
 pub mod presence;
 pub mod refusals;

@@ -270,6 +270,10 @@ pub enum TriggerOutcome {
     NotAvailable,
     /// It was sent, and nobody can say what became of it.
     Unknown,
+    /// An operation holds the service.
+    Conflict,
+    /// A hook stopped it.
+    Vetoed,
     /// It would be sent (a dry run).
     Planned,
 }
@@ -284,6 +288,8 @@ impl TriggerOutcome {
             TriggerOutcome::Failed => "failed",
             TriggerOutcome::NotAvailable => "not_available",
             TriggerOutcome::Unknown => "unknown",
+            TriggerOutcome::Conflict => "conflict",
+            TriggerOutcome::Vetoed => "vetoed",
             TriggerOutcome::Planned => "planned",
         }
     }

@@ -17,7 +17,10 @@ use crate::{
     app::App,
     grid::{
         audit::Deed,
-        operation::{StepState, view::{OperationState, OperationView}},
+        operation::{
+            StepState,
+            view::{OperationState, OperationView},
+        },
     },
     store::StoreError,
 };
@@ -48,7 +51,7 @@ impl App {
     }
 
     async fn end_operation(&self, live: &Arc<Live>, result: StepState, words: String) {
-        let mut tried = false;
+        let (mut tried, at) = (false, Timestamp::now());
         loop {
             // The steps are on disk before it says that it has ended.
             let written = self.operations.recorder.flush().await.map_err(|why| why.0);
@@ -59,7 +62,7 @@ impl App {
                 view.state = OperationState::Ended;
                 view.result = Some(result);
                 view.message.clone_from(&words);
-                view.ended_at = view.ended_at.or_else(|| Some(Timestamp::now()));
+                view.ended_at = Some(at);
             };
             let mut view = live.view();
             ended(&mut view);
@@ -141,7 +144,8 @@ impl App {
 /// It is not carried out any more, and has not ended.
 pub(super) fn interrupt(view: &mut OperationView) {
     view.state = OperationState::Interrupted;
-    view.message = format!("the manager ended while it was carried out: `tomcat-grid operations resume {}` goes on", view.id);
+    view.message =
+        format!("the manager ended while it was carried out: `tomcat-grid operations resume {}` goes on", view.id);
 }
 
 impl Live {

@@ -23,6 +23,7 @@ use std::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
+pub(in crate::app) use self::run::hook_ended;
 pub use self::{beginning::Begun, looking::Watched};
 use self::{claims::Claims, live::Live, recorder::Recorder, waits::Waits};
 use super::{AppError, Result, journal::Journal};

@@ -1,9 +1,9 @@
 //! Hooks: at which events they run, and where.
 
 pub mod binding;
+pub mod desired;
 #[cfg(test)]
 mod document;
-pub mod desired;
 pub mod place;
 pub mod program;
 pub mod rules;

@@ -31,7 +31,8 @@ impl Run {
         about: About<'_>,
         result: Option<StepState>,
     ) -> Ended {
-        let run = self.live.step(number).and_then(|step| step.order).unwrap_or_else(Uuid::now_v7);
+        let known = self.live.step(number).and_then(|step| step.order);
+        let run = known.unwrap_or_else(Uuid::now_v7);
         if let Err(why) = self.begin_sending(number, run).await {
             return (StepState::Failed, why);
         }
@@ -46,6 +47,11 @@ impl Run {
             result: result.map(|result| result.word().to_owned()),
             more: serde_json::Value::Null,
         };
+        if known.is_some()
+            && let Some(end) = self.app.hook_died_with_manager(hook, &context).await
+        {
+            return ended(&end);
+        }
         let (recorder, live) = (self.recorder.clone(), self.live.clone());
         let mut heard = false;
         let end = self
@@ -67,7 +73,7 @@ impl Run {
 }
 
 /// How a run ended, in words.
-pub(super) fn ended(end: &HookEnd) -> Ended {
+pub(in crate::app) fn ended(end: &HookEnd) -> (StepState, String) {
     match &end.fate {
         HookFate::Ran { exit_code: 0 } => (StepState::Done, format!("it ran in {} ms", end.duration_ms)),
         HookFate::Ran { exit_code } => (StepState::Failed, format!("it ended with exit code {exit_code}")),

@@ -8,6 +8,8 @@ mod service;
 mod signal;
 mod wait;
 
+pub(in crate::app) use self::hook::ended as hook_ended;
+
 use std::{
     collections::HashMap,
     sync::{
@@ -68,6 +70,8 @@ impl Run {
     /// Carries it out to its end; returns how it ended, and in words.
     pub(super) async fn carry_out(&self) -> Ended {
         self.node(0).await;
+        // What is said of the whole is read from what is shown of its parts.
+        let _tried_again = self.recorder.flush().await;
         let states = self.states();
         let standing = Standing::new(&self.tree, &states);
         let result = standing.operation(self.live.control() != Control::Go);

@@ -8,12 +8,13 @@ use crate::{
     app::operations::live::Control,
     grid::{
         command::Command,
-        hooks::{Around, Phase},
+        hooks::{
+            Around, Phase,
+            rules::{self, Scope, Situation, Verdict},
+        },
         operation::{
-            HookNode, NodeKind, ServiceNode, Signal, SignalNode, StepState, WaitNode,
-            looking::Mark,
-            needless::needless,
-            outcome,
+            HookNode, NodeKind, ServiceNode, Signal, SignalNode, StepState, WaitNode, looking::Mark,
+            needless::needless, outcome,
         },
     },
 };
@@ -77,7 +78,10 @@ impl Run {
         };
         // Nothing is begun on what cannot be reached. What was begun before is waited for.
         if is_new && !self.resumed && !standing.linked && self.needless_now(number, node).is_none() {
-            return (StepState::NotAvailable, super::signal::away(&standing));
+            return (
+                StepState::NotAvailable,
+                crate::app::orders::away(self.first_signal(number).unwrap_or(Signal::Start), &standing),
+            );
         }
         if is_new {
             self.begin(number, "").await;
@@ -89,13 +93,17 @@ impl Run {
         }
     }
 
-    /// Why there is no need for the first signal of a service, as things are.
-    fn needless_now(&self, number: u32, node: &ServiceNode) -> Option<String> {
-        let first = self.children(number).iter().find_map(|child| match self.kind(*child) {
+    /// The first signal of a service.
+    fn first_signal(&self, number: u32) -> Option<Signal> {
+        self.children(number).iter().find_map(|child| match self.kind(*child) {
             NodeKind::Signal(signal) => Some(signal.signal),
             _ => None,
-        })?;
-        self.why_needless(node, first)
+        })
+    }
+
+    /// Why there is no need for the first signal of a service, as things are.
+    fn needless_now(&self, number: u32, node: &ServiceNode) -> Option<String> {
+        self.why_needless(node, self.first_signal(number)?)
     }
 
     fn why_needless(&self, node: &ServiceNode, signal: Signal) -> Option<String> {
@@ -114,10 +122,14 @@ impl Run {
                     } else {
                         self.service_hook(number, node, place, child, hook, &mut course).await
                     };
-                    let said = || format!("the hook {} ({})", hook.program, hook.event);
+                    let said = format!("the hook {} ({})", hook.program, hook.event);
                     match outcome::of_hook(hook.event.phase, hook.on_failure, state) {
-                        Some(StepState::Vetoed) => drop(course.vetoed.get_or_insert_with(|| format!("vetoed by {}", said()))),
-                        Some(_) => drop(course.failed.get_or_insert_with(|| format!("{} failed", said()))),
+                        Some(StepState::Vetoed) => {
+                            course.vetoed.get_or_insert_with(|| format!("vetoed by {said}"));
+                        }
+                        Some(_) => {
+                            course.failed.get_or_insert_with(|| format!("{said} failed"));
+                        }
                         None => {}
                     }
                 }
@@ -155,34 +167,16 @@ impl Run {
         hook: &HookNode,
         course: &mut Course,
     ) -> StepState {
-        let mut result = None;
-        let skipped = match (hook.event.around, hook.event.phase) {
-            _ if course.vetoed.is_some() => course.vetoed.clone(),
-            (Around::Command(_), Phase::Pre) => course.stop(),
-            (Around::Command(_), Phase::Post) => {
-                result = Some(outcome::service(&self.steps_of(number, place)));
-                None
-            }
-            (Around::Trigger(action), _) if is_conditional(self.live.asked.command, action.into()) && !course.late => {
-                Some(NOT_LATE.to_owned())
-            }
-            (Around::Trigger(_), Phase::Pre) => match course.stop() {
-                Some(why) => Some(why),
-                None => {
-                    let needless = self.next_needless(number, node, place, course);
-                    needless.map(|why| format!("the trigger was not needed: {why}"))
-                }
-            },
-            (Around::Trigger(_), Phase::Post) => match &course.last {
-                Some((StepState::Done, _)) => {
-                    result = Some(StepState::Done);
-                    None
-                }
-                Some((StepState::Ignored, _)) => Some("the trigger was not needed".to_owned()),
-                _ => Some("the trigger was not delivered".to_owned()),
-            },
-            (Around::Release(_), _) => Some("it is of no release".to_owned()),
+        let situation = self.situation(number, node, place, hook, course);
+        let scope = if matches!(hook.event.around, Around::Trigger(_)) { Scope::Trigger } else { Scope::Command };
+        let skipped = match rules::verdict(hook.event.phase, scope, situation) {
+            Verdict::Skip(why) => Some(why.to_owned()),
+            _ => None,
         };
+        let result = (hook.event.phase == Phase::Post).then(|| match scope {
+            Scope::Trigger => StepState::Done,
+            _ => outcome::service(&self.steps_of(number, place)),
+        });
         let (state, message) = match skipped {
             Some(why) => (StepState::Skipped, why),
             None => {
@@ -193,6 +187,41 @@ impl Run {
         };
         self.end(child, state, message).await;
         state
+    }
+
+    /// What has happened when a hook would be next.
+    fn situation(
+        &self,
+        number: u32,
+        node: &ServiceNode,
+        place: usize,
+        hook: &HookNode,
+        course: &mut Course,
+    ) -> Situation {
+        let failed = || if course.failed.is_some() { Situation::Failed } else { Situation::Expected };
+        match (hook.event.around, hook.event.phase) {
+            _ if course.vetoed.is_some() => Situation::Vetoed,
+            (Around::Command(_), _) => failed(),
+            (Around::Trigger(action), _) if is_conditional(self.live.asked.command, action.into()) && !course.late => {
+                Situation::KillNotNeeded
+            }
+            (Around::Trigger(_), Phase::Pre) if course.failed.is_some() => Situation::Failed,
+            (Around::Trigger(_), Phase::Pre) => match self.next_needless(number, node, place, course) {
+                Some(_) => Situation::TriggerNotNeeded,
+                None => Situation::Expected,
+            },
+            (Around::Trigger(_), Phase::Post) => {
+                let before = self.children(number).iter().take(place).rev();
+                let mut signals = before.filter(|child| matches!(self.kind(**child), NodeKind::Signal(_)));
+                match signals.next().map(|signal| self.state(*signal)) {
+                    Some(StepState::Done) => Situation::Expected,
+                    Some(StepState::Ignored) => Situation::TriggerNotNeeded,
+                    Some(StepState::Skipped) | None => Situation::Failed,
+                    Some(_) => Situation::SignalNotDelivered,
+                }
+            }
+            (Around::Release(_), _) => Situation::NotBegun,
+        }
     }
 
     /// Why there is no need for the signal that comes next. It is looked at once, before its hooks.
@@ -228,7 +257,9 @@ impl Run {
             if self.state(child) != StepState::Skipped {
                 course.last = Some((self.state(child), Sent { mark: Mark { at, before: None }, from }));
             }
-        } else if let Some(why) = course.stop().or_else(|| (signal.if_stop_timed_out && !course.late).then(|| NOT_LATE.to_owned())) {
+        } else if let Some(why) =
+            course.stop().or_else(|| (signal.if_stop_timed_out && !course.late).then(|| NOT_LATE.to_owned()))
+        {
             self.end(child, StepState::Skipped, why).await;
             return;
         } else {
@@ -264,7 +295,8 @@ impl Run {
     ) {
         let mut words = String::new();
         if !self.state(child).is_ended() {
-            let skipped = course.stop().or_else(|| (wait.if_stop_timed_out && !course.late).then(|| NOT_LATE.to_owned()));
+            let skipped =
+                course.stop().or_else(|| (wait.if_stop_timed_out && !course.late).then(|| NOT_LATE.to_owned()));
             if let Some(why) = skipped {
                 self.end(child, StepState::Skipped, why).await;
                 return;
@@ -283,9 +315,11 @@ impl Run {
             words = message;
         }
         let state = self.state(child);
-        let is_followed = self.children(number).iter().skip(place + 1).any(|later| {
-            matches!(self.kind(*later), NodeKind::Signal(signal) if signal.if_stop_timed_out)
-        });
+        let is_followed = self
+            .children(number)
+            .iter()
+            .skip(place + 1)
+            .any(|later| matches!(self.kind(*later), NodeKind::Signal(signal) if signal.if_stop_timed_out));
         if state == StepState::TimedOut && !wait.if_stop_timed_out && is_followed {
             course.late = true;
         } else if state.is_failure() {

@@ -2,26 +2,21 @@
 
 use std::time::Duration;
 
-use protocol::{
-    link::{AgentOrder, Order, Outcome, ToAgent},
-    state::{Action, AgentAction},
-    time::Timestamp,
-};
+use protocol::{link::Outcome, time::Timestamp};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{Ended, Run};
 use crate::{
-    app::links::Links,
+    app::{
+        links::Links,
+        orders::{WORTH_MS, away, ends_link, order},
+    },
     grid::{
         fleet::Standing,
-        operation::{ServiceNode, Signal, StepState, looking::Mark, plan::on_the_host},
-        view::ServiceType,
+        operation::{ServiceNode, Signal, StepState, looking::Mark},
     },
 };
-
-/// How long an order is worth carrying out, from its receipt.
-const WORTH_MS: u64 = 10_000;
 
 /// How long an agent may take to say what became of an order, at the least.
 const OUTCOME: Duration = Duration::from_secs(40);
@@ -45,18 +40,6 @@ struct Awaited<'a>(&'a Links, Uuid);
 impl Drop for Awaited<'_> {
     fn drop(&mut self) {
         self.0.give_up(self.1);
-    }
-}
-
-/// What is said of a service whose agent is away.
-pub(super) fn away(standing: &Standing) -> String {
-    let why = standing.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-    match standing.r#type {
-        ServiceType::Instance => format!("the agent of {} is not linked{why}", standing.machine),
-        ServiceType::Agent => {
-            let host = on_the_host("start", &standing.machine);
-            format!("the agent is not linked{why}; on the host, {host}")
-        }
     }
 }
 
@@ -90,19 +73,23 @@ impl Run {
             let Some(standing) = self.app.fleet().standing(&node.service) else {
                 return ((StepState::Gone, format!("there is no service `{}` any more", node.service)), sent);
             };
-            let reply = match order(id, signal, &standing) {
+            let reply = match order(id, signal, &standing, WORTH_MS) {
                 Some(message) if standing.linked => self.app.links.ask(standing.agent, id, message),
                 Some(_) => None,
-                None => return ((StepState::NotAvailable, away(&standing)), sent),
+                None => return ((StepState::NotAvailable, away(signal, &standing)), sent),
             };
             let Some(reply) = reply else {
                 if !patient && !was_sent {
-                    return ((StepState::NotAvailable, away(&standing)), sent);
+                    return ((StepState::NotAvailable, away(signal, &standing)), sent);
                 }
-                self.note(number, format!("waits for the agent: {}", away(&standing))).await;
+                self.note(number, format!("waits for the agent: {}", away(signal, &standing))).await;
                 if tokio::time::timeout_at(away_until, wake.changed()).await.is_err() {
                     let what = if was_sent { "what became of the order is not known" } else { "nothing was sent" };
-                    let message = format!("{}; it did not come back within {} s, and {what}", away(&standing), limit.as_secs());
+                    let message = format!(
+                        "{}; it did not come back within {} s, and {what}",
+                        away(signal, &standing),
+                        limit.as_secs()
+                    );
                     return ((StepState::NotAvailable, message), sent);
                 }
                 continue;
@@ -117,7 +104,7 @@ impl Run {
                     fail::fail_point!("outcome_received", |_| std::process::abort());
                     return (told(outcome), sent);
                 }
-                Ok(Err(_)) if standing.r#type == ServiceType::Agent && matches!(signal, Signal::Stop | Signal::Kill) => {
+                Ok(Err(_)) if ends_link(signal, &standing) => {
                     return ((StepState::Done, "its link ended before it could answer".to_owned()), sent);
                 }
                 Ok(Err(_)) => {
@@ -133,30 +120,6 @@ impl Run {
     }
 }
 
-/// The order for a signal; an agent that is down cannot be told to start.
-fn order(id: Uuid, signal: Signal, standing: &Standing) -> Option<ToAgent> {
-    let ttl_ms = WORTH_MS;
-    match standing.r#type {
-        ServiceType::Instance => {
-            let action = match signal {
-                Signal::Start | Signal::Restart => Action::Start,
-                Signal::Stop => Action::Stop,
-                Signal::Kill => Action::Kill,
-            };
-            Some(ToAgent::Order(Order { id, base: standing.base.clone(), action, ttl_ms }))
-        }
-        ServiceType::Agent => {
-            let action = match signal {
-                Signal::Start => return None,
-                Signal::Stop => AgentAction::Stop,
-                Signal::Kill => AgentAction::Kill,
-                Signal::Restart => AgentAction::Restart,
-            };
-            Some(ToAgent::AgentOrder(AgentOrder { id, action, ttl_ms }))
-        }
-    }
-}
-
 fn told(outcome: Outcome) -> Ended {
     match outcome {
         Outcome::Done { message } => (StepState::Done, message),
@@ -167,6 +130,8 @@ fn told(outcome: Outcome) -> Ended {
             (StepState::Failed, "it reached the service too late, and was not carried out".to_owned())
         }
         // Whether it was delivered is seen by what the service does next.
-        Outcome::Unknown { message } => (StepState::Done, format!("it was begun, and its effect is waited for: {message}")),
+        Outcome::Unknown { message } => {
+            (StepState::Done, format!("it was begun, and its effect is waited for: {message}"))
+        }
     }
 }

@@ -5,9 +5,10 @@ use std::time::Duration;
 use protocol::name::ServiceName;
 use tokio::time::Instant;
 
-use super::{Ended, Run, signal::{Sent, away}};
+use super::{Ended, Run, signal::Sent};
+use crate::app::orders::away;
 use crate::grid::operation::{
-    StepState, WaitFor, WaitNode,
+    Signal, StepState, WaitFor, WaitNode,
     looking::{Look, look, words},
 };
 
@@ -29,7 +30,11 @@ impl Run {
                 return (StepState::Gone, format!("there is no service `{service}` any more"));
             };
             let told = match look(wait.until, &sent.mark, &now) {
-                Look::Reached => return (StepState::Done, words(&now)),
+                Look::Reached => {
+                    let told = words(&now);
+                    self.recorder.line(&self.live, number, told.clone()).await;
+                    return (StepState::Done, told);
+                }
                 Look::Failed(why) => return (StepState::Failed, why),
                 Look::Wait(told) => told,
             };
@@ -43,7 +48,7 @@ impl Run {
             }
             let seconds = limit.as_secs_f64();
             if !now.linked {
-                let message = format!("{}; it did not come back within {seconds} s", away(&now));
+                let message = format!("{}; it did not come back within {seconds} s", away(Signal::Start, &now));
                 return (StepState::NotAvailable, message);
             }
             let wanted = match wait.until {
