@@ -10,7 +10,8 @@ use crate::{
     link::{
         keeper::{self, Ending, Routes},
         programs::Keeper,
-        session::{HAND_OVER, Parts},
+        session::Parts,
+        taking::HAND_OVER,
     },
     own_orders::OwnOrders,
     state_dir::StateDir,
@@ -32,15 +33,15 @@ pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Resu
     let own = OwnOrders::load(&state, settings.allow.clone().into());
     let wanted = desired::load(state.path());
     let for_hooks = settings.clone();
-    let place = Place { state_dir: state.path().to_path_buf(), desired: wanted.instances };
+    let place = Place { state_dir: state.path().to_path_buf(), desired: wanted.instances.clone() };
     let links = supervisor::spawn(settings, place, membership.grid, membership.grid_name.clone()).await?;
     let board = links.board.clone();
     let store = Store::open(state.path()).context("open the directory of hook programs")?;
     let hooks = Hooks::open(&for_hooks, state.path().to_path_buf(), store.clone(), board.clone());
     let hooks = hooks.context("open the memory of hooks")?;
     let programs = Keeper::spawn(&for_hooks, store, board.clone());
-    programs.want(wanted.programs).await;
-    let mut parts = Parts { links, own, programs, hooks };
+    programs.want(wanted.programs.clone()).await;
+    let mut parts = Parts { links, own, desired: Some(wanted), programs, hooks };
     let ending = keeper::keep(&state, membership, &key, &mut parts, &mut routes, &mut shutdown).await;
     // Without a link nobody hears of it, and it is remembered all the same.
     let _remembered = tokio::time::timeout(HAND_OVER, board.idle()).await;

@@ -46,6 +46,8 @@ impl StateDir {
             bail!("others can write the state directory {}: `chmod go-w` it, or give another", path.display());
         }
         make(&path.join("instances"))?;
+        // Where an operator puts secrets for hooks.
+        make(&path.join("secrets"))?;
         let lock = File::create(path.join("lock")).with_context(|| format!("write into {}", path.display()))?;
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
             bail!(

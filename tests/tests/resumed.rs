@@ -1,13 +1,20 @@
 //! Orders that are asked for again, because the agent was killed before it could say what became of them: none is
 //! carried out twice, and none is forgotten.
 
-use std::path::Path;
+use std::{os::unix::fs::PermissionsExt, path::Path};
 
 use protocol::{
     link::{FromAgent, Order, Outcome, ToAgent},
     state::{Action, State},
 };
-use tests::{agent::TestAgent, fake::FakeTomcat, manager::PATIENCE, raw_manager::RawManager, wait};
+use tests::{
+    agent::TestAgent,
+    fake::FakeTomcat,
+    manager::PATIENCE,
+    processes::{self, Signal},
+    raw_manager::RawManager,
+    wait,
+};
 use uuid::Uuid;
 
 /// An agent whose manager sends what the test wants.
@@ -20,10 +27,14 @@ struct Stage {
 
 impl Stage {
     fn new(make: impl FnOnce(&Path) -> FakeTomcat) -> Self {
+        Self::with(make, |_| String::new())
+    }
+
+    fn with(make: impl FnOnce(&Path) -> FakeTomcat, tables: impl FnOnce(&FakeTomcat) -> String) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let manager = RawManager::new();
         let shop = make(dir.path());
-        let config = format!("tomcat.home = \"{}\"", shop.home().display());
+        let config = format!("tomcat.home = \"{}\"\n{}", shop.home().display(), tables(&shop));
         let agent = manager.agent(dir.path()).config(&config).build();
         manager.adopt(&agent);
         Self { manager, agent, shop, _dir: dir }
@@ -102,6 +113,45 @@ fn a_stop_is_carried_out_once_wherever_the_agent_is_killed() {
 }
 
 #[test]
+fn a_stop_program_is_run_once_wherever_the_agent_is_killed() {
+    for point in ["order_noted", "launch_sent", "order_signalled"] {
+        let declare = |shop: &FakeTomcat| {
+            let script = shop.dir().join("bin/stop.sh");
+            // It takes its time, and until then nothing shows.
+            let content = "#!/bin/sh\necho x >> work/stops\nsleep 2\nkill $TOMCAT_GRID_PID\n";
+            write_program(&script, content);
+            format!("[[instance]]\nbase = \"{}\"\nstop = [\"bin/stop.sh\"]", shop.dir().display())
+        };
+        let mut stage = Stage::with(|dir| FakeTomcat::builder(dir, "shop").owner(1, 1).build(), declare);
+        stage.run(Some(point));
+        stage.shop.start_by_hand();
+        stage.wait_state(State::Active);
+        let outcome = stage.killed_at(point, Action::Stop);
+        assert!(matches!(outcome, Outcome::Done { .. }), "{point}: {outcome:?}");
+        stage.shop.wait_gone();
+        let stops = std::fs::read_to_string(stage.shop.dir().join("work/stops")).expect("a record");
+        assert_eq!(stops, "x\n", "{point}");
+    }
+}
+
+#[test]
+fn a_frozen_process_tells_whether_it_was_told_to_stop() {
+    for point in ["order_noted", "order_signalled"] {
+        let mut stage = Stage::new(|dir| FakeTomcat::builder(dir, "shop").build());
+        stage.run(Some(point));
+        let pid = stage.shop.start_by_hand();
+        stage.wait_state(State::Active);
+        processes::send(pid, Signal::STOP);
+        stage.wait_state(State::Unresponsive);
+        let outcome = stage.killed_at(point, Action::Stop);
+        assert!(matches!(outcome, Outcome::Done { .. }), "{point}: {outcome:?}");
+        processes::send(pid, Signal::CONT);
+        stage.shop.wait_gone();
+        assert_eq!(stage.shop.times("term"), 1, "{point}");
+    }
+}
+
+#[test]
 fn a_stop_that_was_sent_is_never_sent_to_the_next_process() {
     let mut stage = Stage::new(|dir| FakeTomcat::builder(dir, "shop").build());
     stage.run(Some("order_signalled"));
@@ -151,4 +201,12 @@ fn an_agent_that_is_told_to_end_finishes_what_it_has_in_hand() {
     stage.run(None);
     stage.wait_state(State::Active);
     assert_eq!(stage.shop.times("start"), 1);
+}
+
+/// Renamed into place, so that no child that is just being started holds it open for writing.
+fn write_program(path: &Path, content: &str) {
+    let draft = path.with_extension("new");
+    std::fs::write(&draft, content).expect("a script");
+    std::fs::set_permissions(&draft, std::fs::Permissions::from_mode(0o755)).expect("permissions");
+    std::fs::rename(draft, path).expect("a script in place");
 }

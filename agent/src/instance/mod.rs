@@ -10,5 +10,6 @@ pub mod orders;
 pub mod reporting;
 pub mod resolving;
 pub mod rules;
+pub mod setup;
 pub mod starting;
 pub mod task;

@@ -93,7 +93,8 @@ impl Task {
         let (id, action) = (doubt.order.id, doubt.order.action);
         let known = self.memory.order(id).cloned();
         let noted = known.as_ref().and_then(|known| known.process_of_this_boot());
-        let is_there = noted.is_some_and(|key| key.is_alive());
+        let mut is_there = noted.is_some_and(|key| key.is_alive());
+        let had_process = known.as_ref().is_some_and(|known| known.process.is_some());
         let trace = match known.and_then(|known| known.way) {
             Some(Way::Launcher {}) => {
                 let dir = self.setup.state_dir.clone();
@@ -103,6 +104,8 @@ impl Task {
             }
             Some(Way::Unit { unit, invocation }) => {
                 let run = systemd::run_of(&unit).await.map_err(|error| clip(&format!("{error:#}")))?;
+                // A unit may be told to end before its process is there.
+                is_there |= !had_process && run.is_there;
                 let is_new = match (invocation.is_empty(), run.invocation.is_empty()) {
                     (_, false) => Some(run.invocation != invocation),
                     (true, true) => Some(false),

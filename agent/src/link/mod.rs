@@ -8,4 +8,5 @@ pub mod join;
 pub mod keeper;
 pub mod programs;
 pub mod session;
+pub mod taking;
 pub mod tls;

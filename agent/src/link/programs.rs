@@ -5,10 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use protocol::{
-    desired::{MissingProgram, Program, Programs},
-    limits::clip,
-};
+use protocol::desired::{MissingProgram, Program, Programs};
 use tokio::{
     sync::mpsc,
     task::JoinSet,
@@ -24,6 +21,9 @@ use crate::{
 
 /// How many inputs may wait.
 const INPUTS: usize = 16;
+
+/// The longest reason for a program that is not there, in characters: all of them fit into one message.
+const MAX_WHY: usize = 200;
 
 /// What the keeper is told.
 enum Input {
@@ -49,6 +49,7 @@ impl Keeper {
             source: None,
             fetching: JoinSet::new(),
             backoff: Backoff::default(),
+            tried: BTreeSet::new(),
             next: None,
         };
         tokio::spawn(keeping.run(inputs));
@@ -79,7 +80,9 @@ struct Keeping {
     /// The one that is being fetched.
     fetching: JoinSet<(String, anyhow::Result<()>)>,
     backoff: Backoff,
-    /// When to fetch again after a failure.
+    /// The programs that could not be fetched in this round.
+    tried: BTreeSet<String>,
+    /// When the next round begins.
     next: Option<Instant>,
 }
 
@@ -105,7 +108,7 @@ impl Keeping {
                     Some(Input::Wanted(programs)) => self.want(programs).await,
                     Some(Input::Linked(source)) => {
                         self.source = source.map(|source| *source);
-                        (self.backoff, self.next) = (Backoff::default(), None);
+                        self.begin_anew();
                         self.fetching = JoinSet::new();
                     }
                     None => return,
@@ -150,22 +153,36 @@ impl Keeping {
             self.missing.insert(program.hash.clone(), Why { words: words.to_owned(), can_be_fetched: false });
         }
         self.wanted = programs;
-        (self.backoff, self.next) = (Backoff::default(), None);
+        self.begin_anew();
         self.tell();
     }
 
-    /// Begins to fetch the next program, unless one is being fetched, or it is not time yet.
+    /// Begins to fetch the next program, unless one is being fetched, or it is not time yet. All are tried before any is
+    /// tried again, so that one that cannot be had keeps no other waiting.
     fn fetch(&mut self) {
         let Some(source) = self.source.clone().filter(|_| self.fetching.is_empty() && self.next.is_none()) else {
             return;
         };
         let can_be = |program: &&Program| self.missing.get(&program.hash).is_some_and(|why| why.can_be_fetched);
-        let Some(program) = self.wanted.iter().find(can_be).cloned() else { return };
+        let mut missing = self.wanted.iter().filter(can_be);
+        let Some(program) = missing.find(|program| !self.tried.contains(&program.hash)).cloned() else {
+            if !self.tried.is_empty() {
+                self.tried.clear();
+                self.next = Some(Instant::now() + self.backoff.wait());
+            }
+            return;
+        };
         let dir = self.store.dir().to_path_buf();
         self.fetching.spawn(async move {
             let fetched = source.fetch(&program, &dir).await;
             (program.hash, fetched)
         });
+    }
+
+    /// Begins with the first round of fetching.
+    fn begin_anew(&mut self) {
+        self.tried.clear();
+        (self.backoff, self.next) = (Backoff::default(), None);
     }
 
     fn on_fetched(&mut self, hash: &str, fetched: anyhow::Result<()>) {
@@ -180,21 +197,11 @@ impl Keeping {
                 self.missing.remove(hash);
             }
             Err(error) => {
-                let wait = self.backoff.wait();
-                tracing::warn!(
-                    hash,
-                    "a hook program cannot be fetched, trying again in {:.1} s: {error:#}",
-                    wait.as_secs_f64()
-                );
-                self.next = Some(Instant::now() + wait);
+                tracing::warn!(hash, "a hook program cannot be fetched: {error:#}");
+                self.tried.insert(hash.to_owned());
                 if let Some(why) = self.missing.get_mut(hash) {
-                    why.words = clip(&format!("{error:#}"));
+                    why.words = format!("{error:#}").chars().take(MAX_WHY).collect();
                 }
-                // The others come first, so that one that cannot be had does not keep them waiting.
-                let (failed, others) =
-                    std::mem::take(&mut self.wanted).into_iter().partition(|program| program.hash == hash);
-                self.wanted = others;
-                self.wanted.extend::<Vec<Program>>(failed);
             }
         }
         self.tell();

@@ -9,8 +9,7 @@ use protocol::{
     desired::Desired,
     join::{JoinResponse, Refusal, RefusalCode},
     limits::{HELLO_TIMEOUT, MAX_MESSAGE, PING_INTERVAL, SILENCE},
-    link::{self, AgentOrder, FromAgent, Hello, MessageError, ToAgent, Welcome},
-    state::AgentAction,
+    link::{self, FromAgent, Hello, MessageError, ToAgent, Welcome},
     time::Timestamp,
     tls_name,
 };
@@ -30,10 +29,8 @@ use super::{
     tls,
 };
 use crate::{
-    desired,
     hooks::Hooks,
     identity,
-    os::process,
     own_orders::OwnOrders,
     state_dir::StateDir,
     supervisor::{Links, TICK, asks::Ask},
@@ -50,12 +47,6 @@ const RENEWAL_PAUSE: Duration = Duration::from_secs(3600);
 
 /// How long a message may take to leave.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long what is in hand may take when the agent ends. The manager must not take the link for dead meanwhile.
-pub const HAND_OVER: Duration = Duration::from_secs(8);
-
-/// How long the outcome of a kill may take to leave.
-const LAST_WORDS: Duration = Duration::from_millis(100);
 
 type Socket = WebSocketStream<TlsStream<Box<dyn Stream>>>;
 
@@ -82,6 +73,8 @@ pub struct Parts {
     pub links: Links,
     /// The agent's orders for itself.
     pub own: OwnOrders,
+    /// What the manager wants the machine to have, once it is on disk.
+    pub desired: Option<Desired>,
     /// Who keeps the hook programs.
     pub programs: Keeper,
     /// Who runs hooks.
@@ -105,7 +98,7 @@ pub struct Session<'a> {
 /// An open, welcomed connection.
 pub struct Connection {
     socket: Socket,
-    heard: Instant,
+    pub(super) heard: Instant,
 }
 
 impl Session<'_> {
@@ -188,7 +181,7 @@ impl Session<'_> {
     }
 
     /// Writes into the state directory, off the runtime: the disk may take its time.
-    async fn store(&self, write: impl FnOnce(&StateDir) -> Result<()> + Send + 'static) -> Result<()> {
+    pub(super) async fn store(&self, write: impl FnOnce(&StateDir) -> Result<()> + Send + 'static) -> Result<()> {
         let state = self.state.clone();
         tokio::task::spawn_blocking(move || write(&state)).await.context("write into the state directory")?
     }
@@ -293,66 +286,6 @@ impl Session<'_> {
     }
 }
 
-impl Session<'_> {
-    /// Puts in force what the manager wants the machine to have, and keeps it for a start without a manager.
-    async fn take_desired(&mut self, desired: Desired) {
-        let desired = desired::sound(desired);
-        let kept = desired.clone();
-        if let Err(error) = self.store(move |state| desired::store(state.path(), &kept)).await {
-            tracing::error!("what the manager wants cannot be kept, and holds until the agent ends: {error:#}");
-        }
-        // The supervisor ends only with the agent.
-        let _ending = self.parts.links.asks.send(Ask::Settings(desired.instances)).await;
-        self.parts.programs.want(desired.programs).await;
-    }
-
-    /// Carries out an order for the agent itself.
-    async fn take_own(&mut self, connection: &mut Connection, order: &AgentOrder) -> Result<Option<End>> {
-        let (outcome, action) = self.parts.own.take(order, connection.heard).await;
-        let outcome = FromAgent::Outcome { order: order.id, outcome };
-        let Some(action) = action else {
-            connection.send(&outcome).await?;
-            return Ok(None);
-        };
-        tracing::info!(action = action.as_str(), "the manager has ordered the agent to {}", action.as_str());
-        if action == AgentAction::Kill {
-            // Whether it arrives or not, the agent is killed.
-            let _unheard = connection.send(&outcome).await;
-            tokio::time::sleep(LAST_WORDS).await;
-            process::kill_itself();
-            return Ok(Some(End::Shutdown));
-        }
-        self.hand_over(connection).await;
-        // Whether it arrives or not, the order is carried out: it was noted.
-        let _unheard = connection.send(&outcome).await;
-        let (reason, end) = match action {
-            AgentAction::Restart => ("the manager told the agent to begin anew", End::Restart),
-            AgentAction::Stop | AgentAction::Kill => ("the manager told the agent to end", End::Shutdown),
-        };
-        connection.say_goodbye(reason).await;
-        Ok(Some(end))
-    }
-
-    /// Tells what becomes of everything that is in hand, for a bounded time.
-    async fn hand_over(&self, connection: &mut Connection) {
-        let board = Arc::clone(&self.parts.links.board);
-        let tell = async {
-            loop {
-                tokio::select! {
-                    biased;
-                    messages = board.next() => connection.send_all(&messages).await?,
-                    () = board.idle() => {
-                        // The last of it may have been put up just now.
-                        return connection.send_all(&board.take()).await;
-                    }
-                }
-            }
-        };
-        // What is not done by then is remembered, and told when it is asked for again.
-        let _remembered = tokio::time::timeout(HAND_OVER, tell).await;
-    }
-}
-
 fn socket_config() -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(4096)
@@ -397,11 +330,11 @@ impl Connection {
         }
     }
 
-    async fn send(&mut self, message: &FromAgent) -> Result<()> {
+    pub(super) async fn send(&mut self, message: &FromAgent) -> Result<()> {
         self.send_all(std::slice::from_ref(message)).await
     }
 
-    async fn send_all(&mut self, messages: &[FromAgent]) -> Result<()> {
+    pub(super) async fn send_all(&mut self, messages: &[FromAgent]) -> Result<()> {
         let send = async {
             for message in messages {
                 self.socket.feed(Message::text(link::write(message))).await?;
@@ -413,7 +346,7 @@ impl Connection {
             .context("send to the manager")
     }
 
-    async fn say_goodbye(&mut self, reason: &str) {
+    pub(super) async fn say_goodbye(&mut self, reason: &str) {
         // Whether it arrives or not, the agent ends.
         let _unheard = self.send(&FromAgent::Goodbye { reason: reason.to_owned() }).await;
         let _unheard = tokio::time::timeout(SEND_TIMEOUT, self.socket.close(None)).await;

@@ -59,6 +59,8 @@ pub async fn show(unit: &str, properties: &[&str]) -> Result<HashMap<String, Str
 pub struct Run {
     /// The number that systemd gives to each run; empty if it knows none.
     pub invocation: String,
+    /// Whether it runs, or comes or goes.
+    pub is_there: bool,
     /// Whether it is about to run.
     pub is_coming: bool,
     /// Whether it is about to end.
@@ -73,6 +75,7 @@ pub async fn run_of(unit: &str) -> Result<Run> {
     let state = get("ActiveState");
     Ok(Run {
         invocation: get("InvocationID").to_owned(),
+        is_there: has_job || !matches!(state, "inactive" | "failed"),
         is_coming: state == "activating" || (has_job && matches!(state, "inactive" | "failed")),
         is_going: state == "deactivating" || (has_job && state == "active"),
     })

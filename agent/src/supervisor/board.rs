@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use protocol::{
@@ -20,6 +21,9 @@ use crate::instance::task::News;
 
 /// How many outcomes may wait for a link. The oldest is dropped: who still wants it asks again by its id.
 const OUTCOMES: usize = 1024;
+
+/// How long what hooks write is collected before it is told.
+const OUTPUT_PAUSE: Duration = Duration::from_millis(200);
 
 /// The board.
 #[derive(Default)]
@@ -120,10 +124,16 @@ impl Board {
         self.lock().instances.get(base).map(aged)
     }
 
-    /// Puts up what a hook wrote.
-    pub fn put_hook_output(&self, run: Uuid, text: String) {
-        self.lock().hooks.put_output(run, text);
-        self.changed.notify_one();
+    /// Puts up what a hook wrote; it is told with whatever else is written soon.
+    pub fn put_hook_output(self: &Arc<Self>, run: Uuid, text: String) {
+        if !self.lock().hooks.put_output(run, text) {
+            return;
+        }
+        let board = self.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(OUTPUT_PAUSE).await;
+            board.changed.notify_one();
+        });
     }
 
     /// Puts up how the run of a hook ended.

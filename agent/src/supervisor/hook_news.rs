@@ -25,8 +25,9 @@ pub struct HookNews {
 }
 
 impl HookNews {
-    /// Adds what a hook wrote.
-    pub fn put_output(&mut self, run: Uuid, text: String) {
+    /// Adds what a hook wrote, and returns whether it is the first that waits.
+    pub fn put_output(&mut self, run: Uuid, text: String) -> bool {
+        let is_first = self.output.is_empty();
         self.bytes += text.len();
         self.output.push_back((run, text));
         while self.bytes > OUTPUT
@@ -34,6 +35,7 @@ impl HookNews {
         {
             self.bytes -= dropped.len();
         }
+        is_first
     }
 
     /// Adds how a run ended.

@@ -34,7 +34,8 @@ use crate::{
     config::{Instance, Settings},
     instance::{
         memory::Memory,
-        task::{self, Input, News, Setup},
+        setup::Setup,
+        task::{self, Input, News},
     },
     os::{beat::Beat, children::Inherited, process::ProcessKey, sweep::Sweep},
 };
