@@ -4,6 +4,7 @@ pub mod binding;
 pub mod desired;
 pub mod place;
 pub mod program;
+pub mod release;
 
 use std::{fmt, str::FromStr, time::Duration};
 
