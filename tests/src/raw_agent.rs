@@ -6,6 +6,7 @@ use std::{io, sync::Arc};
 use agent::{identity, link::tls};
 use protocol::{
     PROTOCOL, PROTOCOL_OLDEST,
+    desired::Desired,
     join::{JoinRequest, JoinResponse, RefusalCode},
     link::{self, FromAgent, Hello, ToAgent, Welcome},
     report::{InstanceReport, MachineFacts},
@@ -196,8 +197,25 @@ impl RawLink {
         let _closed_meanwhile = self.socket.send(frame);
     }
 
-    /// The next message of the manager.
+    /// The next message of the manager, but for what the machine should have, which comes when it likes.
     pub fn receive(&mut self) -> ToAgent {
+        loop {
+            match self.next() {
+                ToAgent::Desired(_) => {}
+                message => return message,
+            }
+        }
+    }
+
+    /// What the machine should have, which must come next.
+    pub fn desired(&mut self) -> Desired {
+        match self.next() {
+            ToAgent::Desired(desired) => *desired,
+            other => panic!("what the machine should have should come, and not {other:?}"),
+        }
+    }
+
+    fn next(&mut self) -> ToAgent {
         loop {
             match self.socket.read() {
                 Ok(Message::Text(text)) => return link::parse(&text).expect("a message of the protocol"),

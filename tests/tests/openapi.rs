@@ -132,6 +132,13 @@ fn the_api_does_what_its_document_says() {
     let manager = &stage.manager;
     let applied = json!({"text": "[collection.front]\nmembers = [\"shop@web-03\"]\n"});
     assert_eq!(manager.api("POST", "/config", Some(&applied)).unwrap().status, 200);
+    // Called by names that the tool tries.
+    let program = manager.dir().join("hook.sh");
+    fs::write(&program, "#!/bin/sh\n").unwrap();
+    for name in ["prod", "anna", "boris", "web-02"] {
+        let added = manager.cli(&["hooks", "add", program.to_str().unwrap(), "--name", name]);
+        assert_eq!(added.code, 0, "{}", added.err);
+    }
     let url = format!("https://{}/api/v1/openapi.json", manager.address());
     let fuzzed = fuzz(manager, &url, &["--exclude-path-regex", "/events$"]);
     assert!(fuzzed.failures().is_empty() && fuzzed.ran.code == 0, "{}\n{}", fuzzed.ran.out, fuzzed.ran.err);

@@ -9,6 +9,8 @@ mod on_machine;
 pub mod programs;
 pub mod running;
 mod telling;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},

@@ -7,6 +7,7 @@ mod document;
 pub mod place;
 pub mod program;
 pub mod rules;
+pub mod release;
 
 use std::{fmt, str::FromStr, time::Duration};
 
