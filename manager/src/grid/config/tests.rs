@@ -116,8 +116,6 @@ fn the_table_of_mistakes() {
         ("[grid\n", "1:"),
         ("[grid]\nx = \n", "2:"),
         ("[defaults]\nauto_kill = true\nauto_kill = true\n", "3:1 duplicate key"),
-        // TOML 1.1, which cannot be edited in place.
-        ("[service.shop]\nhealth = {\n  path = \"/\"\n}\n", "2:"),
         // Keys and types.
         ("[gird]\n", "1:2 the configuration has no key `gird`: it has `grid`, `defaults`, `service`, `collection`"),
         ("[grid]\nprogress = \"1s\"\n", "2:1 `grid` has no key `progress`: it has `progress_interval`"),
