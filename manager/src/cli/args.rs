@@ -2,6 +2,7 @@
 
 mod access;
 mod configuration;
+mod explain;
 
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
@@ -11,6 +12,7 @@ use protocol::time::Timestamp;
 pub use self::{
     access::{PasswordFrom, TokenAction, TokenArgs, UsersAction, UsersArgs},
     configuration::{ApplyArgs, CollectionsAction, CollectionsArgs, ConfigAction, ConfigArgs, DiffArgs},
+    explain::ExplainArgs,
 };
 use crate::config;
 
@@ -117,6 +119,8 @@ pub enum Command {
     TriggerStop(TriggerArgs),
     /// Kill services: deliver the signal and return
     TriggerKill(TriggerArgs),
+    /// Show what a command would do now, and why so: limits, hooks, claims, permission
+    Explain(ExplainArgs),
     /// Show what happened
     Events(EventsArgs),
     /// Show who did what, and check that the record is whole
@@ -153,6 +157,7 @@ impl Command {
             Command::TriggerStart(_) => "trigger-start",
             Command::TriggerStop(_) => "trigger-stop",
             Command::TriggerKill(_) => "trigger-kill",
+            Command::Explain(_) => "explain",
             Command::Events(_) => "events",
             Command::Audit(_) => "audit",
             Command::Tags(_) => "tags",

@@ -8,6 +8,7 @@ pub mod completions;
 pub mod configuration;
 pub mod events;
 pub mod exit;
+pub mod explain;
 pub mod log_file;
 pub mod machines;
 pub mod output;
@@ -83,6 +84,7 @@ async fn dispatch(cli: &Cli, client: &Client, output: &mut Output) -> Result<Exi
         }
         Command::TriggerStop(arguments) => trigger::run(client, output, protocol::state::Action::Stop, arguments).await,
         Command::TriggerKill(arguments) => trigger::run(client, output, protocol::state::Action::Kill, arguments).await,
+        Command::Explain(arguments) => explain::run(client, output, arguments).await,
         Command::Events(arguments) => events::run(client, output, arguments).await,
         Command::Audit(arguments) => audit::run(client, output, arguments).await,
         Command::Tags(arguments) => tags::run(client, output, arguments.action.as_ref()).await,

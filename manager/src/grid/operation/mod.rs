@@ -3,6 +3,13 @@
 //! Groups and services are the inner nodes, steps the leaves. The tree is flat, in the order in which a person would
 //! read it; each node knows its parent.
 
+pub mod limits;
+pub mod looking;
+pub mod needless;
+pub mod outcome;
+pub mod plan;
+pub mod progress;
+pub mod prune;
 pub mod request;
 pub mod view;
 
@@ -16,8 +23,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
+    command::Command,
     config::{HookFailure, Mode, OnFailure},
-    hooks::{HookEvent, HookPlace},
+    hooks::{Around, HookEvent, HookPlace},
     schema,
     view::ServiceType,
 };
@@ -92,6 +100,9 @@ pub struct ServiceNode {
     /// Why it cannot be done, if that is known before: the step is not begun, and ends as `not_available`.
     #[serde(default)]
     pub impossible: Option<String>,
+    /// Whether there is no such service any more: no step of it is planned, and it ends as `gone`.
+    #[serde(default)]
+    pub gone: bool,
 }
 
 /// A hook.
@@ -118,6 +129,14 @@ pub struct HookNode {
     pub secrets: Vec<String>,
     /// What it is on, as the configuration says it.
     pub target: String,
+}
+
+impl HookNode {
+    /// Whether it stands around the kill that follows a stop which takes too long.
+    pub fn is_of_automatic_kill(&self, command: Command) -> bool {
+        let is_kill = self.event.around == Around::Trigger(Action::Kill);
+        is_kill && !matches!(command, Command::Kill | Command::Killstart)
+    }
 }
 
 /// A trigger is delivered.

@@ -3,9 +3,12 @@
 pub mod audit;
 pub mod collections;
 pub mod config;
+pub mod explain;
 pub mod journal;
 pub mod machines;
 pub mod me;
+pub mod operation_stream;
+pub mod operations;
 pub mod page;
 pub mod schedules;
 pub mod status;
