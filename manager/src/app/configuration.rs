@@ -247,6 +247,7 @@ impl App {
         if how.dry_run {
             return Ok(applied);
         }
+        let subject = if subject.is_empty() { format!("version {version}") } else { subject };
         let deed = Deed::of(caller, action, subject);
         if !changed {
             self.record_deed(&deed.outcome("ignored").detail("nothing is different")).await;

@@ -113,7 +113,8 @@ impl NoSuchTarget {
     /// A target that is not among `known`, with the nearest of them as a hint.
     pub fn new<'a>(what: &'static str, name: &str, known: impl Iterator<Item = &'a str>) -> Self {
         let nearest = known
-            .filter(|known| known.contains(name) || name.contains(known) || known.split('@').next() == Some(name))
+            // Short names stand in many words by chance.
+            .filter(|known| known.contains(name) || (known.len() > 2 && name.contains(known)))
             .min_by_key(|known| known.len());
         let hint = nearest.map(|nearest| format!("; did you mean `{nearest}`?")).unwrap_or_default();
         Self { what, name: name.to_owned(), hint }

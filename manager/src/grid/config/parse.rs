@@ -85,12 +85,6 @@ pub fn parse(text: &str) -> Parsed {
     let (table, errors) = DeTable::parse_recoverable(text);
     let remark = |message: &str, at: Option<std::ops::Range<usize>>| (at.map_or(0, |at| at.start), shown(message));
     parsed.remarks.extend(errors.iter().map(|error| remark(error.message(), error.span())));
-    if parsed.remarks.is_empty()
-        && let Err(error) = text.parse::<toml_edit::DocumentMut>()
-    {
-        // What is read must also be possible to edit in place.
-        parsed.remarks.push(remark(error.message(), error.span()));
-    }
     // What was guessed of broken syntax would only confuse.
     if parsed.remarks.is_empty() {
         read_document(Section::document(table.into_inner()), &mut parsed);
