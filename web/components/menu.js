@@ -2,7 +2,7 @@
 
 import { html, useEffect, useId, useRef, useSignal } from "/lib/html.js";
 
-/** @typedef {{label: any, run?: () => void, href?: string, checked?: boolean, id?: string, danger?: boolean}} Choice */
+/** @typedef {{label: any, run?: () => void, href?: string, checked?: boolean, id?: string, danger?: boolean, current?: boolean, action?: string, first?: boolean, disabled?: boolean}} Choice `first`: of another group */
 
 /**
  * @param {{label: any, title: string, choices: Choice[], className?: string}} props
@@ -43,10 +43,11 @@ export function Menu({ label, title, choices, className = "" }) {
       choice.run?.();
     };
     const role = choice.checked === undefined ? "menuitem" : "menuitemradio";
-    const props = { role, id: choice.id, tabindex: -1, onClick: act, class: choice.danger ? "danger" : "" };
+    const props = { role, id: choice.id, tabindex: -1, onClick: act, class: choice.danger ? "danger-text" : "", "aria-current": choice.current ? "page" : null, "data-action": choice.action, disabled: choice.disabled || null };
+    const line = choice.first ? "first" : "";
     return choice.href
-      ? html`<li role="none"><a href=${choice.href} ...${props}>${choice.label}</a></li>`
-      : html`<li role="none"><button type="button" aria-checked=${choice.checked} ...${props}>${choice.label}</button></li>`;
+      ? html`<li role="none" class=${line}><a href=${choice.href} ...${props}>${choice.label}</a></li>`
+      : html`<li role="none" class=${line}><button type="button" aria-checked=${choice.checked} ...${props}>${choice.label}</button></li>`;
   };
   const toggle = () => {
     open.value = !open.value;

@@ -4,6 +4,7 @@ import { call } from "/lib/api.js";
 import { effect, html, signal, useEffect } from "/lib/html.js";
 import { href, route } from "/lib/router.js";
 import { arrive } from "/lib/places.js";
+import { interrupted, running } from "/lib/operations.js";
 import { leave } from "/lib/session.js";
 import { grid, me } from "/lib/store.js";
 import { THEMES, setTheme, theme } from "/lib/theme.js";
@@ -46,17 +47,29 @@ async function logOut() {
   }
 }
 
+/** How many operations are under way, or wait for somebody. */
+function UnderWay() {
+  if (!running.value && !interrupted.value) return null;
+  const text = [running.value && `${running} under way`, interrupted.value && `${interrupted} interrupted`].filter(Boolean).join(", ");
+  return html`<span class=${`badge${interrupted.value ? " bad" : ""}`} id="under-way" title=${text}><span aria-hidden="true">${running.value + interrupted.value}</span><span class="hidden"> (${text})</span></span>`;
+}
+
 function Ways() {
-  const [here = ""] = route.value.path;
-  const way = (/** @type {import("/components/views.js").View} */ { path, label, icon, shown }) =>
-    (!shown || shown()) &&
-    html`<li key=${path}>
-      <a href=${href(`/${path}`)} aria-current=${(here === "services" ? "" : here) === path ? "page" : null}>
+  const [first = ""] = route.value.path;
+  const here = first === "services" ? "" : first;
+  const views = VIEWS.filter((view) => !view.shown || view.shown());
+  const way = (/** @type {import("/components/views.js").View} */ { path, label, icon, lesser }) =>
+    html`<li key=${path} class=${lesser ? "lesser" : ""}>
+      <a href=${href(`/${path}`)} aria-current=${here === path ? "page" : null}>
         <svg viewBox="0 0 24 24" width="20" height="20" aria-hidden="true"><path d=${icon} /></svg>
-        <span>${label}</span>
+        <span>${label}</span>${path === "operations" && html`<${UnderWay} />`}
       </a>
     </li>`;
-  return html`<nav id="ways" aria-label="Views"><ul>${VIEWS.map(way)}</ul></nav>`;
+  const lesser = views.filter((view) => view.lesser);
+  const inside = lesser.find((view) => view.path === here);
+  const more = html`<svg viewBox="0 0 24 24" width="20" height="20" aria-hidden="true"><path d="M5 12h.01M12 12h.01M19 12h.01" /></svg><span>${inside?.label ?? "More"}</span>`;
+  return html`<nav id="ways" aria-label="Views"><ul class="ways">${views.map(way)}
+    <li class=${`more-ways${inside ? " here" : ""}`}><${Menu} title="More views" label=${more} choices=${lesser.map(({ path, label }) => ({ label, href: href(`/${path}`), current: path === here }))} /></li></ul></nav>`;
 }
 
 function Header() {

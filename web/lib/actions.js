@@ -45,7 +45,7 @@ export const outcomes = signal(new Map());
 /** The last report that has failures to show. @type {Signal<Report|null>} */
 export const report = signal(null);
 
-/** Which action the manager or the user is being asked about, or "": one at a time. @type {Signal<Action|"">} */
+/** Which action the manager or the user is being asked about, or "": one at a time. @type {Signal<import("/lib/types.js").Command|"">} */
 export const asking = signal("");
 
 onForget(() => {

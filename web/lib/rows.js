@@ -5,7 +5,7 @@ import { PROBLEMS, WORST_FIRST, shownState } from "/components/state.js";
 /** @import { Service } from "/lib/types.js" */
 /** @import { Shown } from "/components/state.js" */
 
-/** @typedef {"machine"|"tag"|"state"|"none"} Grouping */
+/** @typedef {"machine"|"collection"|"tag"|"state"|"none"} Grouping */
 /** @typedef {"problems"|"name"|"state"|"since"} Sorting */
 /** @typedef {Partial<Record<Shown, number>>} Counts */
 
@@ -86,7 +86,7 @@ export function inStates(service, states) {
 }
 
 /**
- * The groups a service belongs to, by title; "" is the group of those without a tag.
+ * The groups a service belongs to, by title; "" is the group of those without one.
  * @param {Service} service
  * @param {Grouping} grouping
  * @returns {string[]}
@@ -94,6 +94,7 @@ export function inStates(service, states) {
 function groupsOf(service, grouping) {
   if (grouping === "machine") return [service.machine];
   if (grouping === "state") return [shownState(service)];
+  if (grouping === "collection") return service.collections?.length ? service.collections : [""];
   if (grouping === "tag") return service.tags?.length ? service.tags : [""];
   return [""];
 }

@@ -45,6 +45,7 @@ const KEYS = {
   machine: (service, value) => like(service.machine, value),
   state: (service, value) => (value === "crashed" ? isCrashed(service) : like(service.state, STATE_WORDS[value] ?? value)),
   tag: (service, value) => (service.tags ?? []).some((tag) => like(tag, value)),
+  in: (service, value) => (service.collections ?? []).some((name) => like(name, value)),
   type: (service, value) => like(service.type, value),
   is: (service, value) => KINDS[/** @type {keyof typeof KINDS} */ (value)]?.(service) ?? false,
   port: (service, value) => (service.ports ?? []).some((port) => String(port) === value),

@@ -75,11 +75,11 @@ export function onEvent(listener) {
 }
 
 const RANKS = { viewer: 0, operator: 1, admin: 2 };
-const NEEDS = { trigger: 1, tag: 1, manage: 2 };
+const NEEDS = { trigger: 1, tag: 1, manage: 2, configure: 2 };
 
 /**
  * Whether who is logged in may do something; the manager decides again.
- * @param {"trigger"|"tag"|"manage"} permission
+ * @param {"trigger"|"tag"|"manage"|"configure"} permission
  */
 export function can(permission) {
   const who = me.value;
@@ -172,15 +172,15 @@ export function applyStatus(status) {
 }
 
 /**
- * Takes the tags of a status and nothing else: events may be ahead of it.
+ * Takes the tags and collections of a status and nothing else: events may be ahead of it.
  * @param {Status} status
  */
 export function applyTags(status) {
   batch(() => {
     for (const [held, fresh] of /** @type {any} */ ([[services, status.services], [machines, status.machines]])) {
-      for (const { name, tags } of fresh) {
+      for (const { name, tags, collections } of fresh) {
         const known = held.peek().get(name);
-        if (known && String(known.peek().tags) !== String(tags)) known.value = { ...known.peek(), tags };
+        if (known && (String(known.peek().tags) !== String(tags) || String(known.peek().collections) !== String(collections))) known.value = { ...known.peek(), tags, collections };
       }
     }
     version.value++;

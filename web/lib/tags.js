@@ -54,10 +54,12 @@ function agrees({ services: tagged = [], machines: hosts = [], add = [], remove 
 let reading = 0;
 
 onEvent((event) => {
-  if (event.kind !== "tags.changed" || reading) return;
+  // Another configuration may have put services into other collections.
+  const other = event.kind === "config.applied";
+  if ((event.kind !== "tags.changed" && !other) || reading) return;
   reading = setTimeout(async () => {
     reading = 0;
-    if (agrees(event.data)) return;
+    if (!other && agrees(event.data)) return;
     const status = await call("GET", "/status").catch(() => null);
     if (status) applyTags(status);
   }, AFTER);

@@ -2,6 +2,7 @@
 
 /** @typedef {"active"|"starting"|"stopping"|"unresponsive"|"stopped"|"not_available"} State */
 /** @typedef {"start"|"stop"|"kill"} Action */
+/** @typedef {"start"|"stop"|"kill"|"restart"|"killstart"} Command */
 /** @typedef {"viewer"|"operator"|"admin"} Role */
 
 /**
@@ -33,6 +34,7 @@
  * @property {string|null} [unit]
  * @property {string[]} [notes]
  * @property {string[]} [tags] its own and those of its machine
+ * @property {string[]} [collections] all that hold it, at any depth
  */
 
 /**
@@ -171,6 +173,87 @@
  * @property {string|null} head `SEQ:HASH` of the last record
  * @property {number|null} broken_at the first record that does not fit
  * @property {string} message
+ */
+
+/** @typedef {"planned"|"running"|"done"|"ignored"|"skipped"|"failed"|"timed_out"|"partly_failed"|"vetoed"|"refused"|"not_available"|"conflict"|"gone"|"superseded"|"cancelled"|"unknown"} StepState */
+
+/**
+ * A command that is carried out.
+ * @typedef {object} Operation
+ * @property {string} id
+ * @property {Command} command
+ * @property {string[]} targets
+ * @property {"running"|"cancelling"|"interrupted"|"ended"|"planned"} state
+ * @property {StepState|null} result
+ * @property {string} message
+ * @property {string} actor
+ * @property {string} created_at
+ * @property {string|null} ended_at
+ * @property {string|null} retry_of
+ * @property {Record<"total"|"planned"|"running"|"done"|"ignored"|"failed"|"skipped", number>} services
+ */
+
+/**
+ * A node of an operation's tree. What else it holds depends on its kind.
+ * @typedef {object} Step
+ * @property {number} number
+ * @property {number|null} parent
+ * @property {"group"|"service"|"hook"|"signal"|"wait"|"delay"} kind
+ * @property {StepState} state
+ * @property {string} message
+ * @property {string|null} started_at
+ * @property {string|null} ended_at
+ * @property {string|null} [collection]
+ * @property {boolean} [is_grid]
+ * @property {"sequential"|"parallel"} [mode]
+ * @property {number|null} [max_parallel]
+ * @property {"stop"|"continue"|"abort"|"warn"} [on_failure]
+ * @property {number|null} [failure_budget]
+ * @property {string} [service]
+ * @property {string} [machine]
+ * @property {string|null} [impossible]
+ * @property {string} [event]
+ * @property {string} [program]
+ * @property {"machine"|"manager"} [place]
+ * @property {number} [timeout_ms]
+ * @property {number} [delay_ms]
+ * @property {string} [signal]
+ * @property {"active"|"stopped"} [until]
+ * @property {boolean} [if_stop_timed_out]
+ */
+
+/** @typedef {{number: number, at: string, step: number, text: string}} LogLine */
+/** @typedef {{count: number}|{percent: number}|string|number|null} Budget */
+
+/**
+ * @typedef {object} Collection
+ * @property {string} name
+ * @property {"sequential"|"parallel"} mode
+ * @property {number|null} max_parallel
+ * @property {"stop"|"continue"} on_failure
+ * @property {Budget} failure_budget
+ * @property {string[]} members
+ * @property {string} state
+ * @property {number} services
+ * @property {Record<string, number>} states
+ */
+
+/**
+ * @typedef {object} Schedule
+ * @property {string} name
+ * @property {string} cron
+ * @property {string} timezone
+ * @property {Command} command
+ * @property {string[]} targets
+ * @property {boolean} enabled
+ * @property {string|null} next_at
+ * @property {string|null} last_at
+ * @property {string|null} last_operation
+ * @property {StepState|null} last_result
+ * @property {boolean} running
+ * @property {number} missed
+ * @property {string|null} last_missed_at
+ * @property {string|null} last_missed why
  */
 
 export {};

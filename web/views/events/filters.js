@@ -12,6 +12,10 @@ import { plain, sentence } from "/views/events/sentence.js";
 export const FAMILIES = [
   { key: "services", label: "Services", kinds: ["service."] },
   { key: "triggers", label: "Triggers", kinds: ["trigger"] },
+  { key: "operations", label: "Operations", kinds: ["operation."] },
+  { key: "hooks", label: "Hooks", kinds: ["hook.", "program."] },
+  { key: "schedules", label: "Schedules", kinds: ["schedule."] },
+  { key: "config", label: "Configuration", kinds: ["config."] },
   { key: "machines", label: "Machines", kinds: ["machine."] },
   { key: "tags", label: "Tags", kinds: ["tags."] },
   { key: "manager", label: "Manager", kinds: ["manager."] },
@@ -61,6 +65,8 @@ export function journalPath(filters, limit) {
  * @param {Filters} filters
  */
 export function belongs(event, filters) {
+  // What the journal does not keep is read where the operation is.
+  if (event.kind === "operation.step" || event.kind === "operation.log") return false;
   const kinds = kindsOf(filters.kind);
   const fits = (/** @type {string} */ kind) => (kind.endsWith(".") ? event.kind.startsWith(kind) : event.kind === kind);
   return (

@@ -1,6 +1,7 @@
 // One event as it is shown: when, what in a sentence, and everything on demand.
 
 import { html, useSignal } from "/lib/html.js";
+import { href } from "/lib/router.js";
 import { Time } from "/lib/time.js";
 import { Shape } from "/components/state.js";
 import { MachineLink, ServiceLink } from "/views/parts/names.js";
@@ -14,6 +15,7 @@ function piece(part) {
   if (typeof part === "string") return part;
   if (part.to === "service") return html`<${ServiceLink} name=${part.name} />`;
   if (part.to === "machine") return html`<${MachineLink} name=${part.name} />`;
+  if (part.to === "operation") return part.id ? html`<a class="name" href=${href(`/operations/${part.id}`)}>${part.name}</a>` : part.name;
   if (part.to === "time") return html`<${Time} at=${part.name} as="date" />`;
   return html`<b>${part.name}</b>`;
 }

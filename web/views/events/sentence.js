@@ -2,7 +2,7 @@
 
 /** @typedef {import("/lib/types.js").GridEvent} GridEvent */
 /** @typedef {import("/lib/types.js").Service} Service */
-/** @typedef {{to: "service" | "machine" | "actor", name: string}} Link a name that leads somewhere */
+/** @typedef {{to: "service" | "machine" | "actor" | "operation", name: string, id?: string}} Link a name that leads somewhere */
 /** @typedef {{to: "time", name: string}} Moment a time */
 /** @typedef {string | Link | Moment} Part a piece of a sentence */
 
@@ -138,8 +138,62 @@ function tokenCreated(event) {
   return [actor(event.actor), ` made ${kind}${only}${whose} (${id})`];
 }
 
+/** How the states of steps are told. @type {Record<string, string>} */
+const ENDED = { done: "done", ignored: "there was no need", timed_out: "the time was up", partly_failed: "not all of it was done", vetoed: "a hook stopped it", not_available: "it could not be reached", conflict: "another operation holds it" };
+
+/** @param {string} state */
+const ending = (state) => ENDED[state] ?? state;
+
+/** @param {any} view of an operation @returns {Part} */
+const operation = ({ id = "", command = "an operation", targets = [] }) => ({ to: "operation", id, name: `${command} ${targets.slice(0, 3).join(", ")}${targets.length > 3 ? ` and ${targets.length - 3} more` : ""}`.trim() });
+
+/** @param {GridEvent} event @returns {Part[]} */
+function operationState(event) {
+  const { state, result, message, services } = event.data ?? {};
+  const what = operation(event.data ?? {});
+  const who = actor(event.actor ?? event.data?.actor);
+  if (state === "running") return [who, " began to ", what, services?.total > 1 ? `, ${services.total} services` : ""];
+  if (state === "cancelling") return [what, ` is being cancelled${because(message)}`];
+  if (state === "interrupted") return [what, " was interrupted: somebody must resume it"];
+  return [what, ` has ended: ${message || ending(result ?? "unknown")}`];
+}
+
+/** @param {GridEvent} event @returns {Part[]} */
+function operationStep(event) {
+  const step = event.data?.step ?? {};
+  const name = step.kind === "service" ? service(step.service) : (step.collection ?? step.program ?? step.signal ?? step.until ?? step.kind ?? "a step");
+  return [{ to: "operation", id: event.data?.operation, name: "An operation" }, ": ", name, ` ${step.state === "running" ? "begins" : `is ${String(step.state).replace("_", " ")}`}${because(step.message)}`];
+}
+
+/** @param {GridEvent} event @returns {Part[]} */
+function hookRan(event) {
+  const { event: at = "a hook", program = "?", place, fate = "ran", exit_code: code, message, why } = event.data ?? {};
+  const where = event.service ? [" on ", service(event.service)] : place === "manager" ? [" on the manager"] : event.machine ? [" on ", machine(event.machine)] : [];
+  const how = fate === "ran" && code != null ? (code === 0 ? "ran" : `failed with exit code ${code}`) : String(fate).replace("_", " ");
+  return [`The hook ${at} ${program}`, ...where, ` ${how}${because(why ?? message)}`];
+}
+
+/** @param {GridEvent} event @returns {Part[]} */
+function configApplied(event) {
+  const { version, cause, restored } = event.data ?? {};
+  const how = restored ? `restored version ${restored} of the configuration` : "changed the configuration";
+  return [actor(event.actor), ` ${how}${version ? `: version ${version} now` : ""}${cause ? ` (${cause})` : ""}`];
+}
+
+/** @param {GridEvent} event @param {string} did @returns {Part[]} */
+const program = (event, did) => [actor(event.actor), ` ${did} the program ${event.data?.name ?? event.data?.program ?? "?"}`];
+
 /** @type {Record<string, (event: GridEvent) => Part[]>} */
 const TELL = {
+  "operation.state": operationState,
+  "operation.step": operationStep,
+  "operation.log": (event) => [{ to: "operation", id: event.data?.operation, name: "An operation" }, ` says: ${String(event.data?.line?.text ?? "").trim().slice(0, 200)}`],
+  "hook.ran": hookRan,
+  "config.applied": configApplied,
+  "program.added": (event) => program(event, "added"),
+  "program.removed": (event) => program(event, "removed"),
+  "program.ready": (event) => [`The program ${event.data?.name ?? event.data?.program ?? "?"} is ready on `, machine(event.machine)],
+  "schedule.missed": (event) => [`The schedule ${event.data?.schedule ?? event.data?.name ?? "?"} missed a run${because(event.data?.why ?? event.data?.message)}`],
   "service.state": serviceState,
   "service.gone": (event) => [service(event.service), " is no longer there"],
   "machine.state": machineState,
@@ -219,6 +273,12 @@ export function tone(event) {
       return ["failed", "refused", "unknown", "not_available"].includes(data.outcome) ? "bad" : "quiet";
     case "manager.state":
       return data.problems?.length ? "bad" : "good";
+    case "operation.state":
+      if (data.state === "ended") return data.result === "done" ? "good" : ["ignored", "cancelled", "superseded"].includes(data.result) ? "quiet" : "bad";
+      return data.state === "interrupted" ? "bad" : "moving";
+    case "hook.ran":
+      return (data.fate === "ran" && !data.exit_code) || data.fate === "skipped" ? "quiet" : "bad";
+    case "schedule.missed":
     case "machine.refused":
     case "login.failed":
     case "action.refused":

@@ -6,11 +6,11 @@ import { href, setQuery } from "/lib/router.js";
 import { clear, selected } from "/lib/selection.js";
 import { can, live } from "/lib/store.js";
 import { tag } from "/lib/tags.js";
+import { Commands } from "/components/commands.js";
 import { PROBLEMS, Shape, WORST_FIRST, stateWord } from "/components/state.js";
 import { asked, counts, dense, foundCount, grouping, onlySelected, order, search, sorting, states, text, toFirst, toggleState } from "/views/grid/model.js";
 
 /** @import { Shown } from "/components/state.js" */
-/** @import { Action } from "/lib/types.js" */
 
 /** @param {{state: Shown}} props */
 function CountButton({ state }) {
@@ -62,11 +62,11 @@ export function SearchBox() {
   return html`<div class="search">
     <input id="search" type="search" aria-label="Search services" aria-describedby="search-help" placeholder="Search: name, machine, state:stopped tag:prod…" autocomplete="off" autocapitalize="none" spellcheck=${false} value=${text} onInput=${onInput} onKeyDown=${onKeyDown} />
     <kbd aria-hidden="true">/</kbd>
-    <p id="search-help" class=${problems.length ? "search-problem" : "hidden"}>${problems.length ? problems.join(" ") : "Words, and name: machine: state: tag: type: is: port: reason: with a value; a minus before one excludes."}</p>
+    <p id="search-help" class=${problems.length ? "search-problem" : "hidden"}>${problems.length ? problems.join(" ") : "Words, and name: machine: state: tag: in: (a collection) type: is: port: reason: with a value; a minus before one excludes."}</p>
   </div>`;
 }
 
-const GROUPS = { machine: "Machine", tag: "Tag", state: "State", none: "None" };
+const GROUPS = { machine: "Machine", collection: "Collection", tag: "Tag", state: "State", none: "None" };
 const SORTS = { problems: "Problems first", name: "Name", state: "State", since: "Latest change" };
 
 /**
@@ -111,17 +111,13 @@ export function ActionBar() {
   }, [open]);
   if (!open) return null;
   const off = !live.value.live;
-  const busy = asking.value;
-  const button = (/** @type {Action} */ action, /** @type {string} */ label, /** @type {string} */ key) => html`<button
-    type="button" class=${action === "kill" ? "danger" : "primary"} data-action=${action} disabled=${off} aria-disabled=${busy ? "true" : null} title=${off ? "Not while the manager has not been heard from" : `${label} (${key})`}
-    onClick=${() => trigger(action, names)}>${busy === action ? "Asking…" : label}</button>`;
   const onClear = () => {
     clear();
     refocus();
   };
   return html`<div id="actions" ref=${ref} role="toolbar" aria-label="What to do with the selection">
     <p role="status"><b>${names.length} selected</b>${hidden.value > 0 && html` <span>(${hidden} not shown)</span>`}</p>
-    ${button("start", "Start", "Shift-S")} ${button("stop", "Stop", "Shift-T")} ${button("kill", "Kill", "Shift-K")}
+    <${Commands} targets=${names} />
     ${can("tag") && html`<button type="button" data-action="tag" disabled=${off} title=${off ? "Not while the manager has not been heard from" : "Tag (t)"} onClick=${() => tag(names)}>Tag…</button>`}
     ${names.length === 1 && html`<a class="button" href=${href(`/services/${names[0]}`)}>Open</a>`}
     ${(names.length > 1 || onlySelected.value) && html`<button type="button" aria-pressed=${onlySelected.value} onClick=${() => (onlySelected.value = !onlySelected.value)}>Only these</button>`}

@@ -1,6 +1,6 @@
 // The grid: every service, what is wrong first.
 
-import { trigger } from "/lib/actions.js";
+import { begin } from "/lib/commands.js";
 import { html, useEffect, useLayoutEffect, useRef } from "/lib/html.js";
 import { go, setQuery } from "/lib/router.js";
 import { range, selectAll, selected, toggle } from "/lib/selection.js";
@@ -51,10 +51,10 @@ const atCursor = (act) => () => {
   if (shownCursor()) act(shownCursor());
 };
 
-/** @param {import("/lib/types.js").Action} action */
-const onSelection = (action) => () => {
+/** @param {import("/lib/types.js").Command} command */
+const onSelection = (command) => () => {
   const names = selected.peek().size ? [...selected.peek()] : [shownCursor()].filter(Boolean);
-  if (can("trigger") && live.peek().live) trigger(action, names);
+  if (can("trigger") && live.peek().live) begin(command, names);
 };
 
 const tagSelection = () => {
@@ -104,6 +104,7 @@ const KEYS = {
   d: () => setQuery({ dense: dense.peek() ? null : "1" }),
   S: onSelection("start"),
   T: onSelection("stop"),
+  R: onSelection("restart"),
   K: onSelection("kill"),
 };
 

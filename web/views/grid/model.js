@@ -69,7 +69,7 @@ function choice(key, known) {
 }
 
 /** How services are grouped. */
-export const grouping = choice("group", /** @type {Grouping[]} */ (["machine", "tag", "state", "none"]));
+export const grouping = choice("group", /** @type {Grouping[]} */ (["machine", "collection", "tag", "state", "none"]));
 
 /** How services are sorted. */
 export const sorting = choice("sort", /** @type {Sorting[]} */ (["problems", "name", "state", "since"]));

@@ -2,6 +2,7 @@
 
 import { html, useComputed, useEffect, useRef } from "/lib/html.js";
 import { dismiss, outcomes } from "/lib/actions.js";
+import { claims, underWay } from "/lib/operations.js";
 import { href } from "/lib/router.js";
 import { selectAll, selected } from "/lib/selection.js";
 import { can, live, machines } from "/lib/store.js";
@@ -94,6 +95,7 @@ export function Row({ held, name, top, height, index }) {
 function Cells({ service, here, acts, chosen }) {
   const { name, machine, state } = service;
   const told = useComputed(() => outcomes.value.get(name)).value;
+  const claim = useComputed(() => claims.value.get(name)?.operation ?? "").value;
   const reach = here ? 0 : -1;
   const note = remarks(service);
   const was = service.last_state ? ` (was ${service.last_state.replace("_", " ")})` : "";
@@ -107,7 +109,7 @@ function Cells({ service, here, acts, chosen }) {
     <div role="gridcell" class="c-since">${since(service)}</div>
     <div role="gridcell" class="c-ports">${(service.ports ?? []).join(", ")}</div>
     <div role="gridcell" class="c-tags">${(service.tags ?? []).map((tag) => html`<span class="tag" key=${tag}>${tag}</span>`)}</div>
-    <div role="gridcell" class="c-remarks">${told && html`<${Outcome} name=${name} told=${told} />`}<span title=${note}>${note}</span></div>`;
+    <div role="gridcell" class="c-remarks">${claim && html`<a class="told held" href=${href(`/operations/${claim}`)} tabindex=${reach} title="Held by an operation">${underWay.peek().get(claim)?.command ?? "operation"}…</a>`}${told && html`<${Outcome} name=${name} told=${told} />`}<span title=${note}>${note}</span></div>`;
 }
 
 /** @param {Held} props */
@@ -161,7 +163,7 @@ export function GroupHead({ group, top, height, index }) {
   }, [some, names.length]);
   const onChange = () => selectAll(names, some < names.length);
   const kind = grouping.value;
-  const title = kind === "state" ? stateWord(/** @type {any} */ (group.title)) : kind === "tag" && !group.title ? "no tag" : group.title;
+  const title = kind === "state" ? stateWord(/** @type {any} */ (group.title)) : group.title || `no ${kind}`;
   const rollUp = WORST_FIRST.filter((state) => group.counts[state]);
   const many = names.length === 1 ? "service" : "services";
   return html`<div role="row" class="group" aria-rowindex=${index + 2} style=${{ top: `${top}px`, height: `${height}px` }}>

@@ -12,7 +12,7 @@ import { Time } from "/lib/time.js";
  * @param {{term: string, children?: any}} props
  */
 export function Fact({ term, children }) {
-  const nothing = children === null || children === undefined || children === "" || children === false;
+  const nothing = children === null || children === undefined || children === "" || children === false || children.length === 0;
   return !nothing && html`<div><dt>${term}</dt><dd>${children}</dd></div>`;
 }
 
@@ -26,6 +26,7 @@ export function Facts({ service }) {
     <h2 id="facts">${agent ? "Agent" : "Instance"}</h2>
     <dl class="facts">
       <${Fact} term="Type">${agent ? "agent" : "instance"}<//>
+      <${Fact} term="Collections">${service.collections?.map((name, at) => html`${at > 0 && ", "}<a href=${href(`/collections/${name}`)}>${name}</a>`)}<//>
       <${Fact} term="Process">${service.pid}<//>
       <${Fact} term="Ports">${(service.ports ?? []).join(", ")}<//>
       <${Fact} term="User">${service.user}<//>

@@ -1,0 +1,103 @@
+// Collections: a tree with the states of what is in them, and the page of one.
+
+import { many } from "/lib/actions.js";
+import { html, useSignal } from "/lib/html.js";
+import { go, href, route } from "/lib/router.js";
+import { term } from "/lib/search.js";
+import { budgetText, ordering } from "/lib/steps.js";
+import { can, services } from "/lib/store.js";
+import { Commands } from "/components/commands.js";
+import { Shape, WORST_FIRST, shownState, stateWord } from "/components/state.js";
+import { ProblemNote } from "/components/toast.js";
+import { Editor } from "/views/collections/editor.js";
+import { propose } from "/views/config/diff.js";
+import { useAct, useList } from "/views/parts/loading.js";
+import { ServiceLink, StateOf } from "/views/parts/names.js";
+import { Page } from "/views/parts/page.js";
+import { Listing } from "/views/parts/table.js";
+
+/** @import { Collection } from "/lib/types.js" */
+/** @typedef {Map<string, Collection>} Known */
+
+/** How deep the tree is drawn. */
+const DEEP = 12;
+
+export default function Collections() {
+  const name = route.value.path[1];
+  const list = /** @type {import("/views/parts/loading.js").List<Collection>} */ (useList("/collections?limit=1000", /^(config\.|service\.gone)/));
+  const known = new Map(list.items.value.map((one) => [one.name, one]));
+  if (name) return html`<${One} key=${name} name=${name} known=${known} list=${list} />`;
+  return html`<${Tree} known=${known} list=${list} />`;
+}
+
+/** @param {{known: Known, list: any}} props */
+function Tree({ known, list }) {
+  const adding = useSignal(false);
+  const inner = new Set([...known.values()].flatMap((one) => one.members));
+  const roots = [...known.values()].filter((one) => !inner.has(one.name));
+  const button = can("configure") && html`<button type="button" class="primary" data-open aria-expanded=${adding.value} onClick=${() => (adding.value = !adding.value)}>Add a collection…</button>`;
+  return html`<${Page} title="Collections" about="Services that are worked on together, in an order of their own." actions=${button}>
+    ${adding.value && html`<${Editor} known=${known} onDone=${() => { adding.value = false; list.reload(); }} />`}
+    <${Listing} list=${list} what="collections" empty="No collections. They stand in the configuration, and an admin adds them here.">
+      <ul class="collections" role="list">${roots.map((one) => html`<${Branch} key=${one.name} name=${one.name} known=${known} depth=${0} />`)}</ul>
+    <//>
+  <//>`;
+}
+
+/** The services in a collection, at any depth, by what is known of them now. @param {string} name */
+const inside = (name) => [...services.value.values()].map((held) => held.value).filter((service) => service.collections?.includes(name));
+
+/** How many of its services are in each state. @param {{name: string}} props */
+function RollUp({ name }) {
+  const all = inside(name);
+  const of = (/** @type {string} */ state) => all.filter((service) => shownState(service) === state).length;
+  if (!all.length) return html`<span class="quiet">no service is there</span>`;
+  return html`<a class="roll-up" href=${href("/", { q: term("in", name) })}><span class="quiet">${many(all.length, "service")}</span>
+    ${WORST_FIRST.filter(of).map((state) => html`<span key=${state} class=${`s-${state}`}><${Shape} state=${state} />${of(state)} ${stateWord(state)}</span>`)}</a>`;
+}
+
+/** @param {{name: string, known: Known, depth: number}} props */
+function Branch({ name, known, depth }) {
+  const one = known.get(name);
+  const open = useSignal(depth === 0 && known.size < 8);
+  if (!one) return html`<li class="leaf">${services.value.has(name) ? html`<${ServiceLink} name=${name} /> <${StateOf} name=${name} />` : html`<span>${name}</span> <span class="lost">not in the grid now</span>`}</li>`;
+  return html`<li data-collection=${name}>
+    <div class="branch">
+      <button type="button" class="icon fold" aria-expanded=${open.value} aria-label=${`Members of ${name}`} onClick=${() => (open.value = !open.value)}>${open.value ? "▾" : "▸"}</button>
+      <a class="name" href=${href(`/collections/${name}`)}>${name}</a>
+      <${RollUp} name=${name} />
+      <span class="about">${ordering({ ...one, failure_budget: undefined })}</span>
+      ${can("trigger") && html`<${Commands} targets=${[name]} quiet triggers=${false} />`}
+    </div>
+    ${open.value && depth < DEEP && html`<ul role="list">${one.members.map((member) => html`<${Branch} key=${member} name=${member} known=${known} depth=${depth + 1} />`)}</ul>`}
+  </li>`;
+}
+
+/** @param {{name: string, known: Known, list: any}} props */
+function One({ name, known, list }) {
+  const editing = useSignal(false);
+  const act = useAct();
+  const one = known.get(name);
+  if (!one) {
+    if (!list.loaded.value) return html`<p role="status">Loading…</p>`;
+    return html`<${Page} title="No such collection"><p>There is no collection called <b>${name}</b>.</p><p><a href=${href("/collections")}>All collections</a></p><//>`;
+  }
+  const above = [...known.values()].filter((other) => other.members.includes(name)).map((other) => other.name);
+  const remove = () =>
+    act.run(async () => {
+      if (await propose({ title: `Remove the collection ${name}?`, action: "Remove", method: "DELETE", path: `/collections/${encodeURIComponent(name)}`, danger: true })) go("/collections");
+    });
+  const budget = budgetText(one.failure_budget);
+  return html`<${Page} title=${name} about=${html`Collection${above.length > 0 && html`, in ${above.map((other, at) => html`${at > 0 && ", "}<a href=${href(`/collections/${other}`)}>${other}</a>`)}`} · <a href=${href("/collections")}>All collections</a>`}
+    actions=${html`${can("trigger") && html`<${Commands} targets=${[name]} triggers=${false} />`}
+      ${can("configure") && html`<button type="button" data-action="collection-edit" aria-expanded=${editing.value} onClick=${() => (editing.value = !editing.value)}>Edit…</button>
+      <button type="button" data-action="collection-remove" class="danger-text" onClick=${remove}>Remove…</button>`}`}>
+    <${ProblemNote} problem=${act.problem.value} />
+    <p class="collection-state"><${RollUp} name=${name} /></p>
+    <p>Members are worked on ${ordering({ ...one, failure_budget: undefined })}${budget && `; at most ${budget} of its services may fail`}.</p>
+    ${editing.value
+      ? html`<${Editor} key=${JSON.stringify(one)} one=${one} known=${known} onDone=${() => { editing.value = false; list.reload(); }} />`
+      : html`<ol class="collections" aria-label="Members, in order">${one.members.map((member) => html`<${Branch} key=${member} name=${member} known=${known} depth=${1} />`)}</ol>
+        ${!one.members.length && html`<p class="nothing">It has no members.</p>`}`}
+  <//>`;
+}
