@@ -43,8 +43,12 @@ export default function Hooks() {
   useEffect(() => {
     let timer = 0;
     const stop = resets.subscribe(() => void look());
+    const again = () => {
+      timer = 0;
+      look();
+    };
     const deaf = onEvent(({ kind }) => {
-      if (/^(program\.|config\.|machine\.)/.test(kind)) timer ||= setTimeout(() => ((timer = 0), look()), GATHER);
+      if (/^(program\.|config\.|machine\.(joined|removed))/.test(kind)) timer ||= setTimeout(again, GATHER);
     });
     return () => {
       clearTimeout(timer);

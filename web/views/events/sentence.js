@@ -159,13 +159,6 @@ function operationState(event) {
 }
 
 /** @param {GridEvent} event @returns {Part[]} */
-function operationStep(event) {
-  const step = event.data?.step ?? {};
-  const name = step.kind === "service" ? service(step.service) : (step.collection ?? step.program ?? step.signal ?? step.until ?? step.kind ?? "a step");
-  return [{ to: "operation", id: event.data?.operation, name: "An operation" }, ": ", name, ` ${step.state === "running" ? "begins" : `is ${String(step.state).replace("_", " ")}`}${because(step.message)}`];
-}
-
-/** @param {GridEvent} event @returns {Part[]} */
 function hookRan(event) {
   const { event: at = "a hook", program = "?", place, fate = "ran", exit_code: code, message, why } = event.data ?? {};
   const where = event.service ? [" on ", service(event.service)] : place === "manager" ? [" on the manager"] : event.machine ? [" on ", machine(event.machine)] : [];
@@ -186,8 +179,6 @@ const program = (event, did) => [actor(event.actor), ` ${did} the program ${even
 /** @type {Record<string, (event: GridEvent) => Part[]>} */
 const TELL = {
   "operation.state": operationState,
-  "operation.step": operationStep,
-  "operation.log": (event) => [{ to: "operation", id: event.data?.operation, name: "An operation" }, ` says: ${String(event.data?.line?.text ?? "").trim().slice(0, 200)}`],
   "hook.ran": hookRan,
   "config.applied": configApplied,
   "program.added": (event) => program(event, "added"),
