@@ -6,14 +6,15 @@ import { can, onEvent, resets } from "/lib/store.js";
 import { Time } from "/lib/time.js";
 import { Copy } from "/components/copy.js";
 import { ProblemNote, toast } from "/components/toast.js";
-import { Diff, Warnings, propose } from "/views/config/diff.js";
-import { Editor, mistakesOf } from "/views/config/editor.js";
-import { History } from "/views/config/history.js";
-import { useAct } from "/views/parts/loading.js";
+import { Diff, Warnings, propose } from "/views/parts/diff.js";
+import { useAct, useList } from "/views/parts/loading.js";
 import { Page } from "/views/parts/page.js";
+import { Listing, Table } from "/views/parts/table.js";
 
 /** @typedef {{version: number, at: string|null, actor: string|null, text: string}} Config */
-/** @typedef {import("/views/config/diff.js").Change} Change */
+/** @typedef {import("/views/parts/diff.js").Change} Change */
+/** @typedef {{line: number, column: number, what: string}} Mistake */
+/** @typedef {{version: number, at: string, actor: string, cause: string|null}} Version */
 
 export default function Configuration() {
   const held = useSignal(/** @type {Config|null} */ (null));
@@ -123,4 +124,73 @@ export default function Configuration() {
     <details class="elsewhere"><summary>From the command line</summary><${Copy} text="tomcat-grid export > grid.toml && tomcat-grid apply grid.toml --dry-run" /></details>
     <${History} version=${version} dirty=${dirty} onText=${(/** @type {string} */ next) => { edit(next); area.current?.scrollIntoView({ block: "center" }); toast("It is in the editor: check it, and apply it."); }} />
   <//>`;
+}
+
+/**
+ * The mistakes that an answer lists, one a line: `line L, column C: what`.
+ * @param {string} text
+ * @returns {Mistake[]}
+ */
+function mistakesOf(text) {
+  return text.split("\n").filter(Boolean).map((one) => {
+    const found = /^line (\d+), column (\d+): (.*)$/.exec(one.trim());
+    return found ? { line: Number(found[1]), column: Number(found[2]), what: found[3] } : { line: 0, column: 0, what: one };
+  });
+}
+
+/** @param {{area: {current: HTMLTextAreaElement|null}, text: string, onEdit: (text: string) => void, readonly: boolean, bad: Set<number>}} props */
+function Editor({ area, text, onEdit, readonly, bad }) {
+  const numbers = useRef(/** @type {HTMLElement|null} */ (null));
+  const count = text.split("\n").length;
+  const onScroll = (/** @type {any} */ event) => {
+    if (numbers.current) numbers.current.style.transform = `translateY(${-event.target.scrollTop}px)`;
+  };
+  return html`<div class="editor">
+    <div class="numbers" aria-hidden="true"><div ref=${numbers}>${Array.from({ length: count }, (_, at) => html`<span key=${at} class=${bad.has(at + 1) ? "bad" : ""}>${at + 1}</span>`)}</div></div>
+    <textarea ref=${area} aria-label="The grid's configuration, as TOML" name="text" wrap="off" spellcheck=${false} autocapitalize="none" autocomplete="off" readonly=${readonly} rows=${Math.min(36, Math.max(12, count + 1))}
+      placeholder=${'[defaults]\nstop_timeout = "60s"\n\n[collection.front]\nmode = "sequential"\nmembers = ["shop-a@web-1"]'} value=${text} onInput=${(/** @type {any} */ event) => onEdit(event.target.value)} onScroll=${onScroll}></textarea>
+  </div>`;
+}
+
+/** @param {{version: number, dirty: boolean, onText: (text: string) => void}} props */
+function History({ version, dirty, onText }) {
+  const list = /** @type {import("/views/parts/loading.js").List<Version>} */ (useList("/config/history?limit=50", /^config\./));
+  const shown = useSignal(/** @type {{version: number, diff: string}|null} */ (null));
+  const act = useAct();
+  const path = (/** @type {number} */ number) => `/config/history/${number}`;
+  const compare = (/** @type {number} */ number) =>
+    act.run(async () => {
+      if (shown.peek()?.version === number) {
+        shown.value = null;
+        return;
+      }
+      const { text } = await call("GET", path(number));
+      shown.value = { version: number, diff: (await call("POST", "/config/diff", { text })).diff };
+    });
+  const edit = (/** @type {number} */ number) => act.run(async () => onText((await call("GET", path(number))).text));
+  const restore = (/** @type {number} */ number) =>
+    act.run(() => propose({ title: `Restore version ${number}?`, action: "Restore", path: "/config/restore", body: { version: number } }));
+  /** @type {import("/views/parts/table.js").Column<Version>[]} */
+  const columns = [
+    { label: "Version", head: true, class: "number", cell: (one) => html`${one.version}${one.version === version && html` <span class="quiet">in force</span>`}` },
+    { label: "When", class: "when", cell: (one) => html`<${Time} at=${one.at} as="date" />` },
+    { label: "Who", cell: (one) => one.actor },
+    { label: "Cause", cell: (one) => one.cause },
+    {
+      label: "Actions",
+      quiet: true,
+      class: "actions",
+      cell: (one) => one.version !== version && html`<div class="row-actions">
+        <button type="button" data-compare=${one.version} aria-expanded=${shown.value?.version === one.version} aria-label=${`Compare the present one with version ${one.version}`} onClick=${() => compare(one.version)}>Compare</button>
+        ${can("configure") && html`<button type="button" disabled=${dirty} title=${dirty ? "Apply or discard what is in the editor first" : undefined} data-restore=${one.version} aria-label=${`Restore version ${one.version}`} onClick=${() => restore(one.version)}>Restore…</button>
+          <button type="button" disabled=${dirty} aria-label=${`Edit version ${one.version}`} onClick=${() => edit(one.version)}>Edit it</button>`}
+      </div>
+      ${shown.value?.version === one.version && html`<div class="compared"><p class="quiet">What restoring version ${one.version} would change:</p>${shown.value.diff ? html`<${Diff} text=${shown.value.diff} />` : html`<p>Nothing: the texts are the same.</p>`}</div>`}`,
+    },
+  ];
+  return html`<section aria-labelledby="history" class="versions"><h2 id="history">History</h2>
+    <${ProblemNote} problem=${act.problem.value} />
+    <${Listing} list=${list} what="versions" empty="No version yet.">
+      <${Table} caption="Versions, newest first" rows=${list.items.value} keyOf=${(/** @type {Version} */ one) => String(one.version)} columns=${columns} rowProps=${(/** @type {Version} */ one) => ({ "data-version": one.version })} />
+    <//></section>`;
 }

@@ -1,20 +1,29 @@
-// Operations: what is carried out now, and what was; and the page of one.
+// Operations: what is carried out now, and what was; and the page of one: while it goes on, its tree; when it is over, a
+// report. Only the lines that are seen are in the document.
 
-import { COMMANDS, nameOf } from "/lib/commands.js";
+import { COMMANDS, follow, nameOf, summed } from "/lib/commands.js";
 import { many } from "/lib/actions.js";
-import { html } from "/lib/html.js";
+import { call } from "/lib/api.js";
+import { html, useComputed, useRef, useSignal } from "/lib/html.js";
 import { underWay } from "/lib/operations.js";
 import { href, route, setQuery } from "/lib/router.js";
-import { took } from "/lib/steps.js";
-import { Time, now } from "/lib/time.js";
-import { StepMark, stateOf } from "/components/step.js";
-import OperationPage from "/views/operation/page.js";
+import { can, live, services } from "/lib/store.js";
+import { byStep, named, ordering, seconds, took, treeLines } from "/lib/steps.js";
+import { Time, full, now } from "/lib/time.js";
+import { confirm } from "/components/dialog.js";
+import { StepMark, like, stateOf } from "/components/step.js";
+import { ProblemNote } from "/components/toast.js";
+import { Virtual } from "/components/virtual.js";
+import { narrow } from "/views/grid/model.js";
+import { useOperation } from "/views/operation.js";
 import { Choice, Filter } from "/views/parts/form.js";
-import { useList } from "/views/parts/loading.js";
+import { useAct, useList } from "/views/parts/loading.js";
 import { Page } from "/views/parts/page.js";
 import { Listing, Table } from "/views/parts/table.js";
 
-/** @import { Operation } from "/lib/types.js" */
+/** @import { Operation, Step } from "/lib/types.js" */
+/** @import { TreeLine } from "/lib/steps.js" */
+/** @import { Live } from "/views/operation.js" */
 
 /** @type {[string, string][]} */
 const STATES = [["", "any"], ["running", "running"], ["cancelling", "cancelling"], ["interrupted", "interrupted"], ["ended", "ended"]];
@@ -73,4 +82,161 @@ function progress({ total, done, ignored, failed, skipped }) {
 /** How long something took, or takes. @param {{from: string, to: string|null}} props */
 function Took({ from, to }) {
   return html`<span class="took">${took((to ? Date.parse(to) : now.value) - Date.parse(from))}</span>`;
+}
+
+/** The most targets that stand below the heading. */
+const LISTED = 12;
+
+/** @param {{id: string}} props */
+function OperationPage({ id }) {
+  const held = useOperation(id);
+  const choice = useSignal("");
+  const one = held.operation.value;
+  if (!one) {
+    if (!held.problem.value) return html`<p role="status">Loading the operation…</p>`;
+    return html`<${Page} title="Operation"><${ProblemNote} problem=${held.problem.value} /><p><a href=${href("/operations")}>All operations</a></p><//>`;
+  }
+  const over = one.state === "ended";
+  const view = choice.value || (over ? "report" : "tree");
+  const name = nameOf(one.command);
+  const tab = (/** @type {string} */ key, /** @type {string} */ label) => html`<button type="button" aria-pressed=${view === key} data-view=${key} onClick=${() => (choice.value = key)}>${label}</button>`;
+  return html`<${Page} title="${name} ${summed(one.targets)}" class="operation-page" about=${html`by ${one.actor}, <${Time} at=${one.created_at} as="date" /> <code class="id" title=${one.id}>${one.id.slice(0, 8)}</code>`} actions=${html`<${Buttons} one=${one} />`}>
+    <section class=${`now op-${stateOf(one)}`} aria-label="How far it is" data-operation=${one.id} data-state=${one.state} data-result=${one.result ?? ""}>
+      <p class="big"><${StepMark} state=${stateOf(one)} /> ${!over && !live.value.live && html`<span class="quiet">(last known)</span>`}<${Lasted} one=${one} /></p>
+      ${one.message && html`<p class=${over && one.result !== "done" && one.result !== "ignored" ? "bad" : ""}>${one.message}</p>`}
+      <${Progress} counts=${one.services} />
+      ${one.retry_of && html`<p>Tries again what failed of <a href=${href(`/operations/${one.retry_of}`)}>an operation before</a>.</p>`}
+      ${one.targets.length > 3 && html`<p class="quiet">On ${one.targets.slice(0, LISTED).join(", ")}${one.targets.length > LISTED && ` and ${one.targets.length - LISTED} more`}</p>`}
+    </section>
+    <${ProblemNote} problem=${held.problem.value} />
+    <div class="tabs" role="group" aria-label="Shown as">${tab("report", "Services")}${tab("tree", "Tree")}${tab("log", "Log")}</div>
+    ${view === "log" ? html`<${Log} held=${held} />` : html`<${Tree} held=${held} report=${view === "report"} />`}
+  <//>`;
+}
+
+/** @param {{one: Operation}} props */
+function Lasted({ one }) {
+  const text = useComputed(() => took((one.ended_at ? Date.parse(one.ended_at) : now.value) - Date.parse(one.created_at)));
+  return html` <span class="quiet took">${one.ended_at ? "took " : "for "}${text}</span>`;
+}
+
+/** How many are how far. @param {{counts: Operation["services"]}} props */
+function Progress({ counts }) {
+  const { total, planned, running, done, ignored, failed, skipped } = counts;
+  const over = done + ignored + failed + skipped;
+  const parts = /** @type {[number, string, string][]} */ ([[failed, "not done", "bad"], [running, "in hand", "moving"], [done, "done", "good"], [ignored, "not needed", "quiet"], [skipped, "not begun", "quiet"], [planned, "to come", "quiet"]]);
+  return html`<progress max=${Math.max(1, total)} value=${over} aria-label="Services that are over">${over} of ${total}</progress>
+    <p class="progress">${total} ${total === 1 ? "service" : "services"}: ${parts.filter(([count]) => count).map(([count, word, tone], at) => html`${at > 0 && ", "}<span class=${tone} data-count=${word}><b>${count}</b> ${word}</span>`)}</p>`;
+}
+
+/** @param {{one: Operation}} props */
+function Buttons({ one }) {
+  const act = useAct();
+  if (!can("trigger")) return null;
+  const off = !live.value.live || act.busy.value;
+  const path = `/operations/${one.id}`;
+  const run = async (/** @type {import("/components/dialog.js").Question} */ question, /** @type {() => Promise<any>} */ work) => {
+    if (await confirm(question)) await act.run(work);
+  };
+  const cancel = () =>
+    run({ title: "Cancel the operation?", body: "Services in hand are finished, with their hooks; no other is begun.", action: "Cancel the operation" }, () => call("POST", `${path}/cancel`, { now: false }));
+  const abandon = () =>
+    run(
+      { title: "Cancel now?", body: "Nothing more is done, also not for services in hand: one that was told to stop may stay stopped. Hooks after the step in hand are skipped.", action: "Cancel now", danger: true },
+      () => call("POST", `${path}/cancel`, { now: true }),
+    );
+  const resume = () =>
+    run({ title: "Resume the operation?", body: "The agents are asked what became of the steps in hand; no step is run a second time. Then it goes on where it ended.", action: "Resume" }, () => call("POST", `${path}/resume`, {}));
+  const { failed, skipped } = one.services;
+  const retry = () =>
+    run({ title: "Try again what was not done?", body: `A new operation ${nameOf(one.command).toLowerCase()}s the ${failed + skipped} of ${one.services.total} services that are not done, in the same order.`.replace("Kill and starts", "kills and starts"), action: "Try again" }, async () => {
+      follow(await call("POST", `${path}/retry`, {}));
+    });
+  const button = (/** @type {string} */ action, /** @type {string} */ label, /** @type {() => void} */ onClick, danger = false) =>
+    html`<button type="button" data-action=${action} class=${danger ? "danger" : ""} disabled=${off} onClick=${onClick}>${label}…</button>`;
+  return html`
+    ${one.state === "running" && button("cancel", "Cancel", cancel)}
+    ${(one.state === "running" || one.state === "cancelling") && button("cancel-now", "Cancel now", abandon, true)}
+    ${one.state === "interrupted" && button("resume", "Resume", resume)}
+    ${one.state === "interrupted" && button("cancel-now", "Give up", abandon)}
+    ${one.state === "ended" && failed + skipped > 0 && button("retry", "Try again", retry)}
+    <${ProblemNote} problem=${act.problem.value} />`;
+}
+
+/** @param {{held: Live, report: boolean}} props */
+function Tree({ held, report }) {
+  const opened = useSignal(/** @type {Map<number, boolean>} */ (new Map()));
+  const output = useComputed(() => byStep(held.log.value));
+  const known = useRef(/** @type {TreeLine[]} */ ([]));
+  const total = held.operation.value?.services.total ?? 0;
+  const steps = held.steps.value;
+  const fresh = treeLines(steps, held.children.value, output.value, opened.value, { report, total, row: narrow.value ? 46 : 32 });
+  // A list that is the same has the same places.
+  const same = fresh.length === known.current.length && fresh.every((line, at) => line.key === known.current[at].key && line.open === known.current[at].open && line.height === known.current[at].height && line.text === known.current[at].text);
+  if (!same) known.current = fresh;
+  const flip = (/** @type {TreeLine} */ line) => {
+    opened.value = new Map(opened.peek()).set(line.number, !line.open);
+  };
+  const folding = fresh.some((line) => line.fold);
+  const all = (/** @type {boolean} */ open) => {
+    opened.value = new Map(steps.filter((step) => step.kind === "service" || (step.kind === "group" && step.number > 0)).map((step) => [step.number, open]));
+  };
+  const draw = (/** @type {TreeLine & {top: number}} */ line) => html`<${Line} key=${line.key} line=${line} top=${line.top} height=${line.height} depth=${line.depth} open=${line.open} step=${steps[line.number]} onFlip=${flip} />`;
+  return html`<section class="tree" aria-label=${report ? "Services, those that failed first" : "Tree"}>
+    ${folding && html`<p class="links"><button type="button" class="link" onClick=${() => all(true)}>Unfold all</button> · <button type="button" class="link" onClick=${() => all(false)}>Fold all</button></p>`}
+    <${Virtual} lines=${known.current} render=${draw} attributes=${{ role: "list" }} />
+  </section>`;
+}
+
+/** @param {{line: TreeLine, top: number, height: number, depth: number, open: boolean|undefined, step: Step, onFlip: (line: TreeLine) => void}} props */
+function Line({ line, top, height, depth, open, step, onFlip }) {
+  const style = { top: `${top}px`, height: `${height}px`, "--depth": depth };
+  if (line.text !== undefined) return html`<div role="listitem" class="step said" style=${style}><code title=${line.text}>${line.text || " "}</code></div>`;
+  const { kind, state, message } = step;
+  const name = named(step);
+  const about = message || aside(step);
+  const box = kind === "group" || kind === "service";
+  return html`<div role="listitem" class=${`step k-${kind} s-${like(state)}`} style=${style} data-step=${step.number} data-kind=${kind} data-state=${state} data-service=${step.service}>
+    ${box && html`<button type="button" class="icon fold" disabled=${!line.fold} aria-expanded=${line.fold ? !!open : undefined} aria-label=${`${name}: steps`} onClick=${() => onFlip(line)}>${line.fold ? (open ? "▾" : "▸") : ""}</button>`}
+    <span class="name">${kind === "service" && services.value.has(name) ? html`<a href=${href(`/services/${name}`)}>${name}</a>` : kind === "group" && step.collection ? html`<a href=${href(`/collections/${name}`)}>${name}</a>` : name}</span>
+    <${StepMark} state=${state} />
+    <span class="took"><${Duration} step=${step} /></span>
+    <span class="about" title=${about}>${about}</span>
+  </div>`;
+}
+
+/** What is said of a step that has nothing to say itself. @param {Step} step */
+function aside(step) {
+  if (step.kind === "group") return ordering(step);
+  if (step.kind === "service") return step.impossible ?? "";
+  if (step.kind === "hook") return `on the ${step.place}, at most ${seconds(step.timeout_ms ?? 0)}`;
+  return step.kind === "wait" ? `at most ${seconds(step.timeout_ms ?? 0)}` : "";
+}
+
+/** @param {{step: Step}} props */
+function Duration({ step: { started_at: from, ended_at: to, state } }) {
+  if (!from || (!to && state !== "running")) return null;
+  return to ? html`<span title=${full(from)}>${took(Date.parse(to) - Date.parse(from))}</span>` : html`<${Ticking} key=${from} from=${from} />`;
+}
+
+/** @param {{from: string}} props */
+function Ticking({ from }) {
+  // The text alone is written again each second.
+  const text = useComputed(() => took(now.value - Date.parse(from)));
+  return html`<span>${text}</span>`;
+}
+
+/** @param {{held: Live}} props */
+function Log({ held }) {
+  const lines = held.log.value;
+  if (!lines.length) return html`<p class="nothing">Nothing is in its log${held.operation.value?.state === "ended" ? "." : " yet."}</p>`;
+  const steps = held.steps.value;
+  const about = (/** @type {number} */ number) => {
+    const step = steps[number];
+    if (!step) return "";
+    const parent = step.parent == null ? null : steps[step.parent];
+    return step.kind === "service" || step.kind === "group" ? named(step) : `${parent ? `${named(parent)}, ` : ""}${named(step)}`;
+  };
+  return html`${held.cut.value && html`<p class="quiet">Only ${lines.length.toLocaleString("en")} entries are shown.</p>`}
+    <ol class="events log" aria-label="Log, oldest first">${lines.map(({ number, at, step, text }) => html`<li key=${number}><time datetime=${at}>${new Date(at).toLocaleTimeString()}</time> <b>${about(step)}</b> <pre>${text}</pre></li>`)}</ol>`;
 }
