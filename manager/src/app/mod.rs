@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod auditing;
+pub mod collections;
 pub mod configuration;
 pub mod figures;
 pub mod hooks;
@@ -170,6 +171,8 @@ impl App {
         let journal = Journal::start(store.clone(), meta.epoch).await?;
         let mut fleet = Fleet::default();
         status::restore(&store, &mut fleet).await?;
+        let configuration = configuration::Configuration::load(&store).await?;
+        fleet.configure(&configuration.current());
         let app = Arc::new(Self {
             store,
             meta,
@@ -185,7 +188,7 @@ impl App {
             started_at: Timestamp::now(),
             access_changed: watch::Sender::new(0),
             watchers: watching::Watchers::default(),
-            configuration: configuration::Configuration::default(),
+            configuration,
             operations: operations::Operations::default(),
             hooks: hooks::Hooks::default(),
             schedules: schedules::Schedules::default(),

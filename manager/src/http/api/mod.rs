@@ -1,10 +1,13 @@
 //! `/api/v1`: one file for each part of it, and what all of them read requests with.
 
 pub mod audit;
+pub mod collections;
+pub mod config;
 pub mod journal;
 pub mod machines;
 pub mod me;
 pub mod page;
+pub mod schedules;
 pub mod status;
 pub mod tags;
 pub mod tokens;

@@ -38,6 +38,7 @@ use super::{auth::COOKIE, problem};
         (name = "services", description = "Acting on services"),
         (name = "machines", description = "Who belongs to the grid"),
         (name = "access", description = "Who may do what"),
+        (name = "configuration", description = "What is set for the grid: limits, collections, hooks, schedules"),
         (name = "manager", description = "The manager itself"),
     ),
     modifiers(&Security)
