@@ -148,8 +148,8 @@ export function treeLines(steps, children, output, opened, { report, total, row 
     if (inner && !open) return;
     const said = output.get(number) ?? [];
     for (let at = Math.max(0, said.length - OUTPUT); at < said.length; at++) lines.push({ key: `${number} ${at}`, height: 20, number, depth: depth + 1, text: said[at] });
-    // Of what went well, nobody reads what there was no turn for.
-    const shown = (/** @type {Step} */ child) => step.kind !== "service" || child.state !== "skipped" || !good(step.state);
+    // Nobody reads what there was no need for.
+    const shown = (/** @type {Step} */ child) => step.kind !== "service" || child.state !== "skipped" || (!good(step.state) && !child.if_stop_timed_out);
     for (const child of children[number]) if (shown(steps[child])) visit(child, depth + 1);
   };
   const unfolded = (/** @type {Step} */ step) => {
@@ -160,7 +160,7 @@ export function treeLines(steps, children, output, opened, { report, total, row 
   if (!steps.length) return lines;
   if (!report) visit(0, 0);
   else {
-    for (const step of steps) if (step.kind === "hook" && steps[step.parent ?? 0]?.kind === "group" && (!good(step.state) || output.has(step.number))) visit(step.number, 0);
+    for (const step of steps) if (step.kind === "hook" && steps[step.parent ?? 0]?.kind === "group" && !good(step.state) && step.state !== "skipped") visit(step.number, 0);
     const services = steps.filter((step) => step.kind === "service");
     for (const step of services.sort((a, b) => rank(a) - rank(b) || a.number - b.number)) visit(step.number, 0);
   }

@@ -1,12 +1,14 @@
 // Collections: a tree with the states of what is in them, and the page of one.
 
 import { many } from "/lib/actions.js";
+import { call } from "/lib/api.js";
 import { html, useRef, useSignal } from "/lib/html.js";
 import { go, href, route } from "/lib/router.js";
 import { term } from "/lib/search.js";
 import { budgetText, ordering } from "/lib/steps.js";
 import { can, services } from "/lib/store.js";
 import { Commands } from "/components/commands.js";
+import { confirm } from "/components/dialog.js";
 import { Shape, WORST_FIRST, shownState, stateWord } from "/components/state.js";
 import { ProblemNote } from "/components/toast.js";
 import { propose } from "/views/parts/diff.js";
@@ -83,10 +85,11 @@ function One({ name, known, list }) {
     return html`<${Page} title="No such collection"><p>There is no collection called <b>${name}</b>.</p><p><a href=${href("/collections")}>All collections</a></p><//>`;
   }
   const above = [...known.values()].filter((other) => other.members.includes(name)).map((other) => other.name);
-  const remove = () =>
-    act.run(async () => {
-      if (await propose({ title: `Remove the collection ${name}?`, action: "Remove", method: "DELETE", path: `/collections/${encodeURIComponent(name)}`, danger: true })) go("/collections");
-    });
+  const remove = async () => {
+    const body = "It is taken out of the configuration; its services stay as they are. What names it still must be changed first.";
+    if (!(await confirm({ title: `Remove the collection ${name}?`, body, action: "Remove", danger: true }))) return;
+    if (await act.run(() => call("DELETE", `/collections/${encodeURIComponent(name)}`))) go("/collections");
+  };
   const budget = budgetText(one.failure_budget);
   return html`<${Page} title=${name} about=${html`Collection${above.length > 0 && html`, in ${above.map((other, at) => html`${at > 0 && ", "}<a href=${href(`/collections/${other}`)}>${other}</a>`)}`} · <a href=${href("/collections")}>All collections</a>`}
     actions=${html`${can("trigger") && html`<${Commands} targets=${[name]} triggers=${false} />`}

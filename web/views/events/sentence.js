@@ -168,9 +168,9 @@ function hookRan(event) {
 
 /** @param {GridEvent} event @returns {Part[]} */
 function configApplied(event) {
-  const { version, cause, restored } = event.data ?? {};
-  const how = restored ? `restored version ${restored} of the configuration` : "changed the configuration";
-  return [actor(event.actor), ` ${how}${version ? `: version ${version} now` : ""}${cause ? ` (${cause})` : ""}`];
+  const { version, cause, added = 0, removed = 0 } = event.data ?? {};
+  const how = cause === "restore" ? "restored an earlier configuration" : cause === "collection" ? "changed a collection" : "applied a configuration";
+  return [actor(event.actor), ` ${how}: version ${version}, ${added} lines added, ${removed} removed`];
 }
 
 /** @param {GridEvent} event @param {string} did @returns {Part[]} */
@@ -183,8 +183,8 @@ const TELL = {
   "config.applied": configApplied,
   "program.added": (event) => program(event, "added"),
   "program.removed": (event) => program(event, "removed"),
-  "program.ready": (event) => [`The program ${event.data?.name ?? event.data?.program ?? "?"} is ready on `, machine(event.machine)],
-  "schedule.missed": (event) => [`The schedule ${event.data?.schedule ?? event.data?.name ?? "?"} missed a run${because(event.data?.why ?? event.data?.message)}`],
+  "program.state": (event) => [`The program ${event.data?.program ?? event.data?.name ?? "?"} is ${event.data?.ready ? "ready" : "not ready"} on `, machine(event.machine), because(event.data?.why)],
+  "schedule.missed": (event) => [`The schedule ${event.data?.schedule ?? event.data?.name ?? "?"} missed ${event.data?.count > 1 ? `${event.data.count} runs` : "a run"}${because(event.data?.message)}`],
   "service.state": serviceState,
   "service.gone": (event) => [service(event.service), " is no longer there"],
   "machine.state": machineState,

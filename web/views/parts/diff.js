@@ -21,7 +21,7 @@ export function Diff({ text }) {
 export const Warnings = ({ warnings = [] }) => warnings.length > 0 && html`<ul class="notes" aria-label="Warnings">${warnings.map((text) => html`<li key=${text}>${text}</li>`)}</ul>`;
 
 /**
- * Asks the manager what a change would do, shows it, and makes it when it is confirmed. What is wrong is thrown.
+ * Asks the manager what a change would do, shows it, and makes exactly that when it is confirmed. What is wrong is thrown.
  * @param {{title: string, action: string, method?: string, path: string, body?: object, danger?: boolean}} change
  * @returns {Promise<boolean>} whether it was made, or is so already
  */
@@ -35,7 +35,7 @@ export async function propose({ title, action, method = "POST", path, body = {},
   const shown = html`<${Warnings} warnings=${plan.warnings} /><${Diff} text=${plan.diff} />`;
   if (!(await confirm({ title, body: shown, action, wide: true, danger }))) return false;
   /** @type {Change} */
-  const made = await call(method, path, { ...body, dry_run: false });
+  const made = await call(method, path, method === "PUT" ? { ...body, if_version: plan.version - 1 } : body);
   toast(`The configuration is version ${made.version} now.`, "good");
   return true;
 }
