@@ -4,10 +4,8 @@ import { nameOf, summed } from "/lib/commands.js";
 import { many } from "/lib/actions.js";
 import { call } from "/lib/api.js";
 import { html, render, useSignal } from "/lib/html.js";
-import { Dialog } from "/components/dialog.js";
-import { toldAs } from "/components/step.js";
-import { ProblemNote } from "/components/toast.js";
-import { briefly, ordering, recipes, seconds } from "/lib/steps.js";
+import { Dialog, ProblemNote } from "/components/dialog.js";
+import { briefly, ordering, recipes, seconds, toldAs } from "/lib/steps.js";
 
 /** @import { Command, Operation, Step } from "/lib/types.js" */
 /** @typedef {Operation & {steps: Step[]}} Plan */
@@ -92,7 +90,7 @@ function Asking({ command, targets, first, answer }) {
         </div>`}
         <${ProblemNote} problem=${problem.value} />
         ${todo.length > 0 && html`<${Groups} steps=${plan.value.steps} />
-          <div class="recipes" tabindex="0" role="region" aria-label="What is done">${recipes(plan.value.steps, new Set(todo.map((one) => one.number))).map(
+          <div class="names recipes" tabindex="0" role="region" aria-label="What is done">${recipes(plan.value.steps, new Set(todo.map((one) => one.number))).map(
             ({ steps, names }) => html`<section key=${names[0]}>
               ${names.length > 3 ? html`<details><summary><b>${many(names.length, "service")}</b></summary><ul>${names.map((name) => html`<li key=${name}>${name}</li>`)}</ul></details>` : html`<p><b>${names.join(", ")}</b></p>`}
               <ol>${steps.map((step) => html`<li key=${step.number} class=${step.if_stop_timed_out ? "quiet" : ""}>${briefly(step)}</li>`)}</ol>

@@ -2,17 +2,15 @@
 
 import { call } from "/lib/api.js";
 import { effect, html, signal, useEffect } from "/lib/html.js";
-import { href, route } from "/lib/router.js";
-import { arrive } from "/lib/places.js";
-import { interrupted, running } from "/lib/operations.js";
+import { arrive, href, route } from "/lib/router.js";
+import { interrupted, running } from "/lib/commands.js";
 import { leave } from "/lib/session.js";
 import { grid, me } from "/lib/store.js";
 import { THEMES, setTheme, theme } from "/lib/theme.js";
 import { LiveWord, LostBanner, ManagerProblems, Spoken } from "/components/connection.js";
-import { Questions } from "/components/dialog.js";
+import { ProblemNote, Questions, toast, Toasts } from "/components/dialog.js";
 import { Overlays, openHelp, openPalette } from "/components/keys.js";
 import { Menu } from "/components/menu.js";
-import { ProblemNote, Toasts, toast } from "/components/toast.js";
 import { OTHERS, VIEWS } from "/components/views.js";
 import Grid from "/views/grid/grid.js";
 

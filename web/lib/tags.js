@@ -3,7 +3,7 @@
 import { many } from "/lib/actions.js";
 import { call } from "/lib/api.js";
 import { applyTags, machines, onEvent, services } from "/lib/store.js";
-import { toast } from "/components/toast.js";
+import { toast } from "/components/dialog.js";
 
 /** The most services of one call. */
 const CHUNK = 1000;

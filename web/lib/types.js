@@ -176,84 +176,25 @@
  */
 
 /** @typedef {"planned"|"running"|"done"|"ignored"|"skipped"|"failed"|"timed_out"|"partly_failed"|"vetoed"|"refused"|"not_available"|"conflict"|"gone"|"superseded"|"cancelled"|"unknown"} StepState */
+/** @typedef {"sequential"|"parallel"} Mode */
+/** @typedef {{number: number, at: string, step: number, text: string}} LogLine */
+/** @typedef {{count: number}|{percent: number}|number|null} Budget */
 
 /**
  * A command that is carried out.
- * @typedef {object} Operation
- * @property {string} id
- * @property {Command} command
- * @property {string[]} targets
- * @property {"running"|"cancelling"|"interrupted"|"ended"|"planned"} state
- * @property {StepState|null} result
- * @property {string} message
- * @property {string} actor
- * @property {string} created_at
- * @property {string|null} ended_at
- * @property {string|null} retry_of
- * @property {Record<"total"|"planned"|"running"|"done"|"ignored"|"failed"|"skipped", number>} services
+ * @typedef {{id: string, command: Command, targets: string[], state: "running"|"cancelling"|"interrupted"|"ended"|"planned", result: StepState|null, message: string, actor: string, created_at: string, ended_at: string|null, retry_of: string|null, services: Record<"total"|"planned"|"running"|"done"|"ignored"|"failed"|"skipped", number>}} Operation
  */
 
 /**
- * A node of an operation's tree. What else it holds depends on its kind.
- * @typedef {object} Step
- * @property {number} number
- * @property {number|null} parent
- * @property {"group"|"service"|"hook"|"signal"|"wait"|"delay"} kind
- * @property {StepState} state
- * @property {string} message
- * @property {string|null} started_at
- * @property {string|null} ended_at
- * @property {string|null} [collection]
- * @property {boolean} [is_grid]
- * @property {"sequential"|"parallel"} [mode]
- * @property {number|null} [max_parallel]
- * @property {"stop"|"continue"|"abort"|"warn"} [on_failure]
- * @property {number|null} [failure_budget]
- * @property {string} [service]
- * @property {string} [machine]
- * @property {string|null} [impossible]
- * @property {string} [event]
- * @property {string} [program]
- * @property {"machine"|"manager"} [place]
- * @property {number} [timeout_ms]
- * @property {number} [delay_ms]
- * @property {string} [signal]
- * @property {"active"|"stopped"} [until]
- * @property {boolean} [if_stop_timed_out]
- */
-
-/** @typedef {{number: number, at: string, step: number, text: string}} LogLine */
-/** @typedef {{count: number}|{percent: number}|string|number|null} Budget */
-
-/**
- * @typedef {object} Collection
- * @property {string} name
- * @property {"sequential"|"parallel"} mode
- * @property {number|null} max_parallel
- * @property {"stop"|"continue"} on_failure
- * @property {Budget} failure_budget
- * @property {string[]} members
- * @property {string} state
- * @property {number} services
- * @property {Record<string, number>} states
+ * A node of an operation's tree.
+ * @typedef {{number: number, parent: number|null, kind: "group"|"service"|"hook"|"signal"|"wait"|"delay", state: StepState, message: string, started_at: string|null, ended_at: string|null} & Partial<Inner>} Step
  */
 
 /**
- * @typedef {object} Schedule
- * @property {string} name
- * @property {string} cron
- * @property {string} timezone
- * @property {Command} command
- * @property {string[]} targets
- * @property {boolean} enabled
- * @property {string|null} next_at
- * @property {string|null} last_at
- * @property {string|null} last_operation
- * @property {StepState|null} last_result
- * @property {boolean} running
- * @property {number} missed
- * @property {string|null} last_missed_at
- * @property {string|null} last_missed why
+ * What a node holds, each by its kind.
+ * @typedef {{collection: string|null, is_grid: boolean, mode: Mode, max_parallel: number|null, on_failure: "stop"|"continue"|"abort"|"warn", failure_budget: number|null, service: string, machine: string, impossible: string|null, event: string, program: string, place: "machine"|"manager", timeout_ms: number, delay_ms: number, signal: string, until: "active"|"stopped", if_stop_timed_out: boolean}} Inner
  */
+
+/** @typedef {{name: string, mode: Mode, max_parallel: number|null, on_failure: "stop"|"continue", failure_budget: Budget, members: string[]}} Collection */
 
 export {};

@@ -6,13 +6,10 @@ import { leave } from "/lib/session.js";
 import { grid, me } from "/lib/store.js";
 import { THEMES, setTheme, theme } from "/lib/theme.js";
 import { Time } from "/lib/time.js";
-import { confirm } from "/components/dialog.js";
+import { confirm, ProblemNote, toast } from "/components/dialog.js";
 import { letters, setLetters } from "/components/keys.js";
-import { ProblemNote, toast } from "/components/toast.js";
-import { Submit, Text, valuesOf } from "/views/parts/form.js";
+import { Page, Submit, Text, useLoggedOut, valuesOf } from "/views/parts/page.js";
 import { useAct } from "/views/parts/loading.js";
-import { Page } from "/views/parts/page.js";
-import { useLoggedOut } from "/views/parts/secret.js";
 
 /** What each role may do, in words. */
 const MAY = {

@@ -7,16 +7,12 @@ import { go, href, route } from "/lib/router.js";
 import { term } from "/lib/search.js";
 import { budgetText, ordering } from "/lib/steps.js";
 import { can, services } from "/lib/store.js";
-import { Commands } from "/components/commands.js";
-import { confirm } from "/components/dialog.js";
+import { Commands } from "/components/menu.js";
+import { confirm, ProblemNote } from "/components/dialog.js";
 import { Shape, WORST_FIRST, shownState, stateWord } from "/components/state.js";
-import { ProblemNote } from "/components/toast.js";
 import { propose } from "/views/parts/diff.js";
-import { Choice, Submit, Text, useFirstField, valuesOf } from "/views/parts/form.js";
+import { Choice, Listing, Page, ServiceLink, StateOf, Submit, Text, useFirstField, valuesOf } from "/views/parts/page.js";
 import { useAct, useList } from "/views/parts/loading.js";
-import { ServiceLink, StateOf } from "/views/parts/names.js";
-import { Page } from "/views/parts/page.js";
-import { Listing } from "/views/parts/table.js";
 
 /** @import { Collection } from "/lib/types.js" */
 /** @typedef {Map<string, Collection>} Known */

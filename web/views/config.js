@@ -4,12 +4,10 @@ import { call } from "/lib/api.js";
 import { html, useEffect, useRef, useSignal } from "/lib/html.js";
 import { can, onEvent, resets } from "/lib/store.js";
 import { Time } from "/lib/time.js";
-import { Copy } from "/components/copy.js";
-import { ProblemNote, toast } from "/components/toast.js";
+import { Copy, ProblemNote, toast } from "/components/dialog.js";
 import { Diff, Warnings, propose } from "/views/parts/diff.js";
 import { useAct, useList } from "/views/parts/loading.js";
-import { Page } from "/views/parts/page.js";
-import { Listing, Table } from "/views/parts/table.js";
+import { Listing, Page, Table } from "/views/parts/page.js";
 
 /** @typedef {{version: number, at: string|null, actor: string|null, text: string}} Config */
 /** @typedef {import("/views/parts/diff.js").Change} Change */
@@ -170,7 +168,7 @@ function History({ version, dirty, onText }) {
   const edit = (/** @type {number} */ number) => act.run(async () => onText((await call("GET", path(number))).text));
   const restore = (/** @type {number} */ number) =>
     act.run(() => propose({ title: `Restore version ${number}?`, action: "Restore", path: "/config/restore", body: { version: number } }));
-  /** @type {import("/views/parts/table.js").Column<Version>[]} */
+  /** @type {import("/views/parts/page.js").Column<Version>[]} */
   const columns = [
     { label: "Version", head: true, class: "number", cell: (one) => html`${one.version}${one.version === version && html` <span class="quiet">in force</span>`}` },
     { label: "When", class: "when", cell: (one) => html`<${Time} at=${one.at} as="date" />` },
@@ -188,7 +186,7 @@ function History({ version, dirty, onText }) {
       ${shown.value?.version === one.version && html`<div class="compared"><p class="quiet">What restoring version ${one.version} would change:</p>${shown.value.diff ? html`<${Diff} text=${shown.value.diff} />` : html`<p>Nothing: the texts are the same.</p>`}</div>`}`,
     },
   ];
-  return html`<section aria-labelledby="history" class="versions"><h2 id="history">History</h2>
+  return html`<section aria-labelledby="history"><h2 id="history">History</h2>
     <${ProblemNote} problem=${act.problem.value} />
     <${Listing} list=${list} what="versions" empty="No version yet.">
       <${Table} caption="Versions, newest first" rows=${list.items.value} keyOf=${(/** @type {Version} */ one) => String(one.version)} columns=${columns} rowProps=${(/** @type {Version} */ one) => ({ "data-version": one.version })} />

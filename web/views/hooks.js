@@ -7,15 +7,11 @@ import { href } from "/lib/router.js";
 import { can, onEvent, resets } from "/lib/store.js";
 import { seconds } from "/lib/steps.js";
 import { Time } from "/lib/time.js";
-import { confirm } from "/components/dialog.js";
-import { ProblemNote, toast } from "/components/toast.js";
+import { confirm, ProblemNote, toast } from "/components/dialog.js";
 import { useFeed } from "/views/events/feed.js";
 import { Lines } from "/views/events/line.js";
-import { Submit, Text, useFirstField, valuesOf } from "/views/parts/form.js";
+import { focusHeading, focusOpener, MachineLink, Page, Submit, Table, Text, useFirstField, valuesOf } from "/views/parts/page.js";
 import { useAct } from "/views/parts/loading.js";
-import { MachineLink } from "/views/parts/names.js";
-import { Page, focusHeading, focusOpener } from "/views/parts/page.js";
-import { Table } from "/views/parts/table.js";
 
 /** @typedef {{name: string, hash: string, size: number, added_at: string, added_by: string, used: boolean, machines: {machine: string, ready: boolean, why: string|null}[]}} Program */
 /** @typedef {{event: string, targets: string[], program: string, timeout_ms: number, on_failure: string, user: string|null, environment: Record<string, string>, secrets: string[]}} Binding */
@@ -86,7 +82,7 @@ export default function Hooks() {
  * @param {boolean} admin
  * @param {() => void} look
  * @param {(name: string) => void} replace
- * @returns {import("/views/parts/table.js").Column<Program>[]}
+ * @returns {import("/views/parts/page.js").Column<Program>[]}
  */
 function programs(admin, look, replace) {
   return [
@@ -122,7 +118,7 @@ function Change({ one, look, replace }) {
     <button type="button" class="danger-text" data-action="program-remove" aria-label=${`Remove ${one.name}`} onClick=${remove}>Remove…</button><${ProblemNote} problem=${act.problem.value} /></div>`;
 }
 
-/** @type {import("/views/parts/table.js").Column<Binding>[]} */
+/** @type {import("/views/parts/page.js").Column<Binding>[]} */
 const BINDINGS = [
   { label: "Event", head: true, cell: (one) => one.event },
   { label: "On", cell: (one) => html`<span class="targets">${one.targets.map((name) => html`<code key=${name}>${name}</code> `)}</span>` },

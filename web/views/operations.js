@@ -1,29 +1,23 @@
 // Operations: what is carried out now, and what was; and the page of one: while it goes on, its tree; when it is over, a
 // report. Only the lines that are seen are in the document.
 
-import { COMMANDS, follow, nameOf, summed } from "/lib/commands.js";
 import { many } from "/lib/actions.js";
-import { call } from "/lib/api.js";
-import { html, useComputed, useRef, useSignal } from "/lib/html.js";
-import { underWay } from "/lib/operations.js";
+import { call, pages } from "/lib/api.js";
+import { COMMANDS, follow, nameOf, summed, underWay } from "/lib/commands.js";
+import { batch, effect, html, useComputed, useEffect, useRef, useSignal } from "/lib/html.js";
 import { href, route, setQuery } from "/lib/router.js";
-import { can, live, services } from "/lib/store.js";
-import { byStep, named, ordering, seconds, took, treeLines } from "/lib/steps.js";
-import { Time, full, now } from "/lib/time.js";
-import { confirm } from "/components/dialog.js";
-import { StepMark, like, stateOf } from "/components/step.js";
-import { ProblemNote } from "/components/toast.js";
+import { byStep, childrenOf, like, named, newer, ordering, seconds, stateOf, StepMark, took, treeLines } from "/lib/steps.js";
+import { can, live, onEvent, resets, services } from "/lib/store.js";
+import { full, now, Time } from "/lib/time.js";
+import { confirm, ProblemNote } from "/components/dialog.js";
 import { Virtual } from "/components/virtual.js";
 import { narrow } from "/views/grid/model.js";
-import { useOperation } from "/views/operation.js";
-import { Choice, Filter } from "/views/parts/form.js";
 import { useAct, useList } from "/views/parts/loading.js";
-import { Page } from "/views/parts/page.js";
-import { Listing, Table } from "/views/parts/table.js";
+import { Choice, Filter, Listing, Page, Table } from "/views/parts/page.js";
 
-/** @import { Operation, Step } from "/lib/types.js" */
+/** @import { Signal } from "/lib/html.js" */
 /** @import { TreeLine } from "/lib/steps.js" */
-/** @import { Live } from "/views/operation.js" */
+/** @import { GridEvent, LogLine, Operation, Step } from "/lib/types.js" */
 
 /** @type {[string, string][]} */
 const STATES = [["", "any"], ["running", "running"], ["cancelling", "cancelling"], ["interrupted", "interrupted"], ["ended", "ended"]];
@@ -59,7 +53,7 @@ function All() {
 /** The most targets that are named. */
 const NAMED = 3;
 
-/** @type {import("/views/parts/table.js").Column<Operation>[]} */
+/** @type {import("/views/parts/page.js").Column<Operation>[]} */
 const COLUMNS = [
   {
     label: "Operation",
@@ -100,8 +94,8 @@ function OperationPage({ id }) {
   const view = choice.value || (over ? "report" : "tree");
   const name = nameOf(one.command);
   const tab = (/** @type {string} */ key, /** @type {string} */ label) => html`<button type="button" aria-pressed=${view === key} data-view=${key} onClick=${() => (choice.value = key)}>${label}</button>`;
-  return html`<${Page} title="${name} ${summed(one.targets)}" class="operation-page" about=${html`by ${one.actor}, <${Time} at=${one.created_at} as="date" /> <code class="id" title=${one.id}>${one.id.slice(0, 8)}</code>`} actions=${html`<${Buttons} one=${one} />`}>
-    <section class=${`now op-${stateOf(one)}`} aria-label="How far it is" data-operation=${one.id} data-state=${one.state} data-result=${one.result ?? ""}>
+  return html`<${Page} title="${name} ${summed(one.targets)}" class="service" about=${html`by ${one.actor}, <${Time} at=${one.created_at} as="date" /> <code class="id" title=${one.id}>${one.id.slice(0, 8)}</code>`} actions=${html`<${Buttons} one=${one} />`}>
+    <section class=${`now s-${like(stateOf(one))}`} aria-label="How far it is" data-operation=${one.id} data-state=${one.state} data-result=${one.result ?? ""}>
       <p class="big"><${StepMark} state=${stateOf(one)} /> ${!over && !live.value.live && html`<span class="quiet">(last known)</span>`}<${Lasted} one=${one} /></p>
       ${one.message && html`<p class=${over && one.result !== "done" && one.result !== "ignored" ? "bad" : ""}>${one.message}</p>`}
       <${Progress} counts=${one.services} />
@@ -239,4 +233,140 @@ function Log({ held }) {
   };
   return html`${held.cut.value && html`<p class="quiet">Only ${lines.length.toLocaleString("en")} entries are shown.</p>`}
     <ol class="events log" aria-label="Log, oldest first">${lines.map(({ number, at, step, text }) => html`<li key=${number}><time datetime=${at}>${new Date(at).toLocaleTimeString()}</time> <b>${about(step)}</b> <pre>${text}</pre></li>`)}</ol>`;
+}
+
+// An operation as it goes on: asked for once, then followed by events.
+
+/**
+ * @typedef {object} Live
+ * @property {Signal<Operation|null>} operation
+ * @property {Signal<Step[]>} steps by number; another array when any of them changed
+ * @property {Signal<number[][]>} children
+ * @property {Signal<LogLine[]>} log
+ * @property {Signal<boolean>} cut whether the log has more lines than are held
+ * @property {Signal<any>} problem
+ */
+
+/** The most entries of a log that are held. */
+const MOST = 5000;
+
+/** How often changes are drawn, in milliseconds. */
+const BEAT = 120;
+
+/** How often one that goes on is compared with the manager's, in milliseconds: what was missed is found so. */
+const CHECK = 15_000;
+
+/**
+ * @param {string} id
+ * @returns {Live}
+ */
+export function useOperation(id) {
+  const operation = useSignal(/** @type {Operation|null} */ (null));
+  const steps = useSignal(/** @type {Step[]} */ ([]));
+  const children = useSignal(/** @type {number[][]} */ ([]));
+  const log = useSignal(/** @type {LogLine[]} */ ([]));
+  const cut = useSignal(false);
+  const problem = useSignal(/** @type {any} */ (null));
+  useEffect(() => {
+    let gone = false;
+    let turn = 0;
+    let timer = 0;
+    /** @type {GridEvent[]} */
+    let waiting = [];
+    const path = `/operations/${encodeURIComponent(id)}`;
+    const flush = () => {
+      timer = 0;
+      if (gone || !operation.peek()) return;
+      const events = waiting;
+      waiting = [];
+      if (!events.length) return;
+      const next = steps.peek().slice();
+      /** @type {LogLine[]} */
+      const written = [];
+      batch(() => {
+        for (const { kind, data } of events) {
+          if (kind === "operation.state") operation.value = data;
+          else if (kind === "operation.log") written.push(data.line);
+          else if (next[data.step.number] && newer(next[data.step.number], data.step)) next[data.step.number] = data.step;
+        }
+        steps.value = next;
+        if (written.length) add(written);
+        const now = operation.peek();
+        // What was told between two states of the whole is counted here.
+        if (now && now.state !== "ended") operation.value = { ...now, services: count(next) };
+      });
+    };
+    const add = (/** @type {LogLine[]} */ fresh) => {
+      const known = log.peek();
+      const last = known.at(-1)?.number ?? 0;
+      const news = fresh.filter((line) => line.number > last);
+      if (known.length + news.length > MOST) cut.value = true;
+      log.value = [...known, ...news].slice(-MOST);
+    };
+    const load = async () => {
+      const mine = ++turn;
+      try {
+        const { steps: all, ...one } = await call("GET", path);
+        /** @type {LogLine[]} */
+        const lines = [];
+        for await (const page of pages(`${path}/log?limit=1000`)) {
+          lines.push(...page);
+          if (mine !== turn || lines.length >= MOST) break;
+        }
+        if (gone || mine !== turn) return;
+        batch(() => {
+          problem.value = null;
+          operation.value = one;
+          if (children.peek().length !== all.length) children.value = childrenOf(all);
+          steps.value = all;
+          log.value = lines.slice(0, MOST);
+          cut.value = lines.length >= MOST;
+        });
+        flush();
+      } catch (error) {
+        if (mine === turn) problem.value = error;
+      }
+    };
+    const deaf = onEvent((event) => {
+      const about = event.kind === "operation.state" ? event.data?.id : event.kind.startsWith("operation.") ? event.data?.operation : "";
+      if (about !== id) return;
+      waiting.push(event);
+      timer ||= setTimeout(flush, BEAT);
+      // Its end has words and numbers that steps do not tell.
+      if (event.kind === "operation.state" && event.data.state === "ended") load();
+    });
+    load();
+    const before = resets.peek();
+    const forget = effect(() => {
+      if (resets.value !== before) load();
+    });
+    const heal = effect(() => {
+      if (live.value.live && problem.peek()?.status === 0) load();
+    });
+    const check = setInterval(() => {
+      const state = operation.peek()?.state;
+      if (live.peek().live && state && state !== "ended" && state !== "interrupted") load();
+    }, CHECK);
+    return () => {
+      gone = true;
+      turn++;
+      clearTimeout(timer);
+      clearInterval(check);
+      deaf();
+      forget();
+      heal();
+    };
+  }, [id]);
+  return { operation, steps, children, log, cut, problem };
+}
+
+/** How many services are how far. @param {Step[]} steps */
+function count(steps) {
+  const counts = { total: 0, planned: 0, running: 0, done: 0, ignored: 0, failed: 0, skipped: 0 };
+  for (const { kind, state } of steps) {
+    if (kind !== "service") continue;
+    counts.total++;
+    counts[Object.hasOwn(counts, state) ? /** @type {keyof typeof counts} */ (state) : "failed"]++;
+  }
+  return counts;
 }

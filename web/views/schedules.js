@@ -5,14 +5,12 @@ import { html } from "/lib/html.js";
 import { href } from "/lib/router.js";
 import { can } from "/lib/store.js";
 import { Time } from "/lib/time.js";
-import { StepMark } from "/components/step.js";
-import { steps } from "/views/parts/clock.js";
+import { StepMark } from "/lib/steps.js";
+import { Listing, Page, roughly, steps, Table } from "/views/parts/page.js";
 import { useList } from "/views/parts/loading.js";
-import { Page } from "/views/parts/page.js";
-import { roughly } from "/views/parts/spans.js";
-import { Listing, Table } from "/views/parts/table.js";
 
-/** @import { Schedule } from "/lib/types.js" */
+/** @import { Command, StepState } from "/lib/types.js" */
+/** @typedef {{name: string, cron: string, timezone: string, command: Command, targets: string[], enabled: boolean, next_at: string|null, last_at: string|null, last_operation: string|null, last_result: StepState|null, running: boolean, missed: number, last_missed_at: string|null, last_missed: string|null}} Schedule */
 
 export default function Schedules() {
   const list = /** @type {import("/views/parts/loading.js").List<Schedule>} */ (useList("/schedules?limit=200", /^(config\.|schedule\.|operation\.state)/));
@@ -24,7 +22,7 @@ export default function Schedules() {
   <//>`;
 }
 
-/** @type {import("/views/parts/table.js").Column<Schedule>[]} */
+/** @type {import("/views/parts/page.js").Column<Schedule>[]} */
 const COLUMNS = [
   { label: "Schedule", head: true, cell: (one) => one.name },
   { label: "When", cell: (one) => html`<span><code>${one.cron}</code> <span class="quiet">${one.timezone}</span></span>` },

@@ -2,20 +2,16 @@
 
 import { html, useComputed, useRef } from "/lib/html.js";
 import { VERBS, dismiss, outcomes } from "/lib/actions.js";
-import { claims, underWay } from "/lib/operations.js";
-import { summed } from "/lib/commands.js";
+import { claims, summed, underWay } from "/lib/commands.js";
 import { href, route } from "/lib/router.js";
 import { can, live, loaded, machines, services } from "/lib/store.js";
 import { Time } from "/lib/time.js";
-import { Commands } from "/components/commands.js";
+import { Commands } from "/components/menu.js";
 import { StateMark, shownState } from "/components/state.js";
-import { useFeed } from "/views/events/feed.js";
+import { FeedProblem, Newer, useFeed } from "/views/events/feed.js";
 import { Lines } from "/views/events/line.js";
-import { FeedProblem, Newer } from "/views/events/newer.js";
 import { Page, focusHeading } from "/views/parts/page.js";
-import { Facts, MachineFacts } from "/views/service/facts.js";
-import { nearest } from "/views/service/nearest.js";
-import { TagEditor } from "/views/service/tags.js";
+import { Facts, MachineFacts, nearest, TagEditor } from "/views/service/facts.js";
 
 /** @import { Service } from "/lib/types.js" */
 

@@ -4,13 +4,9 @@ import { call } from "/lib/api.js";
 import { html, useEffect, useRef, useSignal } from "/lib/html.js";
 import { can, me } from "/lib/store.js";
 import { Time } from "/lib/time.js";
-import { confirm } from "/components/dialog.js";
-import { ProblemNote, toast } from "/components/toast.js";
-import { Choice, Submit, Text, useFirstField, valuesOf } from "/views/parts/form.js";
+import { confirm, ProblemNote, toast } from "/components/dialog.js";
+import { Choice, focusHeading, focusOpener, Listing, Page, Secret, Submit, Table, Text, useFirstField, useLoggedOut, useSecrets, valuesOf } from "/views/parts/page.js";
 import { useAct, useList } from "/views/parts/loading.js";
-import { Page, focusHeading, focusOpener } from "/views/parts/page.js";
-import { Secret, useLoggedOut, useSecrets } from "/views/parts/secret.js";
-import { Listing, Table } from "/views/parts/table.js";
 
 /** @import { User } from "/lib/types.js" */
 /** @import { List } from "/views/parts/loading.js" */
@@ -28,7 +24,7 @@ export default function Users() {
 
 function Everybody() {
   const list = /** @type {List<User>} */ (useList("/users?limit=1000", /^(user\.|login$|logout$)/));
-  const shown = /** @type {import("/views/parts/secret.js").Secrets<Shown>} */ (useSecrets());
+  const shown = /** @type {import("/views/parts/page.js").Secrets<Shown>} */ (useSecrets());
   const adding = useSignal(false);
   // A password that was typed is not for who logs in next.
   useLoggedOut(() => {
@@ -91,7 +87,7 @@ function Add({ list, show, close }) {
 /**
  * @param {List<User>} list
  * @param {(shown: Shown) => void} show
- * @returns {import("/views/parts/table.js").Column<User>[]}
+ * @returns {import("/views/parts/page.js").Column<User>[]}
  */
 function columns(list, show) {
   const itself = (/** @type {User} */ user) => user.name === me.value?.name;

@@ -6,7 +6,7 @@ import { href, setQuery } from "/lib/router.js";
 import { clear, selected } from "/lib/selection.js";
 import { can, live } from "/lib/store.js";
 import { tag } from "/lib/tags.js";
-import { Commands } from "/components/commands.js";
+import { Commands } from "/components/menu.js";
 import { PROBLEMS, Shape, WORST_FIRST, stateWord } from "/components/state.js";
 import { asked, counts, dense, foundCount, grouping, onlySelected, order, search, sorting, states, text, toFirst, toggleState } from "/views/grid/model.js";
 

@@ -3,13 +3,12 @@
 import { batch, computed, effect, signal, untracked } from "/lib/html.js";
 import { route, setQuery } from "/lib/router.js";
 import { WORST_FIRST } from "/components/state.js";
-import { byName, count, groups, inStates, lines } from "/lib/rows.js";
-import { matches, parse } from "/lib/search.js";
+import { byName, count, groups, inStates, lines, matches, parse } from "/lib/search.js";
 import { selected } from "/lib/selection.js";
 import { onForget, services, version } from "/lib/store.js";
 
 /** @import { Service } from "/lib/types.js" */
-/** @import { GridLine, Grouping, Sorting } from "/lib/rows.js" */
+/** @import { GridLine, Grouping, Sorting } from "/lib/search.js" */
 
 /** How long after the last key the search goes into the link, in milliseconds. */
 const TYPED = 250;
@@ -133,7 +132,7 @@ const found = computed(() => {
 const countText = computed(() => JSON.stringify(count(found.value)));
 
 /** How many of what the search finds are in each state.
- * @type {import("/lib/html.js").Signal<import("/lib/rows.js").Counts>} */
+ * @type {import("/lib/html.js").Signal<import("/lib/search.js").Counts>} */
 export const counts = computed(() => JSON.parse(countText.value));
 
 /** How many the search finds, whatever their state. */
@@ -172,8 +171,8 @@ function alike(a, b) {
 }
 
 /**
- * @param {import("/lib/rows.js").Group|undefined} a
- * @param {import("/lib/rows.js").Group|undefined} b
+ * @param {import("/lib/search.js").Group|undefined} a
+ * @param {import("/lib/search.js").Group|undefined} b
  */
 function sameGroup(a, b) {
   if (!a || !b || a.services.length !== b.services.length) return false;

@@ -2,8 +2,7 @@
 
 import { call } from "/lib/api.js";
 import { html } from "/lib/html.js";
-import { confirm } from "/components/dialog.js";
-import { toast } from "/components/toast.js";
+import { confirm, toast } from "/components/dialog.js";
 
 /** @typedef {{version: number, changed: boolean, diff: string, warnings: string[]}} Change */
 
