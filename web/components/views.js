@@ -30,6 +30,6 @@ export const VIEWS = [
 
 /** The views that have no way in the header. @type {Record<string, () => Promise<{default: any}>>} */
 export const OTHERS = {
-  account: () => import("/views/account.js"),
+  account: () => import("/views/users.js").then(({ Account }) => ({ default: Account })),
   services: () => import("/views/service.js"),
 };

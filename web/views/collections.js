@@ -10,7 +10,7 @@ import { can, services } from "/lib/store.js";
 import { Commands } from "/components/menu.js";
 import { confirm, ProblemNote } from "/components/dialog.js";
 import { Shape, WORST_FIRST, shownState, stateWord } from "/components/state.js";
-import { propose } from "/views/parts/diff.js";
+import { propose } from "/views/config.js";
 import { Choice, Listing, Page, ServiceLink, StateOf, Submit, Text, useFirstField, valuesOf } from "/views/parts/page.js";
 import { useAct, useList } from "/views/parts/loading.js";
 

@@ -12,8 +12,7 @@ import { viewKeys } from "/components/keys.js";
 import { crashed, Shape, shownState, StateMark, stateWord, WORST_FIRST } from "/components/state.js";
 import { Empty } from "/components/dialog.js";
 import { reveal, Virtual } from "/components/virtual.js";
-import { ActionBar, Choices, Counts, Results, SearchBox } from "/views/grid/bar.js";
-import { cursor, cursorLine, dense, filtered, focusing, grouping, move, narrow, order, perLine, showAll, shownLines, width } from "/views/grid/model.js";
+import { ActionBar, Choices, Counts, cursor, cursorLine, dense, filtered, focusing, grouping, move, narrow, order, perLine, Results, SearchBox, showAll, shownLines, width } from "/views/grid/model.js";
 
 /** @import { Signal } from "/lib/html.js" */
 /** @import { Service } from "/lib/types.js" */
