@@ -171,6 +171,7 @@ impl App {
         let journal = Journal::start(store.clone(), meta.epoch).await?;
         let mut fleet = Fleet::default();
         status::restore(&store, &mut fleet).await?;
+        let hooks = hooks::Hooks::open(&host.data, &store).await?;
         let configuration = configuration::Configuration::load(&store).await?;
         fleet.configure(&configuration.current());
         let app = Arc::new(Self {
@@ -190,7 +191,7 @@ impl App {
             watchers: watching::Watchers::default(),
             configuration,
             operations: operations::Operations::default(),
-            hooks: hooks::Hooks::default(),
+            hooks,
             schedules: schedules::Schedules::default(),
             fleet: Mutex::new(fleet),
             tagging: tokio::sync::Mutex::default(),
@@ -209,6 +210,7 @@ impl App {
         }
         tokio::spawn(app.clone().miss_the_absent());
         tokio::spawn(app.clone().tell_problems());
+        tokio::spawn(app.clone().distribute());
         Ok(app)
     }
 

@@ -9,6 +9,7 @@ pub mod events;
 pub mod journal;
 pub mod machines;
 pub mod meta;
+pub mod programs;
 pub mod schedules;
 pub mod services;
 pub mod tags;

@@ -9,7 +9,6 @@ pub mod parse;
 pub mod read;
 #[cfg(test)]
 mod tests;
-pub mod when;
 
 use std::{collections::BTreeMap, fmt, num::NonZeroU32, time::Duration};
 

@@ -12,9 +12,12 @@ use super::{
     Budget, Collection, GridConfig, Hook, HookFailure, HookTarget, Limits, Mode, OnFailure, Schedule, ServiceSettings,
     mistake::Remark,
     read::{self, Placed, Section, number, parsed, shown, text, time, truth, word},
-    when::{NoSuchTime, when},
 };
-use crate::grid::{command::Command, target::Target};
+use crate::grid::{
+    command::Command,
+    schedule::{NoTimetable, Timetable},
+    target::Target,
+};
 
 /// The longest text of a configuration, in bytes.
 pub const MAX_TEXT: usize = 256 * 1024;
@@ -348,10 +351,10 @@ fn schedule(title: String, mut section: Section<'_>, parsed: &mut Parsed) {
     section.end(remarks);
     let (zone_at, timezone) = timezone.unwrap_or((section_at(cron.as_ref()), "UTC".to_owned()));
     if let Some((cron_at, cron)) = &cron {
-        match when(cron, &timezone) {
+        match Timetable::read(cron, &timezone) {
             Ok(_) => {}
-            Err(NoSuchTime::Cron(what)) => remarks.push((*cron_at, format!("`cron`: {what}"))),
-            Err(NoSuchTime::TimeZone(what)) => remarks.push((zone_at, format!("`timezone`: {what}"))),
+            Err(NoTimetable::Cron(what)) => remarks.push((*cron_at, format!("`cron`: {}", clean(&what)))),
+            Err(NoTimetable::Zone(what)) => remarks.push((zone_at, format!("`timezone`: {}", clean(&what)))),
         }
     }
     if let (Some(_), Some((_, cron)), Some((at, (command, targets)))) = (name, cron, command) {
@@ -359,6 +362,11 @@ fn schedule(title: String, mut section: Section<'_>, parsed: &mut Parsed) {
         parsed.places.schedules.insert(title.clone(), at);
         parsed.config.schedules.insert(title, Schedule { cron, timezone, command, targets, enabled });
     }
+}
+
+/// A message without what would end its line.
+fn clean(what: &str) -> String {
+    what.chars().filter(|c| !c.is_control()).take(400).collect()
 }
 
 fn section_at<T>(value: Option<&Placed<T>>) -> usize {

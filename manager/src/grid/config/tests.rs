@@ -223,7 +223,7 @@ fn the_table_of_mistakes() {
         ("[schedule.x]\ncron = \"0 3 * *\"\ncommand = \"stop all\"\n", "2:8 `cron`: `0 3 * *` is no cron expression"),
         (
             "[schedule.x]\ncron = \"0 3 * * *\"\ntimezone = \"Mars\"\ncommand = \"stop all\"\n",
-            "3:12 `timezone`: there is no time zone `Mars`",
+            "3:12 `timezone`: `Mars` is no time zone",
         ),
         ("[schedule.x]\ncron = \"0 3 * * *\"\ncommand = \"reboot all\"\n", "3:11 `command`: `reboot` is no command"),
         ("[schedule.x]\ncron = \"0 3 * * *\"\ncommand = \"stop\"\n", "3:11 `command`: on what?"),

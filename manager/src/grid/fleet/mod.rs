@@ -9,6 +9,7 @@ mod restore;
 mod tagging;
 #[cfg(test)]
 mod tests;
+mod wishing;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

@@ -1,6 +1,11 @@
 //! Hooks: at which events they run, and where.
 
-use std::{fmt, str::FromStr};
+pub mod binding;
+pub mod desired;
+pub mod place;
+pub mod program;
+
+use std::{fmt, str::FromStr, time::Duration};
 
 use protocol::state::Action;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -151,6 +156,11 @@ impl<'de> Deserialize<'de> for HookEvent {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
+}
+
+/// A time as milliseconds, as messages and views hold it.
+pub(super) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Where a hook runs.

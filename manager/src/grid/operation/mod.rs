@@ -3,6 +3,8 @@
 //! Groups and services are the inner nodes, steps the leaves. The tree is flat, in the order in which a person would
 //! read it; each node knows its parent.
 
+pub mod limits;
+pub mod plan;
 pub mod request;
 pub mod view;
 
@@ -92,6 +94,9 @@ pub struct ServiceNode {
     /// Why it cannot be done, if that is known before: the step is not begun, and ends as `not_available`.
     #[serde(default)]
     pub impossible: Option<String>,
+    /// Whether there is no such service any more: no step of it is planned, and it ends as `gone`.
+    #[serde(default)]
+    pub gone: bool,
 }
 
 /// A hook.

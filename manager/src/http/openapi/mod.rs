@@ -37,6 +37,7 @@ use super::{auth::COOKIE, problem};
         (name = "status", description = "What is, what was, and what happens"),
         (name = "services", description = "Acting on services"),
         (name = "machines", description = "Who belongs to the grid"),
+        (name = "hooks", description = "Programs that run at events"),
         (name = "access", description = "Who may do what"),
         (name = "configuration", description = "What is set for the grid: limits, collections, hooks, schedules"),
         (name = "manager", description = "The manager itself"),
