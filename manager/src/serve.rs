@@ -93,6 +93,7 @@ impl Manager {
         self.renewal.abort();
         self.schedules.abort();
         self.ending.send_replace(true);
+        let _unwritten = tokio::time::timeout(FAREWELL, self.app.end_operations()).await;
         self.app.links.close_all();
         // An agent that does not listen finds out by itself.
         let _late = tokio::time::timeout(FAREWELL, self.app.links.all_left()).await;

@@ -174,6 +174,7 @@ impl App {
         let hooks = hooks::Hooks::open(&host.data, &store).await?;
         let configuration = configuration::Configuration::load(&store).await?;
         fleet.configure(&configuration.current());
+        let operations = operations::Operations::start(store.clone(), journal.clone());
         let app = Arc::new(Self {
             store,
             meta,
@@ -190,7 +191,7 @@ impl App {
             access_changed: watch::Sender::new(0),
             watchers: watching::Watchers::default(),
             configuration,
-            operations: operations::Operations::default(),
+            operations,
             hooks,
             schedules: schedules::Schedules::default(),
             fleet: Mutex::new(fleet),
@@ -207,6 +208,9 @@ impl App {
         // A full disk must not keep the manager from starting.
         if let Err(error) = app.journal.record(started).await {
             tracing::error!("cannot record the start: {error}");
+        }
+        if let Err(error) = app.interrupt_left().await {
+            tracing::error!("cannot look for operations that were interrupted: {error}");
         }
         tokio::spawn(app.clone().miss_the_absent());
         tokio::spawn(app.clone().tell_problems());
@@ -225,6 +229,11 @@ impl App {
     pub fn change(&self, change: impl FnOnce(&mut Fleet, Timestamp) -> Vec<Change>) {
         let mut fleet = self.fleet();
         for change in change(&mut fleet, Timestamp::now()) {
+            match &change {
+                Change::Service(view) => self.operations.waits.wake(&view.name),
+                Change::ServiceGone(name, _) => self.operations.waits.wake(name),
+                Change::Machine(_) => {}
+            }
             self.journal.tell(change.into());
         }
     }

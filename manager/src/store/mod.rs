@@ -9,6 +9,7 @@ pub mod events;
 pub mod journal;
 pub mod machines;
 pub mod meta;
+pub mod operations;
 pub mod programs;
 pub mod schedules;
 pub mod services;

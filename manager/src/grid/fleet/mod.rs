@@ -6,6 +6,7 @@ mod collections;
 mod count;
 mod read;
 mod restore;
+mod standing;
 mod tagging;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ pub use self::count::Counts;
 use self::read::exit_view;
 pub use self::{
     restore::{LastLink, Remembered},
+    standing::Standing,
     tagging::TagError,
 };
 use super::{

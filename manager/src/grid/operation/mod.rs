@@ -4,7 +4,12 @@
 //! read it; each node knows its parent.
 
 pub mod limits;
+pub mod looking;
+pub mod needless;
+pub mod outcome;
 pub mod plan;
+pub mod progress;
+pub mod prune;
 pub mod request;
 pub mod view;
 

@@ -7,6 +7,8 @@ pub mod hooks;
 pub mod journal;
 pub mod machines;
 pub mod me;
+pub mod operation_stream;
+pub mod operations;
 pub mod page;
 pub mod schedules;
 pub mod status;

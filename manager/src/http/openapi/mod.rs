@@ -36,6 +36,7 @@ use super::{auth::COOKIE, problem};
     tags(
         (name = "status", description = "What is, what was, and what happens"),
         (name = "services", description = "Acting on services"),
+        (name = "operations", description = "Commands that wait for what they bring about"),
         (name = "machines", description = "Who belongs to the grid"),
         (name = "hooks", description = "Programs that run at events"),
         (name = "access", description = "Who may do what"),
