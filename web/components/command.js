@@ -1,9 +1,10 @@
 // Asks whether a command shall be carried out: what would be done, in which order, and what is left out.
 
-import { nameOf, summed } from "/lib/commands.js";
+import { claims, nameOf, summed, underWay } from "/lib/commands.js";
 import { many } from "/lib/actions.js";
 import { call } from "/lib/api.js";
 import { html, render, useSignal } from "/lib/html.js";
+import { services } from "/lib/store.js";
 import { Dialog, ProblemNote } from "/components/dialog.js";
 import { briefly, ordering, recipes, seconds, toldAs } from "/lib/steps.js";
 
@@ -42,6 +43,23 @@ export function askCommand(command, targets, plan) {
   });
 }
 
+/**
+ * What becomes of a service for which the command is not simply carried out, as far as that is known now; and why.
+ * @param {Command} command
+ * @param {Step} step
+ * @returns {[string, string]|null}
+ */
+function foretell(command, { service = "", state, message, impossible }) {
+  if (impossible) return ["cannot be done", impossible];
+  if (state !== "planned") return [toldAs(state), message];
+  const now = services.peek().get(service)?.peek().state;
+  if (now === { start: "active", stop: "stopped", kill: "stopped", restart: "", killstart: "" }[command]) return ["not needed", `is ${now} already`];
+  if (now === "not_available") return ["cannot be reached now", "its agent is not linked; if that stays so, it is not done"];
+  const held = underWay.peek().get(claims.peek().get(service)?.operation ?? "");
+  if (held && !command.startsWith("kill")) return ["held by another operation", `${held.command} ${summed(held.targets)}, by ${held.actor}; it is refused as long as that works on it`];
+  return null;
+}
+
 /** @param {{command: Command, targets: string[], first: Plan, answer: (order: Order|null) => void}} props */
 function Asking({ command, targets, first, answer }) {
   const plan = useSignal(first);
@@ -49,15 +67,16 @@ function Asking({ command, targets, first, answer }) {
   const typed = useSignal("");
   const busy = useSignal(0);
   const problem = useSignal(/** @type {any} */ (null));
-  const services = plan.value.steps.filter((step) => step.kind === "service");
-  const todo = services.filter((step) => step.state === "planned" && !step.impossible);
-  const others = services.filter((step) => !todo.includes(step));
+  const members = plan.value.steps.filter((step) => step.kind === "service");
+  const told = new Map(members.map((step) => [step, foretell(command, step)]));
+  const todo = members.filter((step) => !told.get(step));
+  const others = members.filter((step) => told.get(step));
   const danger = command.startsWith("kill");
   const must = todo.length > MANY ? String(todo.length) : "";
   const ready = !busy.value && !problem.value && todo.length > 0 && (!must || typed.value.trim() === must);
   // The order is the collection's own where it is the only target.
   const root = plan.value.steps[0];
-  const ordered = root?.kind === "group" && !root.collection && services.length > 1;
+  const ordered = root?.kind === "group" && !root.collection && members.length > 1;
   const change = async (/** @type {Partial<Order>} */ part) => {
     order.value = { ...order.peek(), ...part };
     const mine = ++busy.value;
@@ -75,7 +94,7 @@ function Asking({ command, targets, first, answer }) {
     event.preventDefault();
     if (ready) answer(order.peek());
   };
-  const what = todo.length === 1 ? todo[0].service : services.length === 1 ? services[0].service : targets.length === 1 && !services.some((one) => one.service === targets[0]) ? `${targets[0]}: ${many(todo.length, "service")}` : many(todo.length, "service");
+  const what = todo.length === 1 ? todo[0].service : members.length === 1 ? members[0].service : targets.length === 1 && !members.some((one) => one.service === targets[0]) ? `${targets[0]}: ${many(todo.length, "service")}` : many(todo.length, "service");
   const parallel = order.value.mode === "parallel";
   return html`<${Dialog} title=${todo.length ? `${nameOf(command)} ${what}` : `Nothing to ${nameOf(command).toLowerCase()}`} wide late onClose=${() => answer(null)}>
     <form onSubmit=${submit} data-command=${command}>
@@ -96,13 +115,13 @@ function Asking({ command, targets, first, answer }) {
               <ol>${steps.map((step) => html`<li key=${step.number} class=${step.if_stop_timed_out ? "quiet" : ""}>${briefly(step)}</li>`)}</ol>
             </section>`,
           )}</div>`}
-        ${[...Map.groupBy(others, (step) => `${step.impossible ? "not_available" : step.state} ${step.impossible ?? step.message}`)].map(
+        ${[...Map.groupBy(others, (step) => told.get(step)?.[0])].map(
           ([kind, left]) => html`<details key=${kind} class="left-out">
-            <summary>${left.length === 1 ? left[0].service : many(left.length, "service")}: ${left[0].impossible ? "cannot be done" : toldAs(left[0].state)}</summary>
-            <ul class="names" tabindex="0">${left.map((step) => html`<li key=${step.number}><b>${step.service}</b> <span class="quiet">${step.impossible ?? step.message}</span></li>`)}</ul>
+            <summary>${left.length === 1 ? left[0].service : many(left.length, "service")}: ${kind}</summary>
+            <ul class="names" tabindex="0">${left.map((step) => html`<li key=${step.number}><b>${step.service}</b> <span class="quiet">${told.get(step)?.[1]}</span></li>`)}</ul>
           </details>`,
         )}
-        ${services.length === 0 && html`<p>${summed(targets)} holds no service.</p>`}
+        ${members.length === 0 && html`<p>${summed(targets)} holds no service.</p>`}
       </div>
       ${must && html`<label class="field"><span>Type <b>${must}</b> to go on</span> <input autocomplete="off" data-first data-typed value=${typed} onInput=${(/** @type {any} */ event) => (typed.value = event.target.value)} /></label>`}
       <footer>

@@ -4,7 +4,7 @@ import { call } from "/lib/api.js";
 import { html, useEffect, useRef, useSignal } from "/lib/html.js";
 import { can, onEvent, resets } from "/lib/store.js";
 import { Time } from "/lib/time.js";
-import { confirm, Copy, ProblemNote, toast } from "/components/dialog.js";
+import { confirm, ProblemNote, toast } from "/components/dialog.js";
 import { useAct, useList } from "/views/parts/loading.js";
 import { Listing, Page, Table } from "/views/parts/page.js";
 
@@ -117,8 +117,7 @@ export default function Configuration() {
       : !(other.value && problem?.status === 409) && html`<${ProblemNote} problem=${problem} />`}
     <${Editor} area=${area} text=${text.value} onEdit=${edit} readonly=${!admin} bad=${new Set(mistakes.map(({ line }) => line))} />
     ${!admin && html`<p class="hint">An admin changes it, here or with <code>tomcat-grid apply</code>.</p>`}
-    <details class="elsewhere"><summary>From the command line</summary><${Copy} text="tomcat-grid export > grid.toml && tomcat-grid apply grid.toml --dry-run" /></details>
-    <${History} version=${version} dirty=${dirty} onText=${(/** @type {string} */ next) => { edit(next); area.current?.scrollIntoView({ block: "center" }); toast("It is in the editor: check it, and apply it."); }} />
+    <${History} version=${version} dirty=${dirty} />
   <//>`;
 }
 
@@ -148,8 +147,8 @@ function Editor({ area, text, onEdit, readonly, bad }) {
   </div>`;
 }
 
-/** @param {{version: number, dirty: boolean, onText: (text: string) => void}} props */
-function History({ version, dirty, onText }) {
+/** @param {{version: number, dirty: boolean}} props */
+function History({ version, dirty }) {
   const list = /** @type {import("/views/parts/loading.js").List<Version>} */ (useList("/config/history?limit=50", /^config\./));
   const shown = useSignal(/** @type {{version: number, diff: string}|null} */ (null));
   const act = useAct();
@@ -163,7 +162,6 @@ function History({ version, dirty, onText }) {
       const { text } = await call("GET", path(number));
       shown.value = { version: number, diff: (await call("POST", "/config/diff", { text })).diff };
     });
-  const edit = (/** @type {number} */ number) => act.run(async () => onText((await call("GET", path(number))).text));
   const restore = (/** @type {number} */ number) =>
     act.run(() => propose({ title: `Restore version ${number}?`, action: "Restore", path: "/config/restore", body: { version: number } }));
   /** @type {import("/views/parts/page.js").Column<Version>[]} */
@@ -178,8 +176,7 @@ function History({ version, dirty, onText }) {
       class: "actions",
       cell: (one) => one.version !== version && html`<div class="row-actions">
         <button type="button" data-compare=${one.version} aria-expanded=${shown.value?.version === one.version} aria-label=${`Compare the present one with version ${one.version}`} onClick=${() => compare(one.version)}>Compare</button>
-        ${can("configure") && html`<button type="button" disabled=${dirty} title=${dirty ? "Apply or discard what is in the editor first" : undefined} data-restore=${one.version} aria-label=${`Restore version ${one.version}`} onClick=${() => restore(one.version)}>Restore…</button>
-          <button type="button" disabled=${dirty} aria-label=${`Edit version ${one.version}`} onClick=${() => edit(one.version)}>Edit it</button>`}
+        ${can("configure") && html`<button type="button" disabled=${dirty} title=${dirty ? "Apply or discard what is in the editor first" : undefined} data-restore=${one.version} aria-label=${`Restore version ${one.version}`} onClick=${() => restore(one.version)}>Restore…</button>`}
       </div>
       ${shown.value?.version === one.version && html`<div class="compared"><p class="quiet">What restoring version ${one.version} would change:</p>${shown.value.diff ? html`<${Diff} text=${shown.value.diff} />` : html`<p>Nothing: the texts are the same.</p>`}</div>`}`,
     },

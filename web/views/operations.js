@@ -32,7 +32,7 @@ function All() {
   const at = (/** @type {string} */ key) => query.get(key) ?? "";
   const asked = new URLSearchParams({ limit: "100" });
   for (const key of ["state", "actor", "service"]) if (at(key)) asked.set(key, at(key));
-  const list = /** @type {import("/views/parts/loading.js").List<Operation>} */ (useList(`/operations?${asked}`, /^operation\.state$/));
+  const list = /** @type {import("/views/parts/loading.js").List<Operation>} */ (useList(`/operations?${asked}`, /^operation\.(state|step)$/));
   const live = underWay.value;
   const rank = (/** @type {Operation} */ { state }) => (state === "ended" ? 1 : 0);
   const rows = list.items.value.map((one) => (one.state === "ended" ? one : (live.get(one.id) ?? one))).sort((a, b) => rank(a) - rank(b));
