@@ -177,12 +177,12 @@ function History({ version, dirty }) {
       cell: (one) => one.version !== version && html`<div class="row-actions">
         <button type="button" data-compare=${one.version} aria-expanded=${shown.value?.version === one.version} aria-label=${`Compare the present one with version ${one.version}`} onClick=${() => compare(one.version)}>Compare</button>
         ${can("configure") && html`<button type="button" disabled=${dirty} title=${dirty ? "Apply or discard what is in the editor first" : undefined} data-restore=${one.version} aria-label=${`Restore version ${one.version}`} onClick=${() => restore(one.version)}>Restore…</button>`}
-      </div>
-      ${shown.value?.version === one.version && html`<div class="compared"><p class="quiet">What restoring version ${one.version} would change:</p>${shown.value.diff ? html`<${Diff} text=${shown.value.diff} />` : html`<p>Nothing: the texts are the same.</p>`}</div>`}`,
+      </div>`,
     },
   ];
   return html`<section aria-labelledby="history"><h2 id="history">History</h2>
     <${ProblemNote} problem=${act.problem.value} />
+    ${shown.value && html`<p>What restoring version ${shown.value.version} would change:</p>${shown.value.diff ? html`<${Diff} text=${shown.value.diff} />` : html`<p>Nothing: the texts are the same.</p>`}`}
     <${Listing} list=${list} what="versions" empty="No version yet.">
       <${Table} caption="Versions, newest first" rows=${list.items.value} keyOf=${(/** @type {Version} */ one) => String(one.version)} columns=${columns} rowProps=${(/** @type {Version} */ one) => ({ "data-version": one.version })} />
     <//></section>`;
