@@ -113,6 +113,7 @@ export function recipes(steps, services) {
  * @property {boolean} [fold] whether it can be folded
  * @property {boolean} [open]
  * @property {string} [text] of the log
+ * @property {number} [sum] how many services of the group it stands for, because nothing more happens to them
  */
 
 /** The most lines of a step's output that stand in the tree. */
@@ -153,7 +154,11 @@ export function treeLines(steps, children, output, opened, { report, total, row 
     for (let at = Math.max(0, said.length - OUTPUT); at < said.length; at++) lines.push({ key: `${number} ${at}`, height: 20, number, depth: depth + 1, text: said[at] });
     // Nobody reads what there was no need for.
     const shown = (/** @type {Step} */ child) => step.kind !== "service" || child.state !== "skipped" || (!good(step.state) && !child.if_stop_timed_out);
-    for (const child of children[number]) if (shown(steps[child])) visit(child, depth + 1);
+    // In a large operation what is done makes room for what is in hand.
+    const over = !report && total > SMALL && step.kind === "group" ? children[number].filter((child) => steps[child].kind === "service" && good(steps[child].state)) : [];
+    const folded = over.length > 1 && !opened.get(-1 - number);
+    if (over.length > 1) lines.push({ key: `${number} over`, height: row, number, depth: depth + 1, fold: true, open: !folded, sum: over.length });
+    for (const child of children[number]) if (shown(steps[child]) && !(folded && steps[child].kind === "service" && good(steps[child].state))) visit(child, depth + 1);
   };
   const unfolded = (/** @type {Step} */ step) => {
     if (step.kind === "group") return step.number === 0 || total <= SMALL || !good(step.state);

@@ -2,16 +2,19 @@
 
 import { many } from "/lib/actions.js";
 import { call } from "/lib/api.js";
+import { nameOf } from "/lib/commands.js";
 import { html, useEffect, useRef, useSignal } from "/lib/html.js";
 import { href } from "/lib/router.js";
+import { seconds, StepMark } from "/lib/steps.js";
 import { can, onEvent, resets } from "/lib/store.js";
-import { seconds } from "/lib/steps.js";
 import { Time } from "/lib/time.js";
 import { confirm, ProblemNote, toast } from "/components/dialog.js";
 import { useFeed } from "/views/events/feed.js";
 import { Lines } from "/views/events/line.js";
-import { focusHeading, focusOpener, MachineLink, Page, Submit, Table, Text, useFirstField, valuesOf } from "/views/parts/page.js";
-import { useAct } from "/views/parts/loading.js";
+import { useAct, useList } from "/views/parts/loading.js";
+import { focusHeading, focusOpener, Listing, MachineLink, Page, roughly, steps, Submit, Table, Text, useFirstField, valuesOf } from "/views/parts/page.js";
+
+/** @import { Command, StepState } from "/lib/types.js" */
 
 /** @typedef {{name: string, hash: string, size: number, added_at: string, added_by: string, used: boolean, machines: {machine: string, ready: boolean, why: string|null}[]}} Program */
 /** @typedef {{event: string, targets: string[], program: string, timeout_ms: number, on_failure: string, user: string|null, environment: Record<string, string>, secrets: string[]}} Binding */
@@ -163,4 +166,38 @@ function Fates() {
   return html`<section aria-labelledby="fates"><h2 id="fates">What became of them</h2>
     ${events.length > 0 ? html`<${Lines} events=${events} label="Hooks that ran, newest first" drawn=${drawn.current} /><p class="links"><a href=${href("/events", { kind: "hooks" })}>All that is kept</a></p>` : feed.loaded.value && html`<p class="nothing">No hook has run yet.</p>`}
   </section>`;
+}
+
+// Schedules: commands that the clock gives.
+
+/** @typedef {{name: string, cron: string, timezone: string, command: Command, targets: string[], enabled: boolean, next_at: string|null, last_at: string|null, last_operation: string|null, last_result: StepState|null, running: boolean, missed: number, last_missed_at: string|null, last_missed: string|null}} Schedule */
+
+export function Schedules() {
+  const list = /** @type {import("/views/parts/loading.js").List<Schedule>} */ (useList("/schedules?limit=200", /^(config\.|schedule\.|operation\.state)/));
+  const how = html`They stand in the <a href=${href("/config")}>configuration</a>${can("configure") ? ", where you change them." : "."}`;
+  return html`<${Page} title="Schedules" about=${html`Commands that the clock gives. A run that was missed is told, and not caught up. ${how}`}>
+    <${Listing} list=${list} what="schedules" empty="Nothing is scheduled.">
+      <${Table} caption="Schedules" rows=${list.items.value} keyOf=${(/** @type {Schedule} */ one) => one.name} columns=${COLUMNS} rowProps=${(/** @type {Schedule} */ one) => ({ "data-schedule": one.name, class: one.enabled ? undefined : "spent" })} />
+    <//>
+  <//>`;
+}
+
+/** @type {import("/views/parts/page.js").Column<Schedule>[]} */
+const COLUMNS = [
+  { label: "Schedule", head: true, cell: (one) => one.name },
+  { label: "When", cell: (one) => html`<span><code>${one.cron}</code> <span class="quiet">${one.timezone}</span></span>` },
+  { label: "What", cell: (one) => `${nameOf(one.command)} ${one.targets.join(", ")}` },
+  { label: "Next", cell: (one) => (one.enabled ? one.next_at ? html`<span>${roughly(one.next_at, steps.value)} <span class="quiet">(<${Time} at=${one.next_at} as="date" />)</span></span>` : html`<span class="quiet">never</span>` : html`<span class="quiet">turned off</span>`) },
+  { label: "Last run", cell: last },
+  {
+    label: "Missed",
+    cell: (one) => one.missed > 0 && html`<span><b class="bad">${one.missed}</b>${one.last_missed_at && html`, last <${Time} at=${one.last_missed_at} as="date" />`}${one.last_missed && html` <span class="quiet">${one.last_missed}</span>`}</span>`,
+  },
+];
+
+/** @param {Schedule} one */
+function last({ running, last_at: at, last_operation: operation, last_result: result }) {
+  if (!at && !running) return html`<span class="quiet">not yet</span>`;
+  const mark = html`<${StepMark} state=${running ? "running" : (result ?? "unknown")} />`;
+  return html`<span>${operation ? html`<a class="name" href=${href(`/operations/${operation}`)}>${mark}</a>` : mark} ${at && html`<span class="quiet"><${Time} at=${at} as="date" /></span>`}</span>`;
 }

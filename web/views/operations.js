@@ -166,10 +166,10 @@ function Tree({ held, report }) {
   const steps = held.steps.value;
   const fresh = treeLines(steps, held.children.value, output.value, opened.value, { report, total, row: narrow.value ? 46 : 32 });
   // A list that is the same has the same places.
-  const same = fresh.length === known.current.length && fresh.every((line, at) => line.key === known.current[at].key && line.open === known.current[at].open && line.height === known.current[at].height && line.text === known.current[at].text);
+  const same = fresh.length === known.current.length && fresh.every((line, at) => line.key === known.current[at].key && line.open === known.current[at].open && line.height === known.current[at].height && line.text === known.current[at].text && line.sum === known.current[at].sum);
   if (!same) known.current = fresh;
   const flip = (/** @type {TreeLine} */ line) => {
-    opened.value = new Map(opened.peek()).set(line.number, !line.open);
+    opened.value = new Map(opened.peek()).set(line.sum ? -1 - line.number : line.number, !line.open);
   };
   const folding = fresh.some((line) => line.fold);
   const all = (/** @type {boolean} */ open) => {
@@ -186,6 +186,7 @@ function Tree({ held, report }) {
 function Line({ line, top, height, depth, open, step, onFlip }) {
   const style = { top: `${top}px`, height: `${height}px`, "--depth": depth };
   if (line.text !== undefined) return html`<div role="listitem" class="step said" style=${style}><code title=${line.text}>${line.text || " "}</code></div>`;
+  if (line.sum) return html`<div role="listitem" class="step" style=${style} data-over=${line.sum}><button type="button" class="icon fold" aria-expanded=${!!open} aria-label="Services that are done" onClick=${() => onFlip(line)}>${open ? "▾" : "▸"}</button><span class="name quiet">${many(line.sum, "service")} done</span></div>`;
   const { kind, state, message } = step;
   const name = named(step);
   const about = message || aside(step);
