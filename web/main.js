@@ -2,8 +2,7 @@
 
 import { loggedOut } from "/lib/api.js";
 import { effect, html, render, signal } from "/lib/html.js";
-import { forget, loaded, me } from "/lib/store.js";
-import { problem, start, stop } from "/lib/stream.js";
+import { forget, loaded, me, problem, start, stop } from "/lib/store.js";
 import { Shell } from "/components/shell.js";
 import { Login } from "/views/login.js";
 

@@ -5,12 +5,17 @@ use serde_json::json;
 use crate::browser::Browser;
 
 /// The views: a name, the link, and what is there when the view is.
-pub const VIEWS: [(&str, &str, &str); 9] = [
+pub const VIEWS: [(&str, &str, &str); 14] = [
     ("grid", "#/", "[data-service]"),
     ("dense", "#/?dense=1", "[data-service]"),
     ("service", "#/services/shop@web-03", "main h1"),
+    ("operations", "#/operations", "[data-operation]"),
     ("events", "#/events", "main h1"),
     ("machines", "#/machines", "main h1"),
+    ("collections", "#/collections", "[data-collection]"),
+    ("schedules", "#/schedules", "[data-schedule]"),
+    ("hooks", "#/hooks", "[data-program]"),
+    ("configuration", "#/config", ".editor textarea"),
     ("users", "#/users", "main h1"),
     ("tokens", "#/tokens", "main h1"),
     ("audit", "#/audit", "main h1"),

@@ -1,9 +1,11 @@
 //! A grid that shows everything there is: a simulated fleet, users, tags, tokens, refusals, machines that are away.
 
+use std::time::Duration;
+
 use protocol::state::State;
 use serde_json::{Value, json};
 
-use crate::{fleet::Fleet, https::Https, manager::TestManager};
+use crate::{fleet::Fleet, https::Https, manager::TestManager, wait};
 
 /// A grid on which something has happened.
 pub struct Stage {
@@ -32,6 +34,7 @@ impl Stage {
         }
         stage.tag();
         stage.act();
+        stage.operate();
         stage.fleet.away(machines - 1);
         stage.manager.wait_state(&stage.fleet.service(machines - 1, 0), "not_available");
         stage
@@ -55,6 +58,33 @@ impl Stage {
         self.call("/tags", &json!({"add": ["test"], "remove": [], "services": [], "machines": test}));
         let shops: Vec<String> = (0..machines.len()).step_by(2).map(|at| self.fleet.service(at, 0)).collect();
         self.call("/tags", &json!({"add": ["shop"], "remove": [], "services": shops, "machines": []}));
+    }
+
+    /// Collections, a hook and a schedule are configured, and a collection is restarted.
+    fn operate(&self) {
+        let service = |machine, instance| self.fleet.service(machine, instance);
+        let text = format!(
+            "[defaults]\nstop_timeout = \"30s\"\nauto_kill = true\n\n\
+             # What customers see.\n[collection.front]\non_failure = \"stop\"\nmembers = [\"{}\", \"{}\", \"backend\"]\n\n\
+             [collection.backend]\nmode = \"parallel\"\nmax_parallel = 2\non_failure = \"continue\"\nmembers = [\"{}\", \"{}\"]\n\n\
+             [[hook]]\nevent = \"pre-restart\"\ntargets = [\"front\"]\nprogram = \"warm-caches.sh\"\non_failure = \"warn\"\n\n\
+             [schedule.weekly]\ncron = \"0 3 * * SUN\"\ntimezone = \"Europe/Berlin\"\ncommand = \"restart front\"\n",
+            service(0, 0),
+            service(1, 0),
+            service(0, 1),
+            service(1, 1),
+        );
+        let program = self.manager.dir().join("warm-caches.sh");
+        std::fs::write(&program, "#!/bin/sh\necho warming the caches of $TOMCAT_GRID_COLLECTION\n").expect("a program");
+        let added = self.manager.cli(&["hooks", "add", program.to_str().expect("a path of UTF-8")]);
+        assert_eq!(added.code, 0, "{added:?}");
+        self.call("/config", &json!({"text": text}));
+        let begun = self.call("/operations", &json!({"command": "restart", "targets": ["front"]}));
+        let path = format!("/operations/{}", begun["id"].as_str().expect("an id"));
+        wait::until("the restart to end", Duration::from_secs(60), || {
+            let answer = self.manager.api("GET", &path, None)?;
+            (answer.json()["state"] == "ended").then_some(())
+        });
     }
 
     /// Tokens are made and used; some of it is refused, and one instance fails for a while.

@@ -1,7 +1,7 @@
-// Dialogs: the browser's own, so that focus stays inside, Escape closes, and what is behind is inert.
+// Dialogs, short news at the edge of the window, notes, and texts that can be copied.
 
-import { onForget } from "/lib/store.js";
 import { html, signal, useEffect, useId, useRef, useSignal } from "/lib/html.js";
+import { onForget } from "/lib/store.js";
 
 /** How long a dialog that comes late takes no key, in milliseconds. */
 const DEAF = 400;
@@ -120,4 +120,108 @@ function Asking({ title, body, action, danger, typed, wide, answer }) {
       </footer>
     </form>
   <//>`;
+}
+
+// Short news at the edge of the window, and the notes and empty places of views.
+
+/** How long good news stays, in milliseconds. Bad news stays until it is closed. */
+const STAY = 6000;
+
+/** The most that are shown at once. */
+const MOST = 4;
+
+/** @typedef {{id: number, text: string, kind: "info"|"good"|"bad", action?: {label: string, run: () => void}}} News */
+
+/** @type {import("/lib/html.js").Signal<News[]>} */
+const shown = signal([]);
+let next = 0;
+
+onForget(() => {
+  shown.value = [];
+});
+
+/**
+ * Takes a text away.
+ * @param {number} id what {@link toast} answered
+ */
+export function close(id) {
+  shown.value = shown.value.filter((news) => news.id !== id);
+}
+
+/**
+ * Shows a short text.
+ * @param {string} text
+ * @param {"info"|"good"|"bad"} [kind]
+ * @param {{label: string, run: () => void}} [action] a button beside it
+ */
+export function toast(text, kind = "info", action) {
+  const id = next++;
+  shown.value = [...shown.value.slice(1 - MOST), { id, text, kind, action }];
+  if (kind !== "bad") setTimeout(() => close(id), STAY);
+  return id;
+}
+
+/** Where the texts appear; the shell has one. */
+export function Toasts() {
+  const line = (/** @type {News} */ { id, text, kind, action }) => {
+    const act = () => {
+      close(id);
+      action?.run();
+    };
+    return html`<div key=${id} class=${`toast ${kind}`}>
+      <span>${text}</span>
+      ${action && html`<button type="button" class="link" onClick=${act}>${action.label}</button>`}
+      <button type="button" class="icon" aria-label="Dismiss" onClick=${() => close(id)}>✕</button>
+    </div>`;
+  };
+  const bad = shown.value.filter((news) => news.kind === "bad");
+  const rest = shown.value.filter((news) => news.kind !== "bad");
+  // Each is read out once: the two do not lie in each other.
+  return html`<div id="toasts"><div role="alert">${bad.map(line)}</div><div role="status">${rest.map(line)}</div></div>`;
+}
+
+/**
+ * Says what went wrong, where it went wrong.
+ * @param {{problem: any}} props a Problem, any error, or nothing
+ */
+export function ProblemNote({ problem }) {
+  if (!problem) return null;
+  const again = problem.retryAfter ? ` Try again in ${problem.retryAfter} s.` : "";
+  return html`<p class="problem" role="alert">${problem.message}${again}</p>`;
+}
+
+/**
+ * Says that there is nothing, and what to do.
+ * @param {{id?: string, children?: any}} props
+ */
+export function Empty({ id, children }) {
+  return html`<div class="empty" id=${id}>${children}</div>`;
+}
+
+// A text with a button that copies it.
+
+/**
+ * @param {{text: string, label?: string, secret?: boolean}} props
+ */
+export function Copy({ text, label = "Copy", secret = false }) {
+  const said = useSignal("");
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(text);
+      said.value = "Copied";
+    } catch {
+      // Without the right to copy, the text is selected, and Ctrl-C does it.
+      said.value = "Press Ctrl-C";
+      const code = document.querySelector(`[data-copy="${CSS.escape(text)}"]`);
+      if (code) getSelection()?.selectAllChildren(code);
+    }
+    setTimeout(() => {
+      said.value = "";
+    }, 3000);
+  };
+  return html`<span class="copy">
+    <code data-copy=${text} data-secret=${secret ? "" : null} tabindex="0">${text}</code>
+    <button type="button" onClick=${copy}>${said.value || label}</button>
+    <span class="hidden" role="status">${said}</span>
+  </span>`;
 }

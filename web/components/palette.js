@@ -1,8 +1,10 @@
 // Find and do: every view, service and action, with the keyboard alone.
 
 import { VERBS, trigger } from "/lib/actions.js";
+import { COMMANDS, begin } from "/lib/commands.js";
 import { html, useComputed, useEffect, useRef, useSignal } from "/lib/html.js";
 import { go } from "/lib/router.js";
+import { term } from "/lib/search.js";
 import { selected } from "/lib/selection.js";
 import { can, live, services } from "/lib/store.js";
 import { THEMES, setTheme } from "/lib/theme.js";
@@ -27,15 +29,15 @@ const FILTERS = [
   ["Agents", { q: "type:agent" }],
   ["Latest changes", { sort: "since", group: "none" }],
   ["By tag", { group: "tag" }],
+  ["By collection", { group: "collection" }],
   ["Dense", { dense: "1" }],
 ];
 
 /** @returns {Entry[]} what does not depend on what is typed */
 function fixed() {
   const names = [...selected.value];
-  const acts = /** @type {const} */ (["start", "stop", "kill"]);
   const onSelection = can("trigger") && live.value.live && names.length
-    ? acts.map((action) => ({ label: `${VERBS[action].name} the ${names.length} selected`, hint: "action", run: () => void trigger(action, names) }))
+    ? COMMANDS.map(({ command, name }) => ({ label: `${name} the ${names.length} selected`, hint: "action", run: () => void begin(command, names) }))
     : [];
   const views = VIEWS.filter((view) => !view.shown || view.shown());
   return [
@@ -65,6 +67,17 @@ function fit(label, words) {
 }
 
 /**
+ * What a first word does to what is named after it: a command, or a trigger on single services.
+ * @param {string} word
+ */
+function verbOf(word) {
+  const found = COMMANDS.find(({ command }) => command === word);
+  if (found) return { name: found.name, all: true, run: (/** @type {string} */ name) => void begin(found.command, [name]) };
+  const action = /** @type {const} */ (["start", "stop", "kill"]).find((name) => word === `trigger-${name}`);
+  return action && { name: `Trigger ${VERBS[action].name.toLowerCase()}`, all: false, run: (/** @type {string} */ name) => void trigger(action, [name]) };
+}
+
+/**
  * What is listed for what is typed.
  * @param {string} text
  * @returns {Entry[]}
@@ -79,15 +92,25 @@ function entries(text) {
     if (score >= 0) found.push([score, entry]);
   }
   // "stop shop-a" acts on a service; "shop-a" opens it.
-  const verb = /** @type {import("/lib/types.js").Action|undefined} */ (["start", "stop", "kill"].find((name) => name === words[0]));
-  const wanted = verb && words.length > 1 ? words.slice(1) : words;
-  const acts = verb && words.length > 1 && can("trigger") && live.value.live;
+  const verb = words.length > 1 && can("trigger") && live.value.live ? verbOf(words[0]) : undefined;
+  const wanted = verb ? words.slice(1) : words;
+  const collections = new Set();
   for (const [name, held] of services.value) {
+    for (const collection of held.peek().collections ?? []) collections.add(collection);
     const score = fit(name, wanted);
     if (score < 0) continue;
     const state = shownState(held.peek());
-    if (acts) found.push([score - 5, { label: `${VERBS[verb].name} ${name}`, hint: "action", state, run: () => void trigger(verb, [name]) }]);
+    if (verb) found.push([score - 5, { label: `${verb.name} ${name}`, hint: "action", state, run: () => verb.run(name) }]);
     else found.push([score + 2, { label: name, hint: held.peek().type, state, run: () => go(`/services/${name}`) }]);
+  }
+  for (const name of collections) {
+    const score = fit(name, wanted);
+    if (score < 0) continue;
+    if (verb?.all) found.push([score - 6, { label: `${verb.name} ${name}`, hint: "collection", run: () => verb.run(name) }]);
+    else if (!verb) {
+      found.push([score + 1, { label: name, hint: "collection", run: () => go(`/collections/${name}`) }]);
+      found.push([score + 3, { label: term("in", name), hint: "filter", run: () => go("/", { q: term("in", name) }) }]);
+    }
   }
   found.sort((a, b) => a[0] - b[0]);
   const best = found.slice(0, MOST).map(([, entry]) => entry);
@@ -130,7 +153,7 @@ export default function Palette({ onClose }) {
   </li>`;
   return html`<${Dialog} id="palette" title=${null} bare label="Find and do" onClose=${onClose}>
     <input type="text" role="combobox" aria-expanded="true" aria-controls="palette-list" aria-activedescendant="palette-${at.value}" aria-autocomplete="list"
-      aria-label="Find and do" placeholder="A view, a service, “stop shop-a”…" autocomplete="off" autocapitalize="none" spellcheck=${false} data-first
+      aria-label="Find and do" placeholder="A view, a service, a collection, “restart shop-a”…" autocomplete="off" autocapitalize="none" spellcheck=${false} data-first
       value=${text} onInput=${onInput} onKeyDown=${onKeyDown} />
     <ul id="palette-list" role="listbox" aria-label="Found" ref=${list}>${found.value.map(option)}</ul>
   <//>`;

@@ -1,17 +1,17 @@
 // What is around every view: header, ways, banners, dialogs and toasts.
 
 import { call } from "/lib/api.js";
-import { effect, html, signal, useEffect } from "/lib/html.js";
-import { href, route } from "/lib/router.js";
-import { arrive } from "/lib/places.js";
+import { interrupted, running } from "/lib/commands.js";
+import { effect, html, signal, useComputed, useEffect, useSignal } from "/lib/html.js";
+import { arrive, href, route } from "/lib/router.js";
 import { leave } from "/lib/session.js";
-import { grid, me } from "/lib/store.js";
-import { THEMES, setTheme, theme } from "/lib/theme.js";
-import { LiveWord, LostBanner, ManagerProblems, Spoken } from "/components/connection.js";
-import { Questions } from "/components/dialog.js";
-import { Overlays, openHelp, openPalette } from "/components/keys.js";
+import { grid, live, me, nextAttempt, onEvent, resets, services } from "/lib/store.js";
+import { setTheme, theme, THEMES } from "/lib/theme.js";
+import { length } from "/lib/time.js";
+import { ProblemNote, Questions, toast, Toasts } from "/components/dialog.js";
+import { openHelp, openPalette, Overlays } from "/components/keys.js";
 import { Menu } from "/components/menu.js";
-import { ProblemNote, Toasts, toast } from "/components/toast.js";
+import { shownState, stateWord } from "/components/state.js";
 import { OTHERS, VIEWS } from "/components/views.js";
 import Grid from "/views/grid/grid.js";
 
@@ -46,17 +46,29 @@ async function logOut() {
   }
 }
 
+/** How many operations are under way, or wait for somebody. */
+function UnderWay() {
+  if (!running.value && !interrupted.value) return null;
+  const text = [running.value && `${running} under way`, interrupted.value && `${interrupted} interrupted`].filter(Boolean).join(", ");
+  return html`<span class=${`badge${interrupted.value ? " bad" : ""}`} id="under-way" title=${text}><span aria-hidden="true">${running.value + interrupted.value}</span><span class="hidden"> (${text})</span></span>`;
+}
+
 function Ways() {
-  const [here = ""] = route.value.path;
-  const way = (/** @type {import("/components/views.js").View} */ { path, label, icon, shown }) =>
-    (!shown || shown()) &&
-    html`<li key=${path}>
-      <a href=${href(`/${path}`)} aria-current=${(here === "services" ? "" : here) === path ? "page" : null}>
+  const [first = ""] = route.value.path;
+  const here = first === "services" ? "" : first;
+  const views = VIEWS.filter((view) => !view.shown || view.shown());
+  const way = (/** @type {import("/components/views.js").View} */ { path, label, icon, lesser }) =>
+    html`<li key=${path} class=${lesser ? "lesser" : ""}>
+      <a href=${href(`/${path}`)} aria-current=${here === path ? "page" : null}>
         <svg viewBox="0 0 24 24" width="20" height="20" aria-hidden="true"><path d=${icon} /></svg>
-        <span>${label}</span>
+        <span>${label}</span>${path === "operations" && html`<${UnderWay} />`}
       </a>
     </li>`;
-  return html`<nav id="ways" aria-label="Views"><ul>${VIEWS.map(way)}</ul></nav>`;
+  const lesser = views.filter((view) => view.lesser);
+  const inside = lesser.find((view) => view.path === here);
+  const more = html`<svg viewBox="0 0 24 24" width="20" height="20" aria-hidden="true"><path d="M5 12h.01M12 12h.01M19 12h.01" /></svg><span>${inside?.label ?? "More"}</span>`;
+  return html`<nav id="ways" aria-label="Views"><ul class="ways">${views.map(way)}
+    <li class=${`more-ways${inside ? " here" : ""}`}><${Menu} title="More views" label=${more} choices=${lesser.map(({ path, label }) => ({ label, href: href(`/${path}`), current: path === here }))} /></li></ul></nav>`;
 }
 
 function Header() {
@@ -118,4 +130,116 @@ export function Shell({ locked }) {
 function skip(event) {
   event.preventDefault();
   document.getElementById("main")?.focus();
+}
+
+// Whether what is shown is live, where everybody sees it; and what changed, for who listens instead of looking.
+
+/** How often changes are summed up aloud, in milliseconds. */
+const ALOUD = 5000;
+
+/** What changed, summed up. */
+const spoken = signal("");
+
+let lost = false;
+effect(() => {
+  if (live.value.live && lost) spoken.value = "Live again.";
+  lost = !live.value.live && resets.peek() > 0;
+  document.body.classList.toggle("stale", !live.value.live);
+});
+
+/**
+ * A time, with its date if that is not of the last day.
+ * @param {Date} at
+ */
+function when(at) {
+  return Date.now() - at.getTime() < 86_400_000 ? at.toLocaleTimeString() : at.toLocaleString();
+}
+
+/** The word in the header. What screen readers hear of it is the banner, and that it is live again. */
+export function LiveWord() {
+  const { live: yes, since } = live.value;
+  const text = yes ? "live" : `Not live since ${when(since)}`;
+  return html`<p id="live" data-live=${yes ? "yes" : "no"}><span class="dot" aria-hidden="true"></span>${text}</p>`;
+}
+
+/** The banner while the connection is lost. */
+export function LostBanner() {
+  const { live: yes, since } = live.value;
+  const shown = useSignal(false);
+  useEffect(() => {
+    // The moment between a page's opening and its stream is no loss.
+    const timer = setTimeout(() => {
+      shown.value = true;
+    }, 1500);
+    shown.value = false;
+    return () => clearTimeout(timer);
+  }, [yes]);
+  if (yes || !shown.value) return null;
+  return html`<div class="banner bad">
+    <p role="alert"><b>Not live:</b> the manager has not been heard from since ${when(since)}. What is shown is what was last known.</p>
+    <${Countdown} since=${since} />
+  </div>`;
+}
+
+/** @param {{since: Date}} props */
+function Countdown({ since }) {
+  const clock = useSignal(Date.now());
+  useEffect(() => {
+    const timer = setInterval(() => {
+      clock.value = Date.now();
+    }, 500);
+    return () => clearInterval(timer);
+  }, []);
+  const text = useComputed(() => {
+    const lost = `Lost for ${length(clock.value - since.getTime())}.`;
+    const wait = nextAttempt.value === null ? 0 : nextAttempt.value - clock.value;
+    return wait > 0 ? `${lost} Next attempt in ${Math.ceil(wait / 1000)} s.` : `${lost} Trying again…`;
+  });
+  return html`<p aria-hidden="true">${text}</p>`;
+}
+
+/** What the manager says is wrong with itself. */
+export function ManagerProblems() {
+  const { problems } = grid.value.manager;
+  if (!problems.length) return null;
+  return html`<div class="banner bad" role="alert"><ul id="problems">${problems.map((text) => html`<li key=${text}>${text}</li>`)}</ul></div>`;
+}
+
+/** @type {Map<string, import("/components/state.js").Shown>} */
+const changed = new Map();
+let timer = 0;
+
+function speak() {
+  timer = 0;
+  const counts = new Map();
+  for (const state of changed.values()) counts.set(state, (counts.get(state) ?? 0) + 1);
+  const names = [...changed.keys()];
+  const words = [...counts].map(([state, count]) => `${count} ${stateWord(state)}`).join(", ");
+  spoken.value = names.length === 1 ? `${names[0]} is ${words.replace(/^1 /, "")}` : `${names.length} services changed: ${words}`;
+  changed.clear();
+}
+
+/** The state of each service as it was told last. @type {Map<string, import("/components/state.js").Shown>} */
+const told = new Map();
+
+effect(() => {
+  resets.value;
+  told.clear();
+  for (const [name, held] of services.peek()) told.set(name, shownState(held.peek()));
+});
+
+onEvent((event) => {
+  if (event.kind !== "service.state") return;
+  const { name } = event.data;
+  const state = shownState(event.data);
+  // What has other words for the same state is not read out.
+  if (told.get(name) === state) return;
+  told.set(name, state);
+  changed.set(name, state);
+  if (!timer) timer = setTimeout(speak, ALOUD);
+});
+
+/** What screen readers hear. */
+export function Spoken() {
+  return html`<p class="hidden" aria-live="polite" id="spoken">${spoken}</p>`;
 }

@@ -24,7 +24,7 @@ export default function Shortcuts({ onClose }) {
       ],
     ],
   ];
-  if (acts) groups.push(["With the selection", [[["Shift S"], "Start"], [["Shift T"], "Stop"], [["Shift K"], "Kill"], [["t"], "Tag"]]]);
+  if (acts) groups.push(["With the selection", [[["Shift S"], "Start"], [["Shift T"], "Stop"], [["Shift R"], "Restart"], [["Shift K"], "Kill"], [["t"], "Tag"]]]);
   return html`<${Dialog} id="shortcuts" title="Keyboard shortcuts" wide onClose=${onClose}>
     <div class="body" tabindex="0" role="region" aria-label="Keys">
       ${groups.map(([title, keys]) => html`<section key=${title}>

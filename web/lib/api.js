@@ -39,17 +39,18 @@ async function problemOf(response) {
  * Calls `/api/v1` and reads its answer; throws a {@link Problem} for whatever is no success.
  * @param {string} method
  * @param {string} path below `/api/v1`
- * @param {unknown} [body] is sent as JSON
+ * @param {unknown} [body] is sent as JSON; a file as it is
  * @param {{patience?: number}} [options]
  * @returns {Promise<any>} the JSON, or null where there is none
  */
 export async function call(method, path, body, options = {}) {
   let response;
+  const file = body instanceof Blob;
   try {
     response = await fetch(`/api/v1${path}`, {
       method,
-      headers: body === undefined ? undefined : { "content-type": "application/json" },
-      body: body === undefined ? undefined : JSON.stringify(body),
+      headers: body === undefined ? undefined : { "content-type": file ? "application/octet-stream" : "application/json" },
+      body: body === undefined ? undefined : file ? body : JSON.stringify(body),
       signal: AbortSignal.timeout(options.patience ?? PATIENCE),
     });
   } catch {

@@ -1,7 +1,6 @@
 // The end of a session.
 
-import { forget } from "/lib/store.js";
-import { start, stop } from "/lib/stream.js";
+import { forget, start, stop } from "/lib/store.js";
 
 /** Forgets all that was shown, and begins anew: with the login, if nobody is logged in. */
 export function leave() {

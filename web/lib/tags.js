@@ -3,7 +3,7 @@
 import { many } from "/lib/actions.js";
 import { call } from "/lib/api.js";
 import { applyTags, machines, onEvent, services } from "/lib/store.js";
-import { toast } from "/components/toast.js";
+import { toast } from "/components/dialog.js";
 
 /** The most services of one call. */
 const CHUNK = 1000;
@@ -54,10 +54,12 @@ function agrees({ services: tagged = [], machines: hosts = [], add = [], remove 
 let reading = 0;
 
 onEvent((event) => {
-  if (event.kind !== "tags.changed" || reading) return;
+  // Another configuration may have put services into other collections.
+  const other = event.kind === "config.applied";
+  if ((event.kind !== "tags.changed" && !other) || reading) return;
   reading = setTimeout(async () => {
     reading = 0;
-    if (agrees(event.data)) return;
+    if (!other && agrees(event.data)) return;
     const status = await call("GET", "/status").catch(() => null);
     if (status) applyTags(status);
   }, AFTER);

@@ -2,6 +2,7 @@
 
 /** @typedef {"active"|"starting"|"stopping"|"unresponsive"|"stopped"|"not_available"} State */
 /** @typedef {"start"|"stop"|"kill"} Action */
+/** @typedef {"start"|"stop"|"kill"|"restart"|"killstart"} Command */
 /** @typedef {"viewer"|"operator"|"admin"} Role */
 
 /**
@@ -33,6 +34,7 @@
  * @property {string|null} [unit]
  * @property {string[]} [notes]
  * @property {string[]} [tags] its own and those of its machine
+ * @property {string[]} [collections] all that hold it, at any depth
  */
 
 /**
@@ -172,5 +174,27 @@
  * @property {number|null} broken_at the first record that does not fit
  * @property {string} message
  */
+
+/** @typedef {"planned"|"running"|"done"|"ignored"|"skipped"|"failed"|"timed_out"|"partly_failed"|"vetoed"|"refused"|"not_available"|"conflict"|"gone"|"superseded"|"cancelled"|"unknown"} StepState */
+/** @typedef {"sequential"|"parallel"} Mode */
+/** @typedef {{number: number, at: string, step: number, text: string}} LogLine */
+/** @typedef {{count: number}|{percent: number}|number|null} Budget */
+
+/**
+ * A command that is carried out.
+ * @typedef {{id: string, command: Command, targets: string[], state: "running"|"cancelling"|"interrupted"|"ended"|"planned", result: StepState|null, message: string, actor: string, created_at: string, ended_at: string|null, retry_of: string|null, services: Record<"total"|"planned"|"running"|"done"|"ignored"|"failed"|"skipped", number>}} Operation
+ */
+
+/**
+ * A node of an operation's tree.
+ * @typedef {{number: number, parent: number|null, kind: "group"|"service"|"hook"|"signal"|"wait"|"delay", state: StepState, message: string, started_at: string|null, ended_at: string|null} & Partial<Inner>} Step
+ */
+
+/**
+ * What a node holds, each by its kind.
+ * @typedef {{collection: string|null, is_grid: boolean, mode: Mode, max_parallel: number|null, on_failure: "stop"|"continue"|"abort"|"warn", failure_budget: number|null, service: string, machine: string, impossible: string|null, event: string, program: string, place: "machine"|"manager", timeout_ms: number, delay_ms: number, signal: string, until: "active"|"stopped", if_stop_timed_out: boolean}} Inner
+ */
+
+/** @typedef {{name: string, mode: Mode, max_parallel: number|null, on_failure: "stop"|"continue", failure_budget: Budget, members: string[]}} Collection */
 
 export {};

@@ -5,13 +5,9 @@ import { html, useEffect, useSignal } from "/lib/html.js";
 import { route, setQuery } from "/lib/router.js";
 import { can, onEvent } from "/lib/store.js";
 import { Time } from "/lib/time.js";
-import { Copy } from "/components/copy.js";
-import { ProblemNote } from "/components/toast.js";
-import { Choice, Filter, Text, valuesOf } from "/views/parts/form.js";
+import { Copy, ProblemNote } from "/components/dialog.js";
+import { auditPath, Choice, Filter, Listing, localMinute, moment, Page, Table, Text, valuesOf } from "/views/parts/page.js";
 import { useAct, useList } from "/views/parts/loading.js";
-import { Page } from "/views/parts/page.js";
-import { Listing, Table } from "/views/parts/table.js";
-import { auditPath, localMinute, moment } from "/views/parts/filters.js";
 
 /** @import { AuditCheck, AuditRecord } from "/lib/types.js" */
 /** @import { Signal } from "/lib/html.js" */
@@ -78,7 +74,7 @@ function Subject({ value }) {
     ${value.length > LONG && html`<button type="button" class="show-all" aria-expanded=${open.value} onClick=${() => (open.value = !open.value)}>${open.value ? "Show less" : "Show all"}</button>`}`;
 }
 
-/** @type {import("/views/parts/table.js").Column<AuditRecord>[]} */
+/** @type {import("/views/parts/page.js").Column<AuditRecord>[]} */
 const COLUMNS = [
   { label: "No.", head: true, class: "number", cell: (record) => String(record.seq) },
   { label: "When", quiet: true, class: "when", cell: (record) => html`<${Time} at=${record.at} as="date" />` },

@@ -4,16 +4,11 @@ import { html, useComputed, useEffect, useRef } from "/lib/html.js";
 import { route, setQuery } from "/lib/router.js";
 import { can, machines, services } from "/lib/store.js";
 import { full } from "/lib/time.js";
-import { PAGE, useFeed } from "/views/events/feed.js";
-import { FAMILIES, filtersOf, isFiltered, kindsOf, mentions } from "/views/events/filters.js";
+import { FAMILIES, FeedProblem, filtersOf, isFiltered, kindsOf, mentions, Newer, PAGE, useFeed } from "/views/events/feed.js";
 import { Lines } from "/views/events/line.js";
-import { FeedProblem, Newer } from "/views/events/newer.js";
-import { Choice, Filter } from "/views/parts/form.js";
-import { Page } from "/views/parts/page.js";
-import { useWide } from "/views/parts/wide.js";
+import { Choice, Filter, Page, useWide } from "/views/parts/page.js";
 
-/** @import { Filters as Chosen } from "/views/events/filters.js" */
-/** @import { Feed } from "/views/events/feed.js" */
+/** @import { Feed, Filters as Chosen } from "/views/events/feed.js" */
 
 /** How far down somebody may have scrolled and still sees what comes, in pixels. */
 const NEAR = 120;

@@ -1,27 +1,19 @@
 // The page of one service: everything that is known of it, what can be done, and what happened.
 
 import { html, useComputed, useRef } from "/lib/html.js";
-import { VERBS, asking, dismiss, outcomes, trigger } from "/lib/actions.js";
+import { VERBS, dismiss, outcomes } from "/lib/actions.js";
+import { claims, summed, underWay } from "/lib/commands.js";
 import { href, route } from "/lib/router.js";
 import { can, live, loaded, machines, services } from "/lib/store.js";
 import { Time } from "/lib/time.js";
+import { Commands } from "/components/menu.js";
 import { StateMark, shownState } from "/components/state.js";
-import { useFeed } from "/views/events/feed.js";
+import { FeedProblem, Newer, useFeed } from "/views/events/feed.js";
 import { Lines } from "/views/events/line.js";
-import { FeedProblem, Newer } from "/views/events/newer.js";
 import { Page, focusHeading } from "/views/parts/page.js";
-import { Facts, MachineFacts } from "/views/service/facts.js";
-import { nearest } from "/views/service/nearest.js";
-import { TagEditor } from "/views/service/tags.js";
+import { Facts, MachineFacts, nearest, TagEditor } from "/views/service/facts.js";
 
-/** @import { Action, Service } from "/lib/types.js" */
-
-/** What can be done, the gentlest first. @type {{action: Action, label: string, danger?: boolean}[]} */
-const ACTIONS = [
-  { action: "start", label: "Start" },
-  { action: "stop", label: "Stop" },
-  { action: "kill", label: "Kill", danger: true },
-];
+/** @import { Service } from "/lib/types.js" */
 
 export default function View() {
   const name = route.value.path[1] ?? "";
@@ -49,13 +41,14 @@ function Known({ name }) {
   const machine = machines.value.get(service.machine)?.value;
   const agent = service.type === "agent";
   const shown = shownState(service);
-  return html`<${Page} title=${service.name} class="service" actions=${!agent && can("trigger") && html`<${Actions} service=${service} />`}
+  return html`<${Page} title=${service.name} class="service" actions=${can("trigger") && html`<${Actions} service=${service} />`}
     about=${html`${agent ? "Agent" : "Tomcat"} on <a href=${href("/machines", { machine: service.machine })}>${service.machine}</a>`}>
     <section class=${`now s-${shown}`} aria-label="State now" data-service=${service.name} data-state=${service.state} data-crashed=${shown === "crashed" ? "yes" : "no"}>
       <p class="big"><${StateMark} state=${shown} />${!live.value.live && html` <span class="quiet">(last known)</span>`}</p>
       <p>for <${Time} at=${service.since} /> <span class="quiet">since <${Time} at=${service.since} as="date" /></span></p>
       ${service.last_state && html`<p>Last known: <${StateMark} state=${service.last_state} />${machine?.last_heard && html` <span class="quiet">heard <${Time} at=${machine.last_heard} suffix=" ago" /></span>`}</p>`}
       ${service.reason && html`<p class="reason">${service.reason}</p>`}
+      <${Claimed} name=${service.name} />
       <${Told} name=${service.name} />
       ${(service.notes ?? []).length > 0 && html`<ul class="notes" aria-label="Notes">${service.notes?.map((note) => html`<li key=${note}>${note}</li>`)}</ul>`}
     </section>
@@ -89,21 +82,18 @@ function Told({ name }) {
   </p></div>`;
 }
 
+/** The operation that holds it. @param {{name: string}} props */
+function Claimed({ name }) {
+  const mine = useComputed(() => underWay.value.get(claims.value.get(name)?.operation ?? ""));
+  const one = mine.value;
+  return one && html`<p class="claimed" data-claimed=${one.id}>Held by <a href=${href(`/operations/${one.id}`)}>${one.command} ${summed(one.targets)}</a>, by ${one.actor}, begun <${Time} at=${one.created_at} suffix=" ago" /></p>`;
+}
+
 /** @param {{service: Service}} props */
 function Actions({ service }) {
-  // The buttons keep the focus while an answer is awaited: they only do nothing.
-  const waits = useComputed(() => asking.value !== "" || outcomes.value.get(service.name)?.outcome === "pending");
-  const run = (/** @type {Action} */ action) => {
-    if (!waits.peek()) trigger(action, [service.name]);
-  };
-  const why = !live.value.live
-    ? "Not while the manager has not been heard from."
-    : service.state === "not_available"
-      ? "The agent is not linked: nothing can be sent."
-      : "";
-  return html`${ACTIONS.map(({ action, label, danger }) => html`<button key=${action} type="button" data-action=${action} class=${danger ? "danger" : ""}
-      disabled=${why !== ""} aria-disabled=${waits.value ? "true" : undefined} title=${why || undefined} onClick=${() => run(action)}>${asking.value === action ? "Asking…" : `${label}…`}</button>`)}
-    ${why && html`<span class="quiet">${why}</span>`}`;
+  const gone = service.state === "not_available" && service.type === "instance";
+  const why = !live.value.live ? "Not while the manager has not been heard from." : gone ? "The agent is not linked: nothing can be sent." : "";
+  return html`<${Commands} targets=${[service.name]} why=${why} />${why && html`<span class="quiet">${why}</span>`}`;
 }
 
 /** @param {{name: string, machine: string, agent: boolean}} props */
@@ -117,7 +107,7 @@ function History({ name, machine, agent }) {
   const label = feed.barren.value ? "Search further back" : "Older events";
   return html`<section aria-labelledby="history" class="history">
     <h2 id="history" ref=${top}>What happened</h2>
-    <p class="links"><a href=${href("/events", { service: name })}>Search its events</a> · <a href=${href("/events", { machine, kind: agent ? "machines" : null })}>Events of ${machine}</a></p>
+    <p class="links"><a href=${href("/events", { service: name })}>Search its events</a> · <a href=${href("/operations", { service: name })}>Its operations</a> · <a href=${href("/events", { machine, kind: agent ? "machines" : null })}>Events of ${machine}</a></p>
     <${Newer} feed=${feed} top=${() => top.current?.scrollIntoView()} />
     <${FeedProblem} feed=${feed} />
     ${events.length > 0 && html`<${Lines} events=${events} label=${`Events of ${name}, newest first`} drawn=${drawn.current} />`}

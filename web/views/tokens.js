@@ -4,16 +4,9 @@ import { call } from "/lib/api.js";
 import { html, useSignal } from "/lib/html.js";
 import { can, me } from "/lib/store.js";
 import { Time } from "/lib/time.js";
-import { Copy } from "/components/copy.js";
-import { confirm } from "/components/dialog.js";
-import { ProblemNote, toast } from "/components/toast.js";
-import { steps } from "/views/parts/clock.js";
-import { Choice, Submit, Text, useFirstField, valuesOf } from "/views/parts/form.js";
+import { confirm, Copy, ProblemNote, toast } from "/components/dialog.js";
+import { API_SPANS, Choice, focusHeading, focusOpener, Listing, Page, roughly, Secret, steps, Submit, Table, Text, tokenState, useFirstField, useSecrets, valuesOf } from "/views/parts/page.js";
 import { useAct, useList } from "/views/parts/loading.js";
-import { Page, focusHeading, focusOpener } from "/views/parts/page.js";
-import { Secret, useSecrets } from "/views/parts/secret.js";
-import { API_SPANS, roughly, tokenState } from "/views/parts/spans.js";
-import { Listing, Table } from "/views/parts/table.js";
 
 /** @import { Token } from "/lib/types.js" */
 /** @import { List } from "/views/parts/loading.js" */
@@ -24,7 +17,7 @@ const ROLES = ["viewer", "operator", "admin"];
 
 export default function Tokens() {
   const list = /** @type {List<Token>} */ (useList("/tokens?type=api&limit=200", /^(token\.|user\.removed)/));
-  const made = /** @type {import("/views/parts/secret.js").Secrets<Made>} */ (useSecrets());
+  const made = /** @type {import("/views/parts/page.js").Secrets<Made>} */ (useSecrets());
   const making = useSignal(false);
   const old = useSignal(false);
   if (me.value?.targets) return html`<${Page} title="API tokens"><p class="nothing">Tokens limited to targets cannot list tokens.</p><//>`;
@@ -61,7 +54,7 @@ const rowProps = (token) => ({ "data-token": token.id, class: tokenState(token, 
 
 /**
  * @param {List<Token>} list
- * @returns {import("/views/parts/table.js").Column<Token>[]}
+ * @returns {import("/views/parts/page.js").Column<Token>[]}
  */
 function columns(list) {
   return [

@@ -173,10 +173,10 @@ impl App {
         let journal = Journal::start(store.clone(), meta.epoch).await?;
         let mut fleet = Fleet::default();
         status::restore(&store, &mut fleet).await?;
-        let operations = operations::Operations::start(store.clone(), journal.clone());
         let hooks = hooks::Hooks::open(&host.data, &store).await?;
         let configuration = configuration::Configuration::load(&store).await?;
         fleet.configure(&configuration.current());
+        let operations = operations::Operations::start(store.clone(), journal.clone());
         let app = Arc::new(Self {
             store,
             meta,

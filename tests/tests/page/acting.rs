@@ -1,9 +1,15 @@
 //! Triggers from the page: one, many, refused ones; and those who may not.
 
 use serde_json::Value;
-use tests::manager::PASSWORD;
+use tests::{browser::Browser, manager::PASSWORD};
 
 use crate::{Real, Small, confirm, row, wait_state};
+
+/// Chooses a trigger from the menu of a part of the page.
+async fn choose(browser: &Browser, part: &str, action: &str) {
+    browser.click(&format!("{part} .menu button[aria-haspopup]")).await;
+    browser.click(&format!("{part} [data-action=trigger-{action}]")).await;
+}
 
 #[tokio::test]
 async fn a_tomcat_is_started_and_stopped_from_its_page() {
@@ -12,13 +18,12 @@ async fn a_tomcat_is_started_and_stopped_from_its_page() {
     let dashboard = real.dashboard().await;
     dashboard.go("#/services/shop@web-1", "main [data-action=start]:enabled").await;
     let browser = &dashboard.browser;
-    browser.click("main [data-action=start]").await;
+    choose(browser, ".view-actions", "start").await;
     confirm(&dashboard).await;
     browser.wait_text("main", "active").await;
     base.wait_answering();
-    let stop = "main [data-action=stop]:enabled:not([aria-disabled=true])";
-    dashboard.wait_shown(stop).await;
-    browser.click(stop).await;
+    dashboard.wait_shown("main [data-action=stop]:enabled:not([aria-disabled=true])").await;
+    choose(browser, ".view-actions", "stop").await;
     confirm(&dashboard).await;
     base.wait_gone();
     manager.wait_state("shop@web-1", "stopped");
@@ -26,7 +31,7 @@ async fn a_tomcat_is_started_and_stopped_from_its_page() {
 }
 
 #[tokio::test]
-async fn many_are_triggered_at_once_and_the_question_says_how_many() {
+async fn many_are_started_at_once_and_the_question_says_how_many() {
     let small = Small::with(&["shop", "blog", "api"]);
     small.fakes[0].start_by_hand();
     small.manager.wait_state("shop@web-1", "active");
@@ -35,8 +40,8 @@ async fn many_are_triggered_at_once_and_the_question_says_how_many() {
     browser.press("Control+a").await;
     dashboard.wait_shown("[data-action=start]").await;
     browser.click("[data-action=start]").await;
-    browser.wait_text("dialog[open]", "Start 2 instances").await;
-    browser.wait_text("dialog[open]", "ignored").await;
+    browser.wait_text("dialog[open]", "Start 2 services").await;
+    browser.wait_text("dialog[open]", "not needed").await;
     confirm(&dashboard).await;
     for name in ["shop", "blog", "api"] {
         wait_state(browser, &format!("{name}@web-1"), "active").await;
@@ -50,7 +55,7 @@ async fn a_refusal_is_shown_where_it_happened() {
     let dashboard = small.dashboard().await;
     let browser = &dashboard.browser;
     browser.click(&format!("{} [type=checkbox]", row("shop@web-1"))).await;
-    browser.click("[data-action=start]").await;
+    choose(browser, "#actions", "start").await;
     confirm(&dashboard).await;
     browser.wait_text(&row("shop@web-1"), "refused").await;
     assert!(!browser.text(&row("blog@web-1")).await.contains("refused"));

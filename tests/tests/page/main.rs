@@ -1,11 +1,13 @@
 //! The dashboard in a real browser, on a real manager and real agents: what is seen, what can be done, and by whom.
 
 mod acting;
+mod configuration;
 mod keyboard;
 mod live;
 mod login;
 mod many;
 mod narrow;
+mod operations;
 mod people;
 
 use tests::{

@@ -1,9 +1,13 @@
-// What is known of a service and of its machine, as lists of terms.
+// What is known of a service and of its machine; their tags, and changing them; which names are like one.
 
-import { html } from "/lib/html.js";
+import { call } from "/lib/api.js";
+import { html, useId, useRef, useSignal } from "/lib/html.js";
 import { href } from "/lib/router.js";
-import { live, services } from "/lib/store.js";
+import { distance } from "/lib/search.js";
+import { can, live, services } from "/lib/store.js";
 import { Time } from "/lib/time.js";
+import { ProblemNote } from "/components/dialog.js";
+import { useAct } from "/views/parts/loading.js";
 
 /** @import { Exit, Machine, Service } from "/lib/types.js" */
 
@@ -12,7 +16,7 @@ import { Time } from "/lib/time.js";
  * @param {{term: string, children?: any}} props
  */
 export function Fact({ term, children }) {
-  const nothing = children === null || children === undefined || children === "" || children === false;
+  const nothing = children === null || children === undefined || children === "" || children === false || children.length === 0;
   return !nothing && html`<div><dt>${term}</dt><dd>${children}</dd></div>`;
 }
 
@@ -26,6 +30,7 @@ export function Facts({ service }) {
     <h2 id="facts">${agent ? "Agent" : "Instance"}</h2>
     <dl class="facts">
       <${Fact} term="Type">${agent ? "agent" : "instance"}<//>
+      <${Fact} term="Collections">${service.collections?.map((name, at) => html`${at > 0 && ", "}<a href=${href(`/collections/${name}`)}>${name}</a>`)}<//>
       <${Fact} term="Process">${service.pid}<//>
       <${Fact} term="Ports">${(service.ports ?? []).join(", ")}<//>
       <${Fact} term="User">${service.user}<//>
@@ -73,4 +78,86 @@ export function MachineFacts({ machine }) {
     </dl>
     ${facts.notes?.length > 0 && html`<ul class="notes" aria-label="Notes of the machine">${facts.notes.map((note) => html`<li key=${note}>${note}</li>`)}</ul>`}
   </section>`;
+}
+
+// The tags of a service or of a machine, and changing them.
+
+/** What a tag may be. */
+const TAG = "[A-Za-z0-9._\\-]{1,64}";
+
+/**
+ * The tags of a service: its own can be changed, those of its machine are shown.
+ * @param {{service: Service, machine: Machine | undefined}} props
+ */
+export function TagEditor({ service, machine }) {
+  const agent = service.type === "agent";
+  const inherited = new Set(machine?.tags ?? []);
+  const own = (service.tags ?? []).filter((tag) => !inherited.has(tag));
+  return html`<section class="panel" aria-labelledby="tags">
+    <h2 id="tags">Tags</h2>
+    ${agent && html`<p class="hint">An agent has the tags of its machine.</p>`}
+    ${!agent && html`<${Tagging} tags=${own} of=${service.name} change=${(/** @type {object} */ tags) => ({ ...tags, services: [service.name] })} />`}
+    ${inherited.size > 0 && html`<p class="inherited"><span class="quiet">${agent ? "" : "of its machine: "}</span>${[...inherited].map((tag) => html`<a key=${tag} class="tag" href=${href("/", { q: `tag:${tag}` })}>${tag}</a> `)}</p>`}
+  </section>`;
+}
+
+/**
+ * Tags with buttons to take them away, and a field to add one.
+ * @param {{tags: string[], of: string, change: (tags: {add?: string[], remove?: string[]}) => object}} props
+ */
+export function Tagging({ tags, of, change }) {
+  const act = useAct();
+  const text = useSignal("");
+  const input = useRef(/** @type {HTMLInputElement | null} */ (null));
+  const id = useId();
+  const said = useSignal("");
+  const allowed = can("tag");
+  const add = async (/** @type {Event} */ event) => {
+    event.preventDefault();
+    const fresh = text.peek().split(/[\s,#]+/).filter(Boolean);
+    if (!fresh.length) return;
+    if (!(await act.run(() => call("POST", "/tags", change({ add: fresh }))))) return;
+    text.value = "";
+    said.value = `Added ${fresh.join(", ")}`;
+  };
+  const remove = async (/** @type {string} */ tag) => {
+    if (!(await act.run(() => call("POST", "/tags", change({ remove: [tag] }))))) return;
+    said.value = `Removed ${tag}`;
+    // The button that had the focus is gone.
+    input.current?.focus();
+  };
+  return html`<div class="tagging">
+    ${tags.length > 0
+      ? html`<ul class="tags" role="list" aria-label=${`Tags of ${of}`}>${tags.map((tag) => html`<li key=${tag}><a class="tag" href=${href("/", { q: `tag:${tag}` })}>${tag}</a>${allowed && html`<button type="button" class="icon" data-action="tag-remove" aria-label=${`Remove the tag ${tag} of ${of}`} disabled=${act.busy.value} onClick=${() => remove(tag)}>✕</button>`}</li>`)}</ul>`
+      : html`<p class="quiet">No tags${allowed ? "." : ""}</p>`}
+    ${allowed && html`<form onSubmit=${add} class="add-tag">
+      <label for=${id} class="only-read">New tags of ${of}</label>
+      <input id=${id} ref=${input} value=${text.value} onInput=${(/** @type {any} */ event) => (text.value = event.currentTarget.value)} placeholder="new tag" autocomplete="off" spellcheck=${false} pattern=${`[#\\s,]*${TAG}([\\s,#]+${TAG})*[\\s,]*`} title="Letters, digits, . _ -" maxlength="300" />
+      <button type="submit" data-action="tag-add" disabled=${act.busy.value}>Add</button>
+    </form>`}
+    <${ProblemNote} problem=${act.problem.value} />
+    <span class="only-read" role="status">${said.value}</span>
+  </div>`;
+}
+
+// Which names come nearest to one that is not there. Pure.
+
+/** The longest name that is compared. */
+const LONGEST = 64;
+
+/**
+ * At most five names that are like one, the nearest first.
+ * @param {string} name
+ * @param {string[]} names
+ */
+export function nearest(name, names) {
+  const asked = name.toLowerCase().slice(0, LONGEST);
+  if (!asked) return [];
+  const far = (/** @type {string} */ other) => {
+    const known = other.toLowerCase().slice(0, LONGEST);
+    return known.includes(asked) || asked.includes(known) ? 0 : distance(asked, known);
+  };
+  const most = Math.max(2, Math.floor(asked.length / 3));
+  const near = names.map((other) => /** @type {const} */ ([far(other), other])).filter(([steps]) => steps <= most);
+  return near.sort((a, b) => a[0] - b[0] || a[1].localeCompare(b[1])).slice(0, 5).map(([, other]) => other);
 }

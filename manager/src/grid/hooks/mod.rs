@@ -6,8 +6,8 @@ pub mod desired;
 mod document;
 pub mod place;
 pub mod program;
-pub mod rules;
 pub mod release;
+pub mod rules;
 
 use std::{fmt, str::FromStr, time::Duration};
 
