@@ -33,6 +33,7 @@ pub struct Manager {
     dir: DataDir,
     ending: watch::Sender<bool>,
     renewal: tokio::task::JoinHandle<()>,
+    schedules: tokio::task::JoinHandle<()>,
     socket_file: http::unix::SocketFile,
 }
 
@@ -76,12 +77,13 @@ impl Manager {
         };
         tokio::spawn(http::listener::serve(listener, port, watching));
         let renewal = tokio::spawn(renew(app.clone(), certificates));
+        let schedules = tokio::spawn(app.clone().keep_schedules());
 
         dir.write_ready(&ready)?;
         // Without systemd there is nobody to be told.
         let _nobody = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
         tracing::info!("the grid `{}` is served at {} and {}", ready.grid, ready.url, ready.socket.display());
-        Ok(Self { app, ready, dir, ending, renewal, socket_file })
+        Ok(Self { app, ready, dir, ending, renewal, schedules, socket_file })
     }
 
     /// Ends it: says goodbye to the agents, and closes the databases.
@@ -89,7 +91,9 @@ impl Manager {
         let _nobody = sd_notify::notify(false, &[sd_notify::NotifyState::Stopping]);
         self.dir.remove_ready();
         self.renewal.abort();
+        self.schedules.abort();
         self.ending.send_replace(true);
+        let _unwritten = tokio::time::timeout(FAREWELL, self.app.end_operations()).await;
         self.app.links.close_all();
         // An agent that does not listen finds out by itself.
         let _late = tokio::time::timeout(FAREWELL, self.app.links.all_left()).await;

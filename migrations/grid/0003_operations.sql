@@ -13,7 +13,7 @@ create table operation (
     created_at integer not null,
     ended_at integer,
     retry_of text,
-    -- what else it was asked with, as JSON
+    -- what was asked for, how many steps it has, and how many services are how far, as JSON
     request text not null
 ) strict;
 
@@ -35,6 +35,9 @@ create table step (
     ended_at integer,
     primary key (operation, number)
 ) strict, without rowid;
+
+-- the services of an operation
+create index step_service on step (operation, kind ->> '$.service') where kind ->> '$.service' is not null;
 
 create table operation_log (
     operation text not null references operation (id) on delete cascade,

@@ -194,12 +194,17 @@ impl Links {
     /// Sends an order, whose outcome can be waited for; `None` if the agent is not linked. The receiver fails when
     /// the connection ends before the outcome is known.
     pub fn order(&self, agent: Uuid, order: protocol::link::Order) -> Option<oneshot::Receiver<Outcome>> {
+        self.ask(agent, order.id, ToAgent::Order(order))
+    }
+
+    /// Sends an order of whatever kind, by its id; see [`Links::order`].
+    pub fn ask(&self, agent: Uuid, id: Uuid, order: ToAgent) -> Option<oneshot::Receiver<Outcome>> {
         let (reply, outcome) = oneshot::channel();
         let mut inner = self.lock();
         let mailbox = inner.mailboxes.get(&agent)?.clone();
-        inner.orders.insert(order.id, Waiting { connection: mailbox.number, reply });
+        inner.orders.insert(id, Waiting { connection: mailbox.number, reply });
         drop(inner);
-        mailbox.post(ToAgent::Order(order)).then_some(outcome)
+        mailbox.post(order).then_some(outcome)
     }
 
     /// Gives up waiting for an order's outcome.

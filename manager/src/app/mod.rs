@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod auditing;
+pub mod collections;
 pub mod configuration;
 pub mod explain;
 pub mod figures;
@@ -171,6 +172,9 @@ impl App {
         let journal = Journal::start(store.clone(), meta.epoch).await?;
         let mut fleet = Fleet::default();
         status::restore(&store, &mut fleet).await?;
+        let operations = operations::Operations::start(store.clone(), journal.clone());
+        let configuration = configuration::Configuration::load(&store).await?;
+        fleet.configure(&configuration.current());
         let app = Arc::new(Self {
             store,
             meta,
@@ -186,8 +190,8 @@ impl App {
             started_at: Timestamp::now(),
             access_changed: watch::Sender::new(0),
             watchers: watching::Watchers::default(),
-            configuration: configuration::Configuration::default(),
-            operations: operations::Operations::default(),
+            configuration,
+            operations,
             hooks: hooks::Hooks::default(),
             schedules: schedules::Schedules::default(),
             fleet: Mutex::new(fleet),
@@ -205,6 +209,9 @@ impl App {
         if let Err(error) = app.journal.record(started).await {
             tracing::error!("cannot record the start: {error}");
         }
+        if let Err(error) = app.interrupt_left().await {
+            tracing::error!("cannot look for operations that were interrupted: {error}");
+        }
         tokio::spawn(app.clone().miss_the_absent());
         tokio::spawn(app.clone().tell_problems());
         Ok(app)
@@ -221,6 +228,11 @@ impl App {
     pub fn change(&self, change: impl FnOnce(&mut Fleet, Timestamp) -> Vec<Change>) {
         let mut fleet = self.fleet();
         for change in change(&mut fleet, Timestamp::now()) {
+            match &change {
+                Change::Service(view) => self.operations.waits.wake(&view.name),
+                Change::ServiceGone(name, _) => self.operations.waits.wake(name),
+                Change::Machine(_) => {}
+            }
             self.journal.tell(change.into());
         }
     }

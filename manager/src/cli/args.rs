@@ -1,6 +1,7 @@
 //! What can be written on the command line.
 
 mod access;
+mod configuration;
 mod explain;
 
 use std::{path::PathBuf, str::FromStr, time::Duration};
@@ -8,8 +9,11 @@ use std::{path::PathBuf, str::FromStr, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use protocol::time::Timestamp;
 
-pub use self::access::{PasswordFrom, TokenAction, TokenArgs, UsersAction, UsersArgs};
-pub use self::explain::ExplainArgs;
+pub use self::{
+    access::{PasswordFrom, TokenAction, TokenArgs, UsersAction, UsersArgs},
+    configuration::{ApplyArgs, CollectionsAction, CollectionsArgs, ConfigAction, ConfigArgs, DiffArgs},
+    explain::ExplainArgs,
+};
 use crate::config;
 
 /// Run a fleet of Apache Tomcat instances from one place.
@@ -25,10 +29,11 @@ pub struct Cli {
 }
 
 const EXIT_CODES: &str = "\
-TARGET is a service, @MACHINE (all its instances), #TAG, all (all instances) or agents.
+TARGET is a service, a collection, @MACHINE (all its instances), #TAG, all (all instances) or agents.
 
 Exit codes: 0 done or ignored, 1 failed, 2 usage, 3 partly failed, 5 --timeout is up, 6 agent not available,
-7 not allowed, 8 conflict, 9 no such target, 11 manager cannot be reached, 14 ignored (with --detailed-exitcode)";
+7 not allowed, 8 conflict, 9 no such target, 10 differences found, 11 manager cannot be reached,
+14 ignored (with --detailed-exitcode)";
 
 /// What every command takes.
 #[derive(Debug, Args)]
@@ -122,6 +127,16 @@ pub enum Command {
     Audit(AuditArgs),
     /// Show tags, tag services and machines
     Tags(TagsArgs),
+    /// Put the grid's configuration in force, grid.toml
+    Apply(ApplyArgs),
+    /// Print the grid's configuration, as it was applied
+    Export,
+    /// Compare a file with the grid's configuration; exit code 10 if they differ
+    Diff(DiffArgs),
+    /// Show the grid's configuration and its versions, restore one
+    Config(ConfigArgs),
+    /// Show collections
+    Collections(CollectionsArgs),
     /// Make, list and revoke tokens
     Token(TokenArgs),
     /// Show, add, change and remove users
@@ -146,6 +161,11 @@ impl Command {
             Command::Events(_) => "events",
             Command::Audit(_) => "audit",
             Command::Tags(_) => "tags",
+            Command::Apply(_) => "apply",
+            Command::Export => "export",
+            Command::Diff(_) => "diff",
+            Command::Config(_) => "config",
+            Command::Collections(_) => "collections",
             Command::Token(_) => "token",
             Command::Users(_) => "users",
             Command::Whoami => "whoami",

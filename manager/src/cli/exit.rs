@@ -23,6 +23,8 @@ pub enum Exit {
     Conflict,
     /// No such target.
     NoSuchTarget,
+    /// Differences were found.
+    Differences,
     /// The manager cannot be reached.
     Unreachable,
     /// Nothing was to do.
@@ -42,6 +44,7 @@ impl Exit {
             Exit::NotAllowed => 7,
             Exit::Conflict => 8,
             Exit::NoSuchTarget => 9,
+            Exit::Differences => 10,
             Exit::Unreachable => 11,
             Exit::Ignored => 14,
         }

@@ -138,6 +138,8 @@ pub enum Credential {
     Token,
     /// A browser's session.
     Session,
+    /// None: the clock gives the command, as the configuration says.
+    Schedule,
 }
 
 impl Credential {
@@ -147,6 +149,7 @@ impl Credential {
             Credential::Socket => "socket",
             Credential::Token => "token",
             Credential::Session => "session",
+            Credential::Schedule => "schedule",
         }
     }
 }
@@ -243,7 +246,7 @@ impl Caller {
     pub fn without_token(&self) -> Result<(), NotAllowed> {
         match self.credential {
             Credential::Token => Err(NotAllowed::ByToken { caller: self.name.clone() }),
-            Credential::Socket | Credential::Session => Ok(()),
+            Credential::Socket | Credential::Session | Credential::Schedule => Ok(()),
         }
     }
 
@@ -265,6 +268,11 @@ impl Caller {
     /// Whether which services the caller may see and act on depends on their tags.
     pub fn is_limited_by_tags(&self) -> bool {
         self.targets.iter().flatten().any(|target| matches!(target, Target::Tag(_)))
+    }
+
+    /// Whether which services the caller may see and act on may depend on what a collection holds.
+    pub fn is_limited_by_names(&self) -> bool {
+        self.targets.iter().flatten().any(|target| matches!(target, Target::Service(_)))
     }
 
     /// Whether a service is among those that the caller may see and act on.

@@ -13,6 +13,7 @@ pub mod naming;
 pub mod operation;
 pub mod page;
 pub mod repeats;
+pub mod schedule;
 pub mod schema;
 pub mod search;
 pub mod tags;

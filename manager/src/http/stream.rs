@@ -1,6 +1,6 @@
 //! `/api/v1/events`: the stream of events, as server-sent events.
 
-mod parked;
+pub(super) mod parked;
 mod watcher;
 
 use std::{sync::Arc, time::Duration};
@@ -14,6 +14,7 @@ use axum::{
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+pub(super) use self::watcher::{ALIVE, FLUSH, KEEP_ALIVE, MAX_CHUNK, too_many};
 use self::{parked::Source, watcher::Watcher};
 use super::{
     api::Params,
@@ -25,7 +26,7 @@ use crate::app::App;
 
 /// How long nothing may be taken of a stream, as long as its connection goes on. A snapshot over a slow line needs a
 /// while.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What `GET /events` takes.
 #[derive(Debug, Default, Deserialize, IntoParams)]

@@ -4,10 +4,13 @@
 //! than one row is a transaction. Queries are checked by the tests, each of which runs on the migrated schema.
 
 pub mod audit;
+pub mod configuration;
 pub mod events;
 pub mod journal;
 pub mod machines;
 pub mod meta;
+pub mod operations;
+pub mod schedules;
 pub mod services;
 pub mod tags;
 pub mod tokens;

@@ -1,5 +1,89 @@
 //! Operations: planned, stored, carried out, cancelled and resumed.
 
+mod acting;
+mod beginning;
+pub mod claims;
+mod ending;
+pub mod live;
+mod looking;
+pub mod recorder;
+mod run;
+#[cfg(test)]
+mod tests;
+pub mod waits;
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use uuid::Uuid;
+
+pub use self::{beginning::Begun, looking::Watched};
+use self::{claims::Claims, live::Live, recorder::Recorder, waits::Waits};
+use super::{AppError, Result, journal::Journal};
+use crate::store::Store;
+
+/// How many operations may be in hand at once.
+pub const MOST_IN_HAND: usize = 64;
+
+/// The most services of one operation.
+pub const MOST_SERVICES: usize = 10_000;
+
 /// The operations in hand.
-#[derive(Default)]
-pub struct Operations {}
+pub struct Operations {
+    /// Which services are held, and by which operations.
+    pub claims: Claims,
+    /// Who waits for services.
+    pub waits: Waits,
+    recorder: Recorder,
+    // Held for moments only, never across an await.
+    in_hand: Mutex<HashMap<Uuid, Arc<Live>>>,
+    room: Arc<Semaphore>,
+    ending: AtomicBool,
+}
+
+impl Operations {
+    /// Begins with none in hand.
+    pub fn start(store: Store, journal: Arc<Journal>) -> Self {
+        Self {
+            claims: Claims::default(),
+            waits: Waits::default(),
+            recorder: Recorder::start(store, journal),
+            in_hand: Mutex::default(),
+            room: Arc::new(Semaphore::new(MOST_IN_HAND)),
+            ending: AtomicBool::new(false),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Arc<Live>>> {
+        self.in_hand.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An operation that is in hand.
+    pub fn live(&self, id: Uuid) -> Option<Arc<Live>> {
+        self.lock().get(&id).cloned()
+    }
+
+    /// All that are in hand.
+    pub fn all(&self) -> Vec<Arc<Live>> {
+        self.lock().values().cloned().collect()
+    }
+
+    fn room(&self) -> Result<OwnedSemaphorePermit> {
+        if self.is_ending() {
+            return Err(AppError::Conflict("the manager ends".to_owned()));
+        }
+        self.room.clone().try_acquire_owned().map_err(|_| {
+            AppError::Conflict(format!("so many operations are in hand already: {MOST_IN_HAND} at once is the most"))
+        })
+    }
+
+    fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Acquire)
+    }
+}

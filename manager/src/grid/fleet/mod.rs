@@ -2,9 +2,11 @@
 //!
 //! A cache: each agent's hello rebuilds its part. Every method that changes something returns what to tell.
 
+mod collections;
 mod count;
 mod read;
 mod restore;
+mod standing;
 mod tagging;
 #[cfg(test)]
 mod tests;
@@ -23,6 +25,7 @@ pub use self::count::Counts;
 use self::read::exit_view;
 pub use self::{
     restore::{LastLink, Remembered},
+    standing::Standing,
     tagging::TagError,
 };
 use super::{
@@ -42,6 +45,7 @@ pub type ConnectionNumber = u64;
 pub struct Fleet {
     machines: BTreeMap<MachineName, Machine>,
     services: HashMap<ServiceName, (MachineName, String)>,
+    collections: collections::Membership,
 }
 
 /// A machine.
@@ -406,6 +410,7 @@ impl Fleet {
 
     fn instance_view(&self, name: &MachineName, base: &str) -> Option<ServiceView> {
         let machine = self.machines.get(name)?;
-        Some(machine.instance_view(machine.instances.get(base)?))
+        let view = machine.instance_view(machine.instances.get(base)?);
+        Some(ServiceView { collections: self.collections.holders(&view.name).to_vec(), ..view })
     }
 }

@@ -4,6 +4,7 @@
 //! read it; each node knows its parent.
 
 pub mod limits;
+pub mod looking;
 pub mod needless;
 pub mod outcome;
 pub mod plan;

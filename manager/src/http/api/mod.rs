@@ -1,11 +1,16 @@
 //! `/api/v1`: one file for each part of it, and what all of them read requests with.
 
 pub mod audit;
+pub mod collections;
+pub mod config;
 pub mod explain;
 pub mod journal;
 pub mod machines;
 pub mod me;
+pub mod operation_stream;
+pub mod operations;
 pub mod page;
+pub mod schedules;
 pub mod status;
 pub mod tags;
 pub mod tokens;

@@ -36,8 +36,10 @@ use super::{auth::COOKIE, problem};
     tags(
         (name = "status", description = "What is, what was, and what happens"),
         (name = "services", description = "Acting on services"),
+        (name = "operations", description = "Commands that wait for what they bring about"),
         (name = "machines", description = "Who belongs to the grid"),
         (name = "access", description = "Who may do what"),
+        (name = "configuration", description = "What is set for the grid: limits, collections, hooks, schedules"),
         (name = "manager", description = "The manager itself"),
     ),
     modifiers(&Security)

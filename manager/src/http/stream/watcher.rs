@@ -23,20 +23,20 @@ use crate::{
 };
 
 /// Under load events are sent together once in this time; the first after a pause is sent at once.
-const FLUSH: Duration = Duration::from_millis(10);
+pub(in crate::http) const FLUSH: Duration = Duration::from_millis(10);
 
 /// How often an idle stream shows that it lives, and how often each looks again at who watches, if nothing says sooner
 /// that it must.
-const KEEP_ALIVE: Duration = Duration::from_secs(5);
+pub(in crate::http) const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// What shows it. An event and no comment, because browsers do not tell pages of comments.
-const ALIVE: &[u8] = b"event: alive\ndata: {}\n\n";
+pub(in crate::http) const ALIVE: &[u8] = b"event: alive\ndata: {}\n\n";
 
 /// What a stream begins with: it makes the headers leave at once.
 const GREETING: &[u8] = b": tomcat-grid\n\n";
 
 /// About the most that is sent at once, in bytes.
-const MAX_CHUNK: usize = 256 * 1024;
+pub(in crate::http) const MAX_CHUNK: usize = 256 * 1024;
 
 /// One stream.
 pub(super) struct Watcher {
@@ -221,7 +221,8 @@ impl Watcher {
     }
 }
 
-fn too_many() -> Problem {
+/// What is answered to a caller who has as many streams open as one may.
+pub(in crate::http) fn too_many() -> Problem {
     let detail = format!("so many streams of one caller are open already: {MOST_OF_ONE} at once is the most");
     Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_streams", detail)
 }

@@ -1,0 +1,156 @@
+//! An operation is set going, and comes to its end: its own, or the manager's.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use protocol::time::Timestamp;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::{
+    beginning::told,
+    live::{Control, Live, count},
+    run::Run,
+};
+use crate::{
+    app::App,
+    grid::{
+        audit::Deed,
+        operation::{
+            StepState,
+            view::{OperationState, OperationView},
+        },
+    },
+    store::StoreError,
+};
+
+/// How long after an end that could not be recorded it is tried again.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// Who did what the manager's own end did.
+const MANAGER: &str = "manager";
+
+impl App {
+    /// Carries an operation out, in a task of its own.
+    pub(super) fn set_going(self: &Arc<Self>, live: Arc<Live>, room: OwnedSemaphorePermit, resumed: bool) {
+        self.operations.lock().insert(live.id, live.clone());
+        let app = self.clone();
+        tokio::spawn(async move {
+            let (work, of) = (app.clone(), live.clone());
+            // What goes wrong in one operation must not leave it unended.
+            let work = tokio::spawn(async move { Run::new(work, of, resumed).carry_out().await });
+            let (result, words) = work.await.unwrap_or_else(|error| {
+                tracing::error!("the operation {} broke off: {error}", live.id);
+                (StepState::Unknown, "something went wrong in the manager; its log says what".to_owned())
+            });
+            app.end_operation(&live, result, words).await;
+            app.operations.lock().remove(&live.id);
+            drop(room);
+        });
+    }
+
+    async fn end_operation(&self, live: &Arc<Live>, result: StepState, words: String) {
+        let mut tried = false;
+        loop {
+            // The steps are on disk before it says that it has ended.
+            let written = self.operations.recorder.flush().await.map_err(|why| why.0);
+            if self.operations.is_ending() {
+                return;
+            }
+            let ended = |view: &mut OperationView| {
+                view.state = OperationState::Ended;
+                view.result = Some(result);
+                view.message.clone_from(&words);
+                view.ended_at = view.ended_at.or_else(|| Some(Timestamp::now()));
+            };
+            let mut view = live.view();
+            ended(&mut view);
+            let deed = live.deed.clone().outcome(result.word());
+            let deed = deed.detail(format!("operation {}: {words}", live.id));
+            let recorded = match written {
+                Ok(()) => self.record_operation(&view, Some(deed)).await.map_err(|error| error.to_string()),
+                Err(why) => Err(why),
+            };
+            match recorded {
+                Ok(()) => {
+                    live.change(ended);
+                    break;
+                }
+                Err(why) => {
+                    if !std::mem::replace(&mut tried, true) {
+                        tracing::error!("the end of the operation {} cannot be recorded: {why}", live.id);
+                        // What is done is done, on record or not.
+                        live.change(|view| {
+                            ended(view);
+                            view.message = format!("{words} (not on record yet: {why})");
+                        });
+                    }
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
+        }
+        if let Err(error) = self.store.trim_operations().await {
+            tracing::warn!("old operations cannot be removed: {error}");
+        }
+    }
+
+    /// Records how far an operation is, and tells it.
+    pub(super) async fn record_operation(&self, view: &OperationView, deed: Option<Deed>) -> Result<(), StoreError> {
+        let mut draft = told(view);
+        if let Some(deed) = deed {
+            draft = draft.deed(deed);
+        }
+        let write = async |event: crate::store::events::EventRow| {
+            self.journal.noting(self.store.change_operation(&event, view).await)
+        };
+        self.journal.record_with(draft, write).await
+    }
+
+    /// The manager ends: nothing more is sent, and what is in hand can be resumed.
+    pub async fn end_operations(&self) {
+        self.operations.ending.store(true, Ordering::Release);
+        self.operations.recorder.freeze().await;
+        for live in self.operations.all() {
+            if live.view().state != OperationState::Ended {
+                let view = live.change(interrupt);
+                self.note_interrupted(view).await;
+            }
+        }
+    }
+
+    /// What a manager that is gone had in hand can be resumed.
+    pub(in crate::app) async fn interrupt_left(&self) -> Result<(), StoreError> {
+        for left in self.store.unended_operations().await? {
+            let mut view = left.view;
+            interrupt(&mut view);
+            view.services = count(self.store.steps(view.id).await?.iter().map(|step| &step.view));
+            self.note_interrupted(view).await;
+        }
+        Ok(())
+    }
+
+    async fn note_interrupted(&self, view: OperationView) {
+        let subject = crate::grid::audit::in_one_line(view.targets.iter().cloned());
+        let deed = Deed::of_stranger(MANAGER, "", view.command.word(), subject)
+            .outcome("interrupted")
+            .detail(format!("operation {}: the manager ended", view.id));
+        if let Err(error) = self.record_operation(&view, Some(deed)).await {
+            tracing::error!("cannot note that the operation {} was interrupted: {error}", view.id);
+        }
+    }
+}
+
+/// It is not carried out any more, and has not ended.
+pub(super) fn interrupt(view: &mut OperationView) {
+    view.state = OperationState::Interrupted;
+    view.message =
+        format!("the manager ended while it was carried out: `tomcat-grid operations resume {}` goes on", view.id);
+}
+
+impl Live {
+    /// Whether it may be told to end.
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.control() != Control::Go
+    }
+}

@@ -1,0 +1,153 @@
+//! Operations are looked at: listed, shown, watched.
+
+use std::sync::Arc;
+
+use protocol::name::ServiceName;
+use tokio::sync::broadcast::Receiver;
+use uuid::Uuid;
+
+use super::{ending::interrupt, live::Live};
+use crate::{
+    app::{App, AppError, Result},
+    grid::{
+        access::{Caller, Permission},
+        operation::view::{LogLine, OperationDetail, OperationNews, OperationState, OperationView},
+        page::Page,
+        target::Target,
+    },
+    store::operations::{OperationFilter, StoredOperation},
+};
+
+/// What somebody watches.
+pub enum Watched {
+    /// One in hand: everything now, and what is new.
+    Live(Arc<Live>, Box<OperationDetail>, Receiver<Arc<OperationNews>>),
+    /// One of which nothing new comes.
+    Still(Box<OperationDetail>),
+}
+
+impl App {
+    /// Operations, newest first.
+    pub async fn operations(
+        &self,
+        caller: &Caller,
+        filter: &OperationFilter,
+        before: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Page<OperationView>> {
+        caller.may(Permission::Read)?;
+        let (mut items, mut before) = (Vec::new(), before);
+        loop {
+            let found = self.store.operations(filter, before, limit).await?;
+            let is_last = found.len() < limit as usize;
+            for view in found {
+                if items.len() == limit as usize {
+                    let next = items.last().map(|last: &OperationView| last.id.to_string());
+                    return Ok(Page { items, next });
+                }
+                before = Some(view.id);
+                let view = self.as_it_is(view);
+                if caller.targets.is_none() || self.covers_all(caller, &self.services_of(view.id).await?) {
+                    items.push(view);
+                }
+            }
+            if is_last {
+                return Ok(Page { items, next: None });
+            }
+            if items.len() == limit as usize {
+                let next = items.last().map(|last| last.id.to_string());
+                return Ok(Page { items, next });
+            }
+        }
+    }
+
+    /// An operation with its steps.
+    pub async fn operation(&self, caller: &Caller, id: Uuid) -> Result<OperationDetail> {
+        caller.may(Permission::Read)?;
+        self.check_covered(caller, id).await?;
+        if let Some(live) = self.operations.live(id) {
+            return Ok(live.detail());
+        }
+        let stored = self.store.operation(id).await?;
+        let steps = self.store.steps(id).await?.into_iter().map(|step| step.view).collect();
+        Ok(OperationDetail { operation: self.as_it_is(stored.view), steps })
+    }
+
+    /// Lines of an operation's log after a number, oldest first.
+    pub async fn operation_log(&self, caller: &Caller, id: Uuid, after: u64, limit: u32) -> Result<Page<LogLine>> {
+        caller.may(Permission::Read)?;
+        self.check_covered(caller, id).await?;
+        let mut items = self.store.operation_log(id, after, limit + 1).await?;
+        let is_more = items.len() > limit as usize;
+        items.truncate(limit as usize);
+        let next = items.last().filter(|_| is_more).map(|line| line.number.to_string());
+        Ok(Page { items, next })
+    }
+
+    /// Begins to watch an operation.
+    pub async fn watch_operation(&self, caller: &Caller, id: Uuid) -> Result<Watched> {
+        caller.may(Permission::Read)?;
+        self.check_covered(caller, id).await?;
+        if let Some(live) = self.operations.live(id) {
+            let (detail, news) = live.watch();
+            return Ok(Watched::Live(live, Box::new(detail), news));
+        }
+        Ok(Watched::Still(Box::new(self.operation(caller, id).await?)))
+    }
+
+    /// An operation as it is stored, if a caller may know of it.
+    pub(super) async fn stored_operation(&self, caller: &Caller, id: Uuid) -> Result<StoredOperation> {
+        self.check_covered(caller, id).await?;
+        let stored = self.store.operation(id).await?;
+        Ok(StoredOperation { view: self.as_it_is(stored.view), ..stored })
+    }
+
+    /// What is known of an operation that is stored: one in hand may be further, and one that should be in hand and is
+    /// not was interrupted.
+    fn as_it_is(&self, view: OperationView) -> OperationView {
+        if let Some(live) = self.operations.live(view.id) {
+            return live.view();
+        }
+        let mut view = view;
+        if matches!(view.state, OperationState::Running | OperationState::Cancelling) {
+            interrupt(&mut view);
+        }
+        view
+    }
+
+    async fn services_of(&self, id: Uuid) -> Result<Vec<ServiceName>> {
+        match self.operations.live(id) {
+            Some(live) => Ok(live.services()),
+            None => Ok(self.store.services_of_operation(id).await?),
+        }
+    }
+
+    /// Checks that there is an operation, and that a caller may know of it.
+    pub(super) async fn check_covered(&self, caller: &Caller, id: Uuid) -> Result<()> {
+        if caller.targets.is_some() {
+            let services = self.services_of(id).await?;
+            // Whether it is there or not: the answer tells nothing of it.
+            if !self.covers_all(caller, &services) {
+                return Err(AppError::NotFound);
+            }
+        }
+        Ok(())
+    }
+
+    fn covers_all(&self, caller: &Caller, services: &[ServiceName]) -> bool {
+        let Some(targets) = &caller.targets else { return true };
+        let fleet = self.fleet();
+        // What is gone can only be known by its name.
+        let by_name = |name: &ServiceName| {
+            let is_agent = name.of_agent().is_some();
+            targets.iter().any(|target| match target {
+                Target::Service(covered) => covered == name,
+                Target::All => !is_agent,
+                Target::Agents => is_agent,
+                Target::Machine(_) | Target::Tag(_) => false,
+            })
+        };
+        let covers = |name: &ServiceName| fleet.covers(name, targets).unwrap_or_else(|| by_name(name));
+        !services.is_empty() && services.iter().all(covers)
+    }
+}

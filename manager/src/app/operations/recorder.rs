@@ -1,0 +1,324 @@
+//! The one writer of steps and logs: what comes while a commit is under way is one commit afterwards; when it is idle,
+//! it writes at once. Only what is written is shown, but for what happened while the disk takes nothing.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use protocol::time::Timestamp;
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+
+use super::live::Live;
+use crate::{
+    app::journal::Journal,
+    grid::{
+        event::{Draft, Kind},
+        operation::{
+            StepState,
+            view::{LogLine, StepView},
+        },
+    },
+    store::{
+        Store, StoreError,
+        operations::{StepWrite, StoredStep},
+    },
+};
+
+/// How many changes may wait to be written; more, and who makes them waits.
+const QUEUE: usize = 16_384;
+
+/// How many changes are written at once.
+const BATCH: usize = 4096;
+
+/// How long after a write that failed it is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The most lines of logs that wait for a disk that takes nothing.
+const OWED_LINES: usize = 10_000;
+
+/// Why a step was not stored, in words for its message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotStored(pub String);
+
+/// How a step changes.
+#[derive(Debug)]
+pub(super) enum Change {
+    /// It begins; with the id of what is sent for it.
+    Begin { order: Option<Uuid>, message: String },
+    /// What is going on is another.
+    Note(String),
+    /// It ends.
+    End { state: StepState, message: String },
+}
+
+enum Entry {
+    Step {
+        live: Arc<Live>,
+        number: u32,
+        at: Timestamp,
+        change: Change,
+        stored: Option<oneshot::Sender<Result<(), NotStored>>>,
+    },
+    Line {
+        live: Arc<Live>,
+        step: u32,
+        at: Timestamp,
+        text: String,
+    },
+    /// Answered when everything before it is on disk.
+    Flush(oneshot::Sender<Result<(), NotStored>>),
+    /// Nothing after it is taken: the manager ends.
+    Freeze(oneshot::Sender<()>),
+}
+
+/// Hands changes to the writer.
+#[derive(Clone)]
+pub struct Recorder(mpsc::Sender<Entry>);
+
+impl Recorder {
+    /// Starts the writer.
+    pub fn start(store: Store, journal: Arc<Journal>) -> Self {
+        let (queue, entries) = mpsc::channel(QUEUE);
+        let writer = Writer { store, journal, entries, owed: BTreeMap::new(), owed_lines: Vec::new(), frozen: false };
+        tokio::spawn(writer.run());
+        Self(queue)
+    }
+
+    async fn send(&self, entry: Entry) {
+        // A writer that is gone goes with the manager.
+        let _gone = self.0.send(entry).await;
+    }
+
+    /// A step begins for which something is sent; returns when it is on disk.
+    pub async fn begin_sending(&self, live: &Arc<Live>, number: u32, order: Uuid) -> Result<(), NotStored> {
+        let (stored, is_stored) = oneshot::channel();
+        let change = Change::Begin { order: Some(order), message: String::new() };
+        self.send(Entry::Step { live: live.clone(), number, at: Timestamp::now(), change, stored: Some(stored) }).await;
+        is_stored.await.unwrap_or_else(|_| Err(NotStored("the manager ends".to_owned())))
+    }
+
+    /// A step changes.
+    pub(super) async fn change(&self, live: &Arc<Live>, number: u32, change: Change) {
+        self.send(Entry::Step { live: live.clone(), number, at: Timestamp::now(), change, stored: None }).await;
+    }
+
+    /// Adds to the log of an operation.
+    pub async fn line(&self, live: &Arc<Live>, step: u32, text: impl Into<String>) {
+        self.send(Entry::Line { live: live.clone(), step, at: Timestamp::now(), text: text.into() }).await;
+    }
+
+    /// The same where nothing can be waited for; a line that finds no room is lost.
+    pub fn line_now(&self, live: &Arc<Live>, step: u32, text: &str) {
+        let entry = Entry::Line { live: live.clone(), step, at: Timestamp::now(), text: text.to_owned() };
+        let _full = self.0.try_send(entry);
+    }
+
+    /// Waits until everything that was handed over before is on disk.
+    pub async fn flush(&self) -> Result<(), NotStored> {
+        let (done, written) = oneshot::channel();
+        self.send(Entry::Flush(done)).await;
+        written.await.unwrap_or_else(|_| Err(NotStored("the manager ends".to_owned())))
+    }
+
+    /// Writes what was handed over before, and takes nothing else.
+    pub async fn freeze(&self) {
+        let (done, frozen) = oneshot::channel();
+        self.send(Entry::Freeze(done)).await;
+        let _gone = frozen.await;
+    }
+}
+
+struct Writer {
+    store: Store,
+    journal: Arc<Journal>,
+    entries: mpsc::Receiver<Entry>,
+    /// What happened and is not written yet.
+    owed: BTreeMap<(Uuid, u32), StepWrite>,
+    owed_lines: Vec<(Uuid, LogLine)>,
+    frozen: bool,
+}
+
+/// What a batch comes to.
+#[derive(Default)]
+struct Batch {
+    /// The steps in the order in which they were first touched.
+    steps: Vec<(Arc<Live>, StoredStep, Vec<oneshot::Sender<Result<(), NotStored>>>)>,
+    at: HashMap<(Uuid, u32), usize>,
+    lines: Vec<(Arc<Live>, LogLine)>,
+    flushes: Vec<oneshot::Sender<Result<(), NotStored>>>,
+    freezes: Vec<oneshot::Sender<()>>,
+}
+
+impl Writer {
+    async fn run(mut self) {
+        let mut entries = Vec::with_capacity(256);
+        loop {
+            let received = self.entries.recv_many(&mut entries, BATCH);
+            let count = if self.owed.is_empty() && self.owed_lines.is_empty() {
+                received.await
+            } else {
+                // Nothing came in time: what is owed is tried again.
+                tokio::time::timeout(RETRY, received).await.unwrap_or(1)
+            };
+            if count == 0 {
+                return;
+            }
+            let mut batch = Batch::default();
+            for entry in entries.drain(..) {
+                self.take(&mut batch, entry);
+            }
+            self.write(batch).await;
+        }
+    }
+
+    fn take(&mut self, batch: &mut Batch, entry: Entry) {
+        match entry {
+            Entry::Step { stored, .. } if self.frozen => {
+                if let Some(stored) = stored {
+                    let _gone = stored.send(Err(NotStored("the manager ends".to_owned())));
+                }
+            }
+            Entry::Line { .. } if self.frozen => {}
+            Entry::Step { live, number, at, change, stored } => batch.step(live, number, at, change, stored),
+            Entry::Line { live, step, at, text } => {
+                if let Some(line) = live.number(at, step, text) {
+                    batch.lines.push((live, line));
+                }
+            }
+            Entry::Flush(done) if self.frozen => drop(done.send(Err(NotStored("the manager ends".to_owned())))),
+            Entry::Flush(done) => batch.flushes.push(done),
+            Entry::Freeze(done) => {
+                self.frozen = true;
+                batch.freezes.push(done);
+            }
+        }
+    }
+
+    async fn write(&mut self, batch: Batch) {
+        let Batch { steps, lines, flushes, freezes, .. } = batch;
+        let mut rows = self.owed.clone();
+        rows.extend(steps.iter().map(|(live, step, _)| ((live.id, step.view.number), row(live.id, step))));
+        let rows: Vec<StepWrite> = rows.into_values().collect();
+        let added: Vec<_> = lines.iter().map(|(live, line)| (live.id, line.clone())).collect();
+        let all_lines = [std::mem::take(&mut self.owed_lines), added].concat();
+        let written = match rows.is_empty() && all_lines.is_empty() {
+            true => Ok(()),
+            false => self.journal.noting(self.store.write_steps(&rows, &all_lines).await),
+        };
+        let outcome = match &written {
+            Ok(()) => {
+                self.owed.clear();
+                Ok(())
+            }
+            Err(error) => Err(self.not_written(error)),
+        };
+        if outcome.is_err() {
+            self.owed_lines = all_lines;
+            self.owed_lines.truncate(OWED_LINES);
+        }
+        for (live, step, waiting) in steps {
+            if outcome.is_err() {
+                // A step that waits to be stored is not begun.
+                if !waiting.is_empty() {
+                    waiting.into_iter().for_each(|stored| drop(stored.send(outcome.clone())));
+                    continue;
+                }
+                self.owed.insert((live.id, step.view.number), row(live.id, &step));
+            }
+            self.tell_step(&live, &step.view);
+            live.put([step], []);
+            waiting.into_iter().for_each(|stored| drop(stored.send(Ok(()))));
+        }
+        for (live, line) in lines {
+            self.tell_line(&live, &line);
+            live.put([], [line]);
+        }
+        flushes.into_iter().for_each(|done| drop(done.send(outcome.clone())));
+        for done in freezes {
+            // Whoever asked may have gone.
+            let _gone = done.send(());
+        }
+    }
+
+    fn not_written(&self, error: &StoreError) -> NotStored {
+        if !matches!(error, StoreError::DiskFull) {
+            tracing::error!("steps of operations cannot be written: {error}");
+        }
+        NotStored(match error {
+            StoreError::DiskFull => "the manager's disk is full".to_owned(),
+            _ => "the manager cannot write: its log says why".to_owned(),
+        })
+    }
+
+    fn tell_step(&self, live: &Live, step: &StepView) {
+        let data = serde_json::json!({"operation": live.id, "step": step});
+        self.journal.tell(about(live, step.number, Draft::new(Kind::OperationStep).data(data)));
+    }
+
+    fn tell_line(&self, live: &Live, line: &LogLine) {
+        let data = serde_json::json!({"operation": live.id, "line": line});
+        self.journal.tell(about(live, line.step, Draft::new(Kind::OperationLog).data(data)));
+    }
+}
+
+fn about(live: &Live, step: u32, draft: Draft) -> Draft {
+    match live.subject(step) {
+        Some((service, machine)) => draft.service(&service).machine(&machine),
+        None => draft,
+    }
+}
+
+fn row(operation: Uuid, step: &StoredStep) -> StepWrite {
+    let view = &step.view;
+    StepWrite {
+        operation,
+        number: view.number,
+        state: view.state,
+        message: view.message.clone(),
+        order: step.order,
+        started_at: view.started_at,
+        ended_at: view.ended_at,
+    }
+}
+
+impl Batch {
+    fn step(
+        &mut self,
+        live: Arc<Live>,
+        number: u32,
+        at: Timestamp,
+        change: Change,
+        stored: Option<oneshot::Sender<Result<(), NotStored>>>,
+    ) {
+        let place = match self.at.get(&(live.id, number)) {
+            Some(place) => *place,
+            None => {
+                let Some(step) = live.step(number) else { return };
+                self.at.insert((live.id, number), self.steps.len());
+                self.steps.push((live, step, Vec::new()));
+                self.steps.len() - 1
+            }
+        };
+        let Some((_, step, waiting)) = self.steps.get_mut(place) else { return };
+        let view = &mut step.view;
+        match change {
+            Change::Begin { order, message } => {
+                view.state = StepState::Running;
+                view.message = message;
+                // What is taken up again began when it began.
+                view.started_at = view.started_at.or(Some(at));
+                step.order = order.or(step.order);
+            }
+            Change::Note(message) => view.message = message,
+            Change::End { state, message } => {
+                view.state = state;
+                view.message = message;
+                view.ended_at = Some(at);
+            }
+        }
+        waiting.extend(stored);
+    }
+}

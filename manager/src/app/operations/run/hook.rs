@@ -1,0 +1,82 @@
+//! A hook of an operation is run, once.
+
+use protocol::{
+    hook::{HookEnd, HookFate},
+    name::{MachineName, ServiceName},
+};
+use uuid::Uuid;
+
+use super::{Ended, Run};
+use crate::{
+    app::hooks::running::HookContext,
+    grid::{
+        config::HookFailure,
+        operation::{HookNode, StepState},
+    },
+};
+
+/// What a hook is about.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct About<'a> {
+    pub(super) service: Option<(&'a ServiceName, &'a MachineName)>,
+    pub(super) collection: Option<&'a ServiceName>,
+}
+
+impl Run {
+    /// Runs a hook; one that was begun before is asked for by its id. Its end is left to whoever called.
+    pub(super) async fn run_hook(
+        &self,
+        number: u32,
+        hook: &HookNode,
+        about: About<'_>,
+        result: Option<StepState>,
+    ) -> Ended {
+        let run = self.live.step(number).and_then(|step| step.order).unwrap_or_else(Uuid::now_v7);
+        if let Err(why) = self.begin_sending(number, run).await {
+            return (StepState::Failed, why);
+        }
+        let view = self.live.view();
+        let context = HookContext {
+            run,
+            command: hook.event.around.to_string(),
+            service: about.service.map(|(service, machine)| (service.clone(), machine.clone())),
+            collection: about.collection.cloned(),
+            operation: Some((self.live.id, number)),
+            actor: view.actor,
+            result: result.map(|result| result.word().to_owned()),
+            more: serde_json::Value::Null,
+        };
+        let (recorder, live) = (self.recorder.clone(), self.live.clone());
+        let mut heard = false;
+        let end = self
+            .app
+            .run_hook(hook, context, |text| {
+                heard = true;
+                recorder.line_now(&live, number, text);
+            })
+            .await;
+        if !heard && !end.output.is_empty() {
+            self.recorder.line(&self.live, number, end.output.clone()).await;
+        }
+        let (state, mut message) = ended(&end);
+        if state.is_failure() && hook.on_failure == HookFailure::Warn {
+            message.push_str(" (only noted: `on_failure` is `warn`)");
+        }
+        (state, message)
+    }
+}
+
+/// How a run ended, in words.
+pub(super) fn ended(end: &HookEnd) -> Ended {
+    match &end.fate {
+        HookFate::Ran { exit_code: 0 } => (StepState::Done, format!("it ran in {} ms", end.duration_ms)),
+        HookFate::Ran { exit_code } => (StepState::Failed, format!("it ended with exit code {exit_code}")),
+        HookFate::Killed { signal } => (StepState::Failed, format!("signal {signal} ended it")),
+        HookFate::TimedOut {} => {
+            (StepState::TimedOut, format!("it was killed after {} ms: its time was up", end.duration_ms))
+        }
+        HookFate::Abandoned {} => (StepState::Cancelled, "it was abandoned, and killed".to_owned()),
+        HookFate::NotRun { why } => (StepState::Failed, format!("it did not run: {why}")),
+        HookFate::Unknown { why } => (StepState::Unknown, why.clone()),
+    }
+}
