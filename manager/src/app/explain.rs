@@ -63,15 +63,12 @@ struct Now<'a> {
 impl Known for Now<'_> {
     fn claim(&self, service: &ServiceName) -> Option<ClaimView> {
         let holder = self.app.operations.claims.holder(service)?;
-        Some(ClaimView {
-            operation: holder.operation,
-            command: format!("{} {}", holder.command, holder.targets),
-            actor: holder.actor,
-        })
+        let command = format!("{} {}", holder.command, holder.targets);
+        Some(ClaimView { operation: holder.operation, command, actor: holder.actor })
     }
 
-    fn ready(&self, _program: &str, _machine: Option<&MachineName>) -> Readiness {
-        Readiness::default()
+    fn ready(&self, program: &str, machine: Option<&MachineName>) -> Readiness {
+        self.app.hooks.readiness(program, machine)
     }
 
     fn allow(&self, machine: &MachineName) -> Vec<String> {

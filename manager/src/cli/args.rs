@@ -3,6 +3,8 @@
 mod access;
 mod configuration;
 mod explain;
+mod hooks;
+mod operate;
 
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
@@ -13,6 +15,8 @@ pub use self::{
     access::{PasswordFrom, TokenAction, TokenArgs, UsersAction, UsersArgs},
     configuration::{ApplyArgs, CollectionsAction, CollectionsArgs, ConfigAction, ConfigArgs, DiffArgs},
     explain::ExplainArgs,
+    hooks::{HooksAction, HooksArgs},
+    operate::{OperateArgs, OperationsAction, OperationsArgs, OperationsListArgs, WaitArgs},
 };
 use crate::config;
 
@@ -31,9 +35,10 @@ pub struct Cli {
 const EXIT_CODES: &str = "\
 TARGET is a service, a collection, @MACHINE (all its instances), #TAG, all (all instances) or agents.
 
-Exit codes: 0 done or ignored, 1 failed, 2 usage, 3 partly failed, 5 --timeout is up, 6 agent not available,
-7 not allowed, 8 conflict, 9 no such target, 10 differences found, 11 manager cannot be reached,
-14 ignored (with --detailed-exitcode)";
+Exit codes: 0 done or ignored, 1 failed, 2 usage, 3 partly failed, 4 failed and rolled back, 5 --timeout is up,
+6 agent not available, 7 not allowed, 8 conflict, 9 no such target, 10 differences found, 11 manager cannot be
+reached, 12 vetoed by a hook, 13 cancelled or superseded, 14 ignored (with --detailed-exitcode), 130 Ctrl-C while
+waiting (the operation goes on)";
 
 /// What every command takes.
 #[derive(Debug, Args)]
@@ -113,6 +118,20 @@ pub enum Command {
     Status(StatusArgs),
     /// Show machines, remove or revoke one
     Machines(MachinesArgs),
+    /// Start services, and wait until they are active
+    Start(OperateArgs),
+    /// Stop services, and wait until they are stopped
+    Stop(OperateArgs),
+    /// Kill services, and wait until they are stopped
+    Kill(OperateArgs),
+    /// Stop and start services, and wait until they are active
+    Restart(OperateArgs),
+    /// Kill and start services, and wait until they are active
+    Killstart(OperateArgs),
+    /// Show operations; cancel, resume or retry one
+    Operations(OperationsArgs),
+    /// Show the schedules, when they are due, and how they go
+    Schedules,
     /// Start services: deliver the signal and return
     TriggerStart(TriggerArgs),
     /// Stop services: deliver the signal and return
@@ -125,6 +144,8 @@ pub enum Command {
     Events(EventsArgs),
     /// Show who did what, and check that the record is whole
     Audit(AuditArgs),
+    /// Show hooks, add and remove their programs
+    Hooks(HooksArgs),
     /// Show tags, tag services and machines
     Tags(TagsArgs),
     /// Put the grid's configuration in force, grid.toml
@@ -154,12 +175,20 @@ impl Command {
             Command::Serve(_) => "serve",
             Command::Status(_) => "status",
             Command::Machines(_) => "machines",
+            Command::Start(_) => "start",
+            Command::Stop(_) => "stop",
+            Command::Kill(_) => "kill",
+            Command::Restart(_) => "restart",
+            Command::Killstart(_) => "killstart",
+            Command::Operations(_) => "operations",
+            Command::Schedules => "schedules",
             Command::TriggerStart(_) => "trigger-start",
             Command::TriggerStop(_) => "trigger-stop",
             Command::TriggerKill(_) => "trigger-kill",
             Command::Explain(_) => "explain",
             Command::Events(_) => "events",
             Command::Audit(_) => "audit",
+            Command::Hooks(_) => "hooks",
             Command::Tags(_) => "tags",
             Command::Apply(_) => "apply",
             Command::Export => "export",
@@ -171,6 +200,19 @@ impl Command {
             Command::Whoami => "whoami",
             Command::Completions(_) => "completions",
         }
+    }
+
+    /// Whether it waits for an operation, and so looks after `--timeout` itself.
+    pub fn waits(&self) -> bool {
+        matches!(
+            self,
+            Command::Start(_)
+                | Command::Stop(_)
+                | Command::Kill(_)
+                | Command::Restart(_)
+                | Command::Killstart(_)
+                | Command::Operations(_)
+        )
     }
 }
 

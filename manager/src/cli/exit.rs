@@ -1,6 +1,12 @@
 //! Exit codes: a documented interface, by which a caller can tell what to do next.
 
-use crate::grid::view::{TriggerOutcome, TriggerResult};
+use crate::grid::{
+    operation::{
+        StepState,
+        view::{OperationState, OperationView},
+    },
+    view::{TriggerOutcome, TriggerResult},
+};
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +19,8 @@ pub enum Exit {
     Usage,
     /// Some targets are done, some are not.
     PartlyFailed,
+    /// Failed, and everything is as it was before.
+    RolledBack,
     /// The caller's own time limit is up.
     TimedOut,
     /// The agent is not available.
@@ -23,12 +31,18 @@ pub enum Exit {
     Conflict,
     /// No such target.
     NoSuchTarget,
-    /// Differences were found.
+    /// There are differences.
     Differences,
     /// The manager cannot be reached.
     Unreachable,
+    /// A hook stopped it.
+    Vetoed,
+    /// It was cancelled, or something went before it.
+    Cancelled,
     /// Nothing was to do.
     Ignored,
+    /// Whoever waited has ended the waiting; what was begun goes on.
+    Left,
 }
 
 impl Exit {
@@ -39,6 +53,7 @@ impl Exit {
             Exit::Failed => 1,
             Exit::Usage => 2,
             Exit::PartlyFailed => 3,
+            Exit::RolledBack => 4,
             Exit::TimedOut => 5,
             Exit::NotAvailable => 6,
             Exit::NotAllowed => 7,
@@ -46,7 +61,37 @@ impl Exit {
             Exit::NoSuchTarget => 9,
             Exit::Differences => 10,
             Exit::Unreachable => 11,
+            Exit::Vetoed => 12,
+            Exit::Cancelled => 13,
             Exit::Ignored => 14,
+            Exit::Left => 130,
+        }
+    }
+
+    /// How an operation ended; one that has not, because the manager did, is a failure.
+    pub fn of_operation(operation: &OperationView) -> Self {
+        match (operation.state, operation.result) {
+            (OperationState::Ended, Some(result)) => Self::of_state(result),
+            _ => Exit::Failed,
+        }
+    }
+
+    /// How something ended that is in a state.
+    fn of_state(state: StepState) -> Self {
+        match state {
+            StepState::Done => Exit::Done,
+            // Nothing was to be done about what is skipped.
+            StepState::Ignored | StepState::Skipped => Exit::Ignored,
+            StepState::PartlyFailed => Exit::PartlyFailed,
+            StepState::NotAvailable => Exit::NotAvailable,
+            StepState::Refused => Exit::NotAllowed,
+            StepState::Conflict => Exit::Conflict,
+            StepState::Gone => Exit::NoSuchTarget,
+            StepState::Vetoed => Exit::Vetoed,
+            StepState::Cancelled | StepState::Superseded => Exit::Cancelled,
+            StepState::Failed | StepState::TimedOut | StepState::Unknown | StepState::Planned | StepState::Running => {
+                Exit::Failed
+            }
         }
     }
 
@@ -93,6 +138,40 @@ impl Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_table_of_operations() {
+        use OperationState::{Cancelling, Ended, Interrupted, Running};
+        let view = |state: OperationState, result: Option<StepState>| -> OperationView {
+            let view = serde_json::json!({
+                "id": uuid::Uuid::nil(), "command": "restart", "targets": ["front"], "state": state, "result": result,
+                "message": "", "actor": "me", "created_at": "2026-01-01T00:00:00Z", "ended_at": null, "retry_of": null,
+                "services": crate::grid::operation::view::Counts::default()
+            });
+            serde_json::from_value(view).unwrap()
+        };
+        for (state, result, code) in [
+            (Ended, Some(StepState::Done), 0),
+            (Ended, Some(StepState::Failed), 1),
+            (Ended, Some(StepState::TimedOut), 1),
+            (Ended, Some(StepState::Unknown), 1),
+            (Ended, Some(StepState::PartlyFailed), 3),
+            (Ended, Some(StepState::NotAvailable), 6),
+            (Ended, Some(StepState::Refused), 7),
+            (Ended, Some(StepState::Conflict), 8),
+            (Ended, Some(StepState::Gone), 9),
+            (Ended, Some(StepState::Vetoed), 12),
+            (Ended, Some(StepState::Cancelled), 13),
+            (Ended, Some(StepState::Superseded), 13),
+            (Ended, Some(StepState::Ignored), 14),
+            (Ended, None, 1),
+            (Interrupted, None, 1),
+            (Running, None, 1),
+            (Cancelling, None, 1),
+        ] {
+            assert_eq!(Exit::of_operation(&view(state, result)).code(), code, "{state:?} {result:?}");
+        }
+    }
 
     #[test]
     fn the_table_of_exits() {

@@ -9,10 +9,15 @@ pub mod configuration;
 pub mod events;
 pub mod exit;
 pub mod explain;
+pub mod hooks;
 pub mod log_file;
 pub mod machines;
+pub mod operate;
+pub mod operation;
+pub mod operations;
 pub mod output;
 pub mod pages;
+pub mod schedules;
 pub mod status;
 pub mod tags;
 pub mod token;
@@ -29,6 +34,7 @@ use self::{
     exit::Exit,
     output::Output,
 };
+use crate::grid;
 
 /// Runs one command.
 pub async fn run(cli: Cli) -> ExitCode {
@@ -37,7 +43,8 @@ pub async fn run(cli: Cli) -> ExitCode {
         return completions::run(arguments);
     }
     let mut output = Output::open(cli.global.output, cli.command.name());
-    let limit = cli.global.timeout.map(|timeout| timeout.0).unwrap_or(Duration::MAX);
+    // Who waits for an operation must be told which one goes on.
+    let limit = cli.global.timeout.filter(|_| !cli.command.waits()).map_or(Duration::MAX, |timeout| timeout.0);
     let working = async {
         let client = Client::new(&cli.global)?;
         if let Some(remark) = client.remark() {
@@ -84,9 +91,21 @@ async fn dispatch(cli: &Cli, client: &Client, output: &mut Output) -> Result<Exi
         }
         Command::TriggerStop(arguments) => trigger::run(client, output, protocol::state::Action::Stop, arguments).await,
         Command::TriggerKill(arguments) => trigger::run(client, output, protocol::state::Action::Kill, arguments).await,
+        Command::Start(arguments) => operate(cli, client, output, grid::command::Command::Start, arguments).await,
+        Command::Stop(arguments) => operate(cli, client, output, grid::command::Command::Stop, arguments).await,
+        Command::Kill(arguments) => operate(cli, client, output, grid::command::Command::Kill, arguments).await,
+        Command::Restart(arguments) => operate(cli, client, output, grid::command::Command::Restart, arguments).await,
+        Command::Killstart(arguments) => {
+            operate(cli, client, output, grid::command::Command::Killstart, arguments).await
+        }
+        Command::Operations(arguments) => {
+            operations::run(client, output, arguments, cli.global.timeout.map(|timeout| timeout.0)).await
+        }
+        Command::Schedules => schedules::run(client, output).await,
         Command::Explain(arguments) => explain::run(client, output, arguments).await,
         Command::Events(arguments) => events::run(client, output, arguments).await,
         Command::Audit(arguments) => audit::run(client, output, arguments).await,
+        Command::Hooks(arguments) => hooks::run(client, output, arguments.action.as_ref()).await,
         Command::Tags(arguments) => tags::run(client, output, arguments.action.as_ref()).await,
         Command::Apply(arguments) => configuration::apply(client, output, arguments).await,
         Command::Export => configuration::export(client, output).await,
@@ -100,4 +119,14 @@ async fn dispatch(cli: &Cli, client: &Client, output: &mut Output) -> Result<Exi
             Err(exit::Failure::new(Exit::Usage, "this command is not sent to a manager"))
         }
     }
+}
+
+async fn operate(
+    cli: &Cli,
+    client: &Client,
+    output: &mut Output,
+    command: grid::command::Command,
+    arguments: &args::OperateArgs,
+) -> Result<Exit, exit::Failure> {
+    operate::run(client, output, command, arguments, cli.global.timeout.map(|timeout| timeout.0)).await
 }

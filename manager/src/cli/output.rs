@@ -36,6 +36,16 @@ impl Output {
         self.terminal
     }
 
+    /// Whether colours are wanted.
+    pub fn colour(&self) -> bool {
+        self.colour
+    }
+
+    /// Writes to the log alone what is shown in another form.
+    pub fn log(&mut self, text: &str) {
+        self.log.write(text);
+    }
+
     /// Whether nobody reads the output any more.
     pub fn is_closed(&self) -> bool {
         self.closed

@@ -138,6 +138,25 @@ async fn follow(
 
 /// The events of a stream; an error when it breaks or goes silent.
 pub fn events(response: reqwest::Response) -> impl Stream<Item = Result<Told, String>> {
+    parts(response).map(|event| {
+        let event = event?;
+        Ok(match event.event.as_str() {
+            "reset" => Told::Reset(serde_json::from_str(&event.data).unwrap_or_default()),
+            _ => match serde_json::from_str(&event.data) {
+                Ok(known) => Told::Event(known),
+                Err(error) => Told::Unreadable(event.id, error.to_string()),
+            },
+        })
+    })
+}
+
+/// The data of what a stream tells; an error when it breaks or goes silent.
+pub fn frames(response: reqwest::Response) -> impl Stream<Item = Result<String, String>> {
+    parts(response).map(|event| Ok(event?.data))
+}
+
+/// What a stream tells, without its signs of life.
+fn parts(response: reqwest::Response) -> impl Stream<Item = Result<eventsource_stream::Event, String>> {
     let bytes = response.bytes_stream();
     // Signs of life are told to nobody, so silence is watched below the events.
     let watched = futures_util::stream::unfold(Box::pin(bytes), |mut bytes| async move {
@@ -150,18 +169,11 @@ pub fn events(response: reqwest::Response) -> impl Stream<Item = Result<Told, St
         Some((chunk, bytes))
     });
     watched.eventsource().filter_map(|event| async {
-        let event = match event {
-            Ok(event) => event,
+        match event {
+            Ok(event) if event.event == "alive" => None,
+            Ok(event) => Some(Ok(event)),
             // What broke below is of no use to who looks at a table.
-            Err(_) => return Some(Err("the connection to the manager broke".to_owned())),
-        };
-        match event.event.as_str() {
-            "alive" => None,
-            "reset" => Some(Ok(Told::Reset(serde_json::from_str(&event.data).unwrap_or_default()))),
-            _ => Some(Ok(match serde_json::from_str(&event.data) {
-                Ok(known) => Told::Event(known),
-                Err(error) => Told::Unreadable(event.id, error.to_string()),
-            })),
+            Err(_) => Some(Err("the connection to the manager broke".to_owned())),
         }
     })
 }

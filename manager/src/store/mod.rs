@@ -10,6 +10,7 @@ pub mod journal;
 pub mod machines;
 pub mod meta;
 pub mod operations;
+pub mod programs;
 pub mod schedules;
 pub mod services;
 pub mod tags;

@@ -1,0 +1,109 @@
+//! Operations as the command line shows them: the words, the tree, one line per change, the report.
+
+pub mod changes;
+pub mod follow;
+pub mod plan;
+pub mod report;
+pub mod screen;
+pub mod tree;
+pub mod watching;
+pub mod words;
+
+#[cfg(test)]
+mod sample;
+
+use std::collections::{HashMap, VecDeque};
+
+use super::output::harmless;
+use crate::grid::operation::{
+    NodeKind,
+    view::{LogLine, OperationDetail, StepView},
+};
+
+/// How many of the last lines that a hook wrote are kept to be shown under it.
+const TAIL: usize = 20;
+
+/// The longest line of a hook that is shown, in characters.
+const LONGEST: usize = 1000;
+
+/// The nodes of an operation with their children.
+pub struct Forest<'a> {
+    steps: &'a [StepView],
+    children: Vec<Vec<usize>>,
+}
+
+impl<'a> Forest<'a> {
+    /// The nodes of an operation. One whose parent does not come before it is nobody's child.
+    pub fn of(detail: &'a OperationDetail) -> Self {
+        let steps = detail.steps.as_slice();
+        let mut children = vec![Vec::new(); steps.len()];
+        for (place, step) in steps.iter().enumerate() {
+            if let Some(parent) = step.parent.and_then(|parent| usize::try_from(parent).ok()).filter(|at| *at < place) {
+                children[parent].push(place);
+            }
+        }
+        Self { steps, children }
+    }
+
+    /// The root.
+    pub fn root(&self) -> Option<&'a StepView> {
+        self.steps.first()
+    }
+
+    /// The children of a node.
+    pub fn children(&self, of: &StepView) -> impl DoubleEndedIterator<Item = &'a StepView> + use<'_, 'a> {
+        let places = self.children.get(of.number as usize).map_or(&[][..], Vec::as_slice);
+        places.iter().map(|place| &self.steps[*place])
+    }
+
+    /// Every service below a node, itself included.
+    pub fn services(&self, below: &'a StepView) -> Vec<&'a StepView> {
+        let mut found = Vec::new();
+        let mut open = vec![below];
+        while let Some(step) = open.pop() {
+            match &step.kind {
+                NodeKind::Service(_) => found.push(step),
+                _ => open.extend(self.children(step).rev()),
+            }
+        }
+        found
+    }
+
+    /// What a node is of: the service or the group that it belongs to, by its name.
+    pub fn subject(&self, step: &'a StepView) -> Option<String> {
+        let mut at = step;
+        loop {
+            match &at.kind {
+                NodeKind::Service(node) => return Some(node.service.to_string()),
+                NodeKind::Group(group) if group.collection.is_some() || at.parent.is_none() => {
+                    return words::group_name(group);
+                }
+                _ => at = self.steps.get(at.parent? as usize).filter(|parent| parent.number < at.number)?,
+            }
+        }
+    }
+}
+
+/// The last lines that each hook wrote.
+#[derive(Debug, Default)]
+pub struct Tails(HashMap<u32, VecDeque<String>>);
+
+impl Tails {
+    /// Takes what was written to the log.
+    pub fn add(&mut self, line: &LogLine) {
+        let tail = self.0.entry(line.step).or_default();
+        for text in line.text.lines() {
+            if tail.len() >= TAIL {
+                tail.pop_front();
+            }
+            tail.push_back(harmless(text).chars().take(LONGEST).collect());
+        }
+    }
+
+    /// The last lines of a step, at most so many.
+    pub fn of(&self, step: u32, most: usize) -> impl Iterator<Item = &str> {
+        let tail = self.0.get(&step);
+        let skipped = tail.map_or(0, |tail| tail.len().saturating_sub(most));
+        tail.into_iter().flatten().skip(skipped).map(String::as_str)
+    }
+}

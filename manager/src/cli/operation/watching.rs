@@ -1,0 +1,236 @@
+//! Waits for an operation, and shows how it goes: a tree that is drawn again on a terminal, else one line per change.
+
+use std::time::Duration;
+
+use protocol::time::Timestamp;
+use tokio::time::Instant;
+
+use super::{
+    Tails, changes,
+    follow::{Follower, Told},
+    screen::Screen,
+    tree,
+};
+use crate::{
+    cli::{args::Format, client::Client, exit::Failure, output::Output},
+    grid::operation::{
+        StepState,
+        view::{OperationDetail, OperationNews, OperationState, OperationView, StepView},
+    },
+};
+
+/// How often the times in the tree grow.
+const REDRAW: Duration = Duration::from_secs(1);
+
+/// The shortest time between two drawings: many services may change at once.
+const CALM: Duration = Duration::from_millis(50);
+
+/// How the waiting ended.
+pub enum End {
+    /// The operation has ended, or was interrupted.
+    Whole(Box<OperationDetail>),
+    /// Whoever waited has enough.
+    Left,
+    /// The caller's own time is up.
+    TimedOut,
+}
+
+/// Waits until an operation ends, the caller's time is up, or the caller has enough. `interval` is how often it is told
+/// what is in hand.
+pub async fn wait(
+    client: &Client,
+    output: &mut Output,
+    begun: &OperationView,
+    interval: Duration,
+    until: Option<Instant>,
+) -> Result<End, Failure> {
+    let mut shown = Shown::open(output, begun);
+    let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
+    let mut up = std::pin::pin!(async {
+        match until {
+            Some(until) => tokio::time::sleep_until(until).await,
+            None => std::future::pending().await,
+        }
+    });
+    let mut follower = Follower::new(client, begun.id);
+    let mut telling = tokio::time::interval_at(Instant::now() + interval, interval);
+    let mut redraw = tokio::time::interval(REDRAW);
+    loop {
+        // Carried out to its end: what is being asked for must not be asked for anew at each tick.
+        let mut next = Box::pin(follower.next());
+        let told = loop {
+            tokio::select! {
+                told = &mut next => break told,
+                _ = &mut interrupted => {
+                    shown.close();
+                    return Ok(End::Left);
+                }
+                () = &mut up => {
+                    shown.close();
+                    return Ok(End::TimedOut);
+                }
+                _ = telling.tick() => shown.tell_in_hand(),
+                _ = redraw.tick() => shown.draw(),
+                () = tokio::time::sleep_until(shown.draw_at.unwrap_or_else(Instant::now)), if shown.draw_at.is_some() => {
+                    shown.draw();
+                }
+            }
+        };
+        drop(next);
+        if told.is_err() {
+            shown.close();
+        }
+        shown.take(told?);
+        if let Some(detail) = shown.ended() {
+            shown.close();
+            return Ok(End::Whole(Box::new(detail)));
+        }
+    }
+}
+
+/// What is shown of an operation that goes on.
+struct Shown<'a> {
+    output: &'a mut Output,
+    screen: Option<Screen>,
+    detail: Option<OperationDetail>,
+    tails: Tails,
+    lost: Option<String>,
+    /// When what is new is drawn.
+    draw_at: Option<Instant>,
+}
+
+impl<'a> Shown<'a> {
+    fn open(output: &'a mut Output, begun: &OperationView) -> Self {
+        let on_screen = output.is_terminal() && output.format() == Format::Table;
+        let screen = on_screen.then(|| Screen::open(output));
+        let mut shown = Self { output, screen, detail: None, tails: Tails::default(), lost: None, draw_at: None };
+        let services = super::words::many(begun.services.total, "service");
+        shown.say(&format!("operation {}: {}, {services}", begun.id, super::words::title(begun)));
+        shown
+    }
+
+    /// Says something in a line; on a terminal the tree shows it, and the line goes to the log only.
+    fn say(&mut self, text: &str) {
+        let line = format!("{} {text}", jiff::Zoned::now().strftime("%H:%M:%S"));
+        match self.screen {
+            Some(_) => self.output.log(&line),
+            None => self.output.note(&line),
+        }
+    }
+
+    fn take(&mut self, told: Told) {
+        match told {
+            Told::News(news) => self.news(*news),
+            Told::Lost(why) => {
+                self.say(&format!("the link to the manager broke ({why}); it is looked for again and again"));
+                self.lost = Some(why);
+            }
+            Told::Back => {
+                self.say("the manager is there again");
+                self.lost = None;
+            }
+            Told::Unreadable(why) => {
+                self.say(&format!("something that the manager told cannot be read ({why}): are both of one version?"));
+            }
+        }
+        self.draw_at.get_or_insert_with(|| Instant::now() + CALM);
+    }
+
+    fn news(&mut self, news: OperationNews) {
+        match news {
+            OperationNews::Whole(whole) => {
+                let before = self.detail.replace(*whole);
+                let Some(now) = self.detail.take() else { return };
+                for step in &now.steps {
+                    let was = before.as_ref().and_then(|before| before.steps.get(step.number as usize));
+                    self.say_step(&now, was.map_or(StepState::Planned, |was| was.state), step);
+                }
+                self.detail = Some(now);
+            }
+            OperationNews::Operation(view) => {
+                let Some(detail) = &mut self.detail else { return };
+                let is_other = detail.operation.state != view.state && view.state == OperationState::Cancelling;
+                detail.operation = *view;
+                if is_other {
+                    self.say("it is being cancelled: what is in hand is finished");
+                }
+            }
+            OperationNews::Step(step) => {
+                let Some(mut detail) = self.detail.take() else { return };
+                if let Some(place) = detail.steps.get_mut(step.number as usize) {
+                    let before = std::mem::replace(place, *step);
+                    count(&mut detail, before.state, before.number);
+                    let step = detail.steps[before.number as usize].clone();
+                    self.say_step(&detail, before.state, &step);
+                }
+                self.detail = Some(detail);
+            }
+            OperationNews::Log(line) => {
+                self.tails.add(&line);
+                let lines = self.detail.as_ref().map(|detail| changes::of_log(detail, &line)).unwrap_or_default();
+                lines.iter().for_each(|line| self.say(line));
+            }
+        }
+    }
+
+    fn say_step(&mut self, detail: &OperationDetail, before: StepState, step: &StepView) {
+        if let Some(line) = changes::of_step(detail, before, step) {
+            self.say(&line);
+        }
+    }
+
+    fn tell_in_hand(&mut self) {
+        if self.screen.is_some() || self.lost.is_some() {
+            return;
+        }
+        let Some(detail) = &self.detail else { return };
+        let lines = changes::in_hand(detail, Timestamp::now());
+        lines.iter().for_each(|line| self.say(line));
+    }
+
+    fn draw(&mut self) {
+        self.draw_at = None;
+        let (Some(screen), Some(detail)) = (&mut self.screen, &self.detail) else { return };
+        let mut lines = tree::live(detail, &self.tails, Timestamp::now(), screen.room().saturating_sub(1));
+        lines.push(match &self.lost {
+            Some(why) => tree::Line::note(&format!("! NOT LIVE: {why}")),
+            None => tree::Line::note(&format!("operation {} · Ctrl-C leaves it going on", detail.operation.id)),
+        });
+        screen.draw(self.output, &lines);
+    }
+
+    /// The operation, once nothing more comes of it.
+    fn ended(&self) -> Option<OperationDetail> {
+        let is_over = |detail: &&OperationDetail| {
+            matches!(detail.operation.state, OperationState::Ended | OperationState::Interrupted)
+        };
+        self.detail.as_ref().filter(is_over).cloned()
+    }
+
+    fn close(&mut self) {
+        if let Some(mut screen) = self.screen.take() {
+            screen.close(self.output);
+        }
+    }
+}
+
+/// Counts a service in its new state.
+fn count(detail: &mut OperationDetail, before: StepState, number: u32) {
+    let Some(step) = detail.steps.get(number as usize) else { return };
+    if !matches!(step.kind, crate::grid::operation::NodeKind::Service(_)) || before == step.state {
+        return;
+    }
+    let after = step.state;
+    let counts = &mut detail.operation.services;
+    for (state, by) in [(before, -1), (after, 1)] {
+        let count = match state {
+            StepState::Planned => &mut counts.planned,
+            StepState::Running => &mut counts.running,
+            StepState::Done => &mut counts.done,
+            StepState::Ignored => &mut counts.ignored,
+            StepState::Skipped => &mut counts.skipped,
+            _ => &mut counts.failed,
+        };
+        *count = count.saturating_add_signed(by);
+    }
+}
