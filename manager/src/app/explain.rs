@@ -4,19 +4,15 @@ use std::collections::HashMap;
 
 use protocol::name::{MachineName, ServiceName};
 
-use super::{App, AppError, Result, status::bounded};
+use super::{App, Result, status::bounded};
 use crate::grid::{
     access::{Caller, Permission},
-    audit::in_one_line,
     command::Command,
     explain::{
         Known, Question, Readiness, explain,
         view::{ClaimView, Explanation, PermissionView},
     },
-    operation::{
-        plan::{PlanError, plan},
-        request::{OperationRequest, Order},
-    },
+    operation::request::{OperationRequest, Order},
     target::Target,
     view::{MachineView, ServiceView},
 };
@@ -27,20 +23,9 @@ impl App {
         caller.may(Permission::Read)?;
         bounded(&targets)?;
         let request = OperationRequest { command, targets, order: Order::default(), dry_run: true };
-        let services = self.services_for(caller, &[])?;
-        let config = self.configuration.current();
         let words: Vec<String> = request.targets.iter().map(ToString::to_string).collect();
-        let is_limited = caller.targets.is_some();
-        // What is outside is refused whether it is there or not: the answer tells nothing of it.
-        let outside = |what: String| AppError::from(caller.outside(what));
-        let tree = plan(&request, &config, &services).map_err(|error| match error {
-            PlanError::NoSuchTarget(_) if is_limited => outside(in_one_line(words.iter().cloned())),
-            PlanError::NoSuchTarget(error) => error.into(),
-            error => AppError::Invalid(error.to_string()),
-        })?;
-        if let Some(gone) = tree.first_gone().filter(|_| is_limited) {
-            return Err(outside(gone.to_string()));
-        }
+        let (config, services) = (self.configuration.current(), self.services_for(caller, &[])?);
+        let tree = self.plan_with(caller, &request, &config, &services)?;
         let permission = permission_of(caller);
         let known = Now { app: self, machines: self.machines_of(&services) };
         let question =
@@ -82,8 +67,8 @@ impl Known for Now<'_> {
         Some(ClaimView { operation: holder.operation, command, actor: holder.actor })
     }
 
-    fn ready(&self, _program: &str, _machine: Option<&MachineName>) -> Readiness {
-        Readiness::default()
+    fn ready(&self, program: &str, machine: Option<&MachineName>) -> Readiness {
+        self.app.hooks.readiness(program, machine)
     }
 
     fn allow(&self, machine: &MachineName) -> Vec<String> {
@@ -95,7 +80,7 @@ impl Known for Now<'_> {
 mod tests {
     use super::*;
     use crate::{
-        app::temporary,
+        app::{AppError, temporary},
         grid::{
             access::Role,
             config::{Collection, GridConfig},

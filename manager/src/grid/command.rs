@@ -25,6 +25,11 @@ impl Command {
     /// Every command.
     pub const ALL: [Command; 5] = [Command::Start, Command::Stop, Command::Kill, Command::Restart, Command::Killstart];
 
+    /// Whether it does not ask who holds a service: whoever holds it is superseded.
+    pub fn goes_before(self) -> bool {
+        matches!(self, Command::Kill | Command::Killstart)
+    }
+
     /// The command as people write it.
     pub fn word(self) -> &'static str {
         match self {

@@ -7,6 +7,7 @@ mod distribution;
 mod here;
 mod on_machine;
 pub mod programs;
+mod readiness;
 pub mod running;
 mod telling;
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::{
     grid::{
         access::{Caller, Permission},
         audit::{Deed, in_one_line},
+        config::GridConfig,
         event::{Draft, Kind},
         operation::{
             Tree,
@@ -19,6 +20,7 @@ use crate::{
             view::{OperationDetail, OperationState, OperationView, StepView},
         },
         target::Target,
+        view::ServiceView,
     },
     store::operations::StoredStep,
 };
@@ -57,11 +59,20 @@ impl App {
 
     /// Plans a command, as far as a caller may give it.
     pub(in crate::app) fn plan_operation(&self, caller: &Caller, asked: &OperationRequest) -> Result<Tree> {
-        let services = self.services_for(caller, &[])?;
-        let config = self.configuration.current();
+        self.plan_with(caller, asked, &self.configuration.current(), &self.services_for(caller, &[])?)
+    }
+
+    /// Plans a command for a caller who sees these services.
+    pub(in crate::app) fn plan_with(
+        &self,
+        caller: &Caller,
+        asked: &OperationRequest,
+        config: &GridConfig,
+        services: &[ServiceView],
+    ) -> Result<Tree> {
         let is_limited = caller.targets.is_some();
         let outside = |name: String| AppError::from(caller.outside(name));
-        let tree = plan(asked, &config, &services).map_err(|error| match error {
+        let tree = plan(asked, config, services).map_err(|error| match error {
             // What is outside is refused whether it is there or not: the answer tells nothing of it.
             PlanError::NoSuchTarget(_) if is_limited => outside(subject(&asked.targets)),
             PlanError::NoSuchTarget(error) => error.into(),

@@ -66,7 +66,7 @@ impl Claims {
     pub fn claim(&self, service: &ServiceName, holder: Holder) -> Result<Claim, Holder> {
         let mut inner = self.lock();
         if let Some(held) = inner.held.get(service) {
-            if !goes_before(holder.command) {
+            if !holder.command.goes_before() {
                 return Err(held.holder.clone());
             }
             held.superseded.send_replace(Some(format!("superseded by {}", by(&holder))));
@@ -99,11 +99,6 @@ impl Claims {
 
 fn by(holder: &Holder) -> String {
     format!("operation {} ({} {}, by {})", holder.operation, holder.command, holder.targets, holder.actor)
-}
-
-/// Whether a command goes before what is in hand.
-pub fn goes_before(command: Command) -> bool {
-    matches!(command, Command::Kill | Command::Killstart)
 }
 
 impl Claim {

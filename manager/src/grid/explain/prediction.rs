@@ -42,7 +42,7 @@ fn outcome(all: &Circumstances<'_>) -> (StepState, String) {
     let Some(view) = all.view.filter(|_| !all.service.gone) else {
         return (StepState::Gone, "there is no such service any more".to_owned());
     };
-    if let Some(claim) = all.claim.filter(|_| !goes_before(all.command)) {
+    if let Some(claim) = all.claim.filter(|_| !all.command.goes_before()) {
         let ClaimView { operation, command, actor } = claim;
         return (StepState::Conflict, format!("held by operation {operation} ({command}, by {actor})"));
     }
@@ -103,7 +103,7 @@ fn done(signal: Signal) -> &'static str {
 /// What else to know before.
 fn notes(all: &Circumstances<'_>) -> Vec<String> {
     let mut notes = Vec::new();
-    if let Some(claim) = all.claim.filter(|_| goes_before(all.command)) {
+    if let Some(claim) = all.claim.filter(|_| all.command.goes_before()) {
         let ClaimView { operation, command, actor } = claim;
         notes.push(format!("operation {operation} ({command}, by {actor}) holds it, and would be superseded"));
     }
@@ -127,9 +127,4 @@ fn is_forbidden(all: &Circumstances<'_>, word: &str) -> bool {
 
 fn is_agent(all: &Circumstances<'_>) -> bool {
     all.service.r#type == ServiceType::Agent
-}
-
-/// Whether a command does not ask who holds a service.
-fn goes_before(command: Command) -> bool {
-    matches!(command, Command::Kill | Command::Killstart)
 }

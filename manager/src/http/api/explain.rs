@@ -33,7 +33,7 @@ pub struct ExplainRequest {
 #[utoipa::path(
     post,
     path = "/explain",
-    tag = "services",
+    tag = "operations",
     request_body = ExplainRequest,
     responses(
         (status = 200, description = "What the command would do now, and why so", body = Explanation),
