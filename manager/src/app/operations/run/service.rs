@@ -88,9 +88,13 @@ impl Run {
             self.begin(number, "").await;
         }
         tokio::select! {
-            ended = self.course(number, node) => ended,
+            // What is left, or goes to somebody else, sends nothing more.
+            biased;
+            () = self.live.left_now() => {
+                (StepState::Cancelled, "left in the middle: the operation was cancelled".to_owned())
+            }
             why = claim.superseded() => (StepState::Superseded, why),
-            () = self.live.left_now() => (StepState::Cancelled, "left in the middle: the operation was cancelled".to_owned()),
+            ended = self.course(number, node) => ended,
         }
     }
 
