@@ -18,7 +18,7 @@ fn two_are_restarted_one_after_the_other() {
     assert!(first <= second, "b began at {second}, before a had ended at {first}");
     assert_eq!(grid.orders(), 4);
     let log = grid.manager.api("GET", &format!("/operations/{id}/log"), None).unwrap().body;
-    assert!(log.contains("it is stopping") && log.contains("it is active"), "{log}");
+    assert!(log.contains("it is stopped") && log.contains("it is active"), "{log}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Operations are acted on: cancelled, resumed, tried again.
 
-use std::sync::Arc;
+use std::{collections::hash_map::Entry, sync::Arc};
 
 use uuid::Uuid;
 
@@ -37,7 +37,8 @@ impl App {
                 _ => Err(has_ended(id)),
             };
         };
-        if live.view().state == OperationState::Ended {
+        let _recording = live.recording.lock().await;
+        if matches!(live.view().state, OperationState::Ended | OperationState::Interrupted) {
             return Err(has_ended(id));
         }
         let by = &caller.name;
@@ -96,10 +97,12 @@ impl App {
         let live = Arc::new(Live::new(view, asked, deed, steps, log));
         live.cancel(control);
         // Of two who resume it one does.
-        if self.operations.lock().contains_key(&id) {
-            return Err(AppError::Conflict("the operation is in hand already".to_owned()));
+        match self.operations.lock().entry(id) {
+            Entry::Occupied(_) => return Err(AppError::Conflict("the operation is in hand already".to_owned())),
+            Entry::Vacant(place) => {
+                place.insert(live.clone());
+            }
         }
-        self.operations.lock().insert(id, live.clone());
         let view = live.view();
         let recorded = self.record_operation(&view, Some(Deed::of(caller, action, id.to_string()))).await;
         if let Err(error) = recorded {

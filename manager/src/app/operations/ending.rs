@@ -55,6 +55,7 @@ impl App {
         loop {
             // The steps are on disk before it says that it has ended.
             let written = self.operations.recorder.flush().await.map_err(|why| why.0);
+            let recording = live.recording.lock().await;
             if self.operations.is_ending() {
                 return;
             }
@@ -86,6 +87,7 @@ impl App {
                             view.message = format!("{words} (not on record yet: {why})");
                         });
                     }
+                    drop(recording);
                     tokio::time::sleep(RETRY).await;
                 }
             }
@@ -112,6 +114,7 @@ impl App {
         self.operations.ending.store(true, Ordering::Release);
         self.operations.recorder.freeze().await;
         for live in self.operations.all() {
+            let _recording = live.recording.lock().await;
             if live.view().state != OperationState::Ended {
                 let view = live.change(interrupt);
                 self.note_interrupted(view).await;

@@ -57,6 +57,8 @@ pub struct Live {
     subjects: Vec<Option<u32>>,
     // Held for moments only, never across an await.
     progress: Mutex<Progress>,
+    /// Held while something of the operation itself is recorded, so that the last that is stored is the last that was.
+    pub(super) recording: tokio::sync::Mutex<()>,
     news: broadcast::Sender<Arc<OperationNews>>,
     control: watch::Sender<Control>,
 }
@@ -92,6 +94,7 @@ impl Live {
             deed,
             subjects,
             progress: Mutex::new(Progress { view, steps, lines, bytes }),
+            recording: tokio::sync::Mutex::default(),
             news: broadcast::Sender::new(BEHIND),
             control: watch::Sender::new(Control::Go),
         }

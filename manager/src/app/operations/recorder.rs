@@ -231,13 +231,13 @@ impl Writer {
                 }
                 self.owed.insert((live.id, step.view.number), row(live.id, &step));
             }
+            live.put([step.clone()], []);
             self.tell_step(&live, &step.view);
-            live.put([step], []);
             waiting.into_iter().for_each(|stored| drop(stored.send(Ok(()))));
         }
         for (live, line) in lines {
+            live.put([], [line.clone()]);
             self.tell_line(&live, &line);
-            live.put([], [line]);
         }
         flushes.into_iter().for_each(|done| drop(done.send(outcome.clone())));
         for done in freezes {

@@ -1,1 +1,181 @@
-//! Operations on a manager without sockets.
+//! Operations on a manager without sockets: its one machine is linked, and the test is its agent.
+
+use std::sync::Arc;
+
+use protocol::{
+    link::{Outcome, ToAgent},
+    report::MachineFacts,
+    state::State,
+    time::Timestamp,
+};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use super::*;
+use crate::{
+    app::{
+        App,
+        links::{Mailbox, Post},
+        temporary,
+    },
+    grid::{
+        access::{Caller, Role},
+        fleet::{KnownMachine, Named},
+        operation::{
+            StepState,
+            request::OperationRequest,
+            view::{OperationState, OperationView},
+        },
+        target::Target,
+    },
+    store::operations::OperationFilter,
+};
+
+struct Grid {
+    _dir: TempDir,
+    app: Arc<App>,
+    mailbox: Arc<Mailbox>,
+}
+
+fn named(name: &str, state: &str) -> Named {
+    let report = serde_json::json!({"base": name, "state": state, "age_ms": 0});
+    Named {
+        name: format!("{name}@web-1").parse().unwrap(),
+        note: None,
+        report: serde_json::from_value(report).unwrap(),
+    }
+}
+
+fn anna() -> Caller {
+    Caller::at_socket("anna".to_owned(), Some(Role::Operator))
+}
+
+fn asked(command: &str, targets: &[&str]) -> OperationRequest {
+    serde_json::from_value(serde_json::json!({"command": command, "targets": targets})).unwrap()
+}
+
+impl Grid {
+    /// `a` and `b` on `web-1`, both active.
+    async fn new() -> Self {
+        let (dir, app) = temporary::app().await;
+        let name = "web-1".parse().unwrap();
+        let machine = KnownMachine {
+            id: Uuid::from_u128(1),
+            name,
+            joined_at: Timestamp::EPOCH,
+            revoked_at: None,
+            agent_version: "1".to_owned(),
+            facts: MachineFacts::default(),
+        };
+        let mailbox = app.links.mailbox();
+        let (name, number) = (machine.name.clone(), mailbox.number);
+        app.change(|fleet, now| fleet.joined(machine, now));
+        app.links.enter(Uuid::from_u128(1), mailbox.clone());
+        let instances = ["a", "b"].map(|name| named(name, "active")).to_vec();
+        app.change(|fleet, now| fleet.connected(&name, number, "1", MachineFacts::default(), instances, now));
+        Self { _dir: dir, app, mailbox }
+    }
+
+    fn is(&self, name: &str, state: State) {
+        let named = named(name, state.as_str());
+        let number = self.mailbox.number;
+        self.app.change(|fleet, now| fleet.status(&"web-1".parse().unwrap(), number, named, now));
+    }
+
+    async fn begin(&self, request: OperationRequest) -> OperationView {
+        match self.app.begin_operation(&anna(), request).await.unwrap() {
+            Begun::Begun(view) => *view,
+            Begun::Planned(_) => panic!("it was no dry run"),
+        }
+    }
+
+    /// The next order that the agent gets: its id.
+    async fn order(&self) -> Uuid {
+        let next = tokio::time::timeout(std::time::Duration::from_secs(10), self.mailbox.next());
+        let Post::Messages(messages) = next.await.expect("an order comes") else { panic!("the link is closed") };
+        let order = messages.into_iter().find_map(|message| match message {
+            ToAgent::Order(order) => Some(order.id),
+            _ => None,
+        });
+        order.expect("an order")
+    }
+
+    fn answer(&self, order: Uuid) {
+        self.app.links.outcome(self.mailbox.number, order, Outcome::Done { message: "done".to_owned() });
+    }
+
+    async fn ended(&self, id: Uuid) -> OperationView {
+        for _ in 0..1000 {
+            if self.app.operations.live(id).is_none() {
+                return self.app.operation(&anna(), id).await.unwrap().operation;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        panic!("it does not end: {:#?}", self.app.operation(&anna(), id).await);
+    }
+}
+
+#[tokio::test]
+async fn an_order_is_on_disk_before_it_is_sent() {
+    let grid = Grid::new().await;
+    let id = grid.begin(asked("stop", &["a@web-1"])).await.id;
+    let order = grid.order().await;
+    let steps = grid.app.store.steps(id).await.unwrap();
+    assert!(steps.iter().any(|step| step.order == Some(order) && step.view.state == StepState::Running), "{steps:#?}");
+    grid.answer(order);
+    grid.is("a", State::Stopped);
+    let ended = grid.ended(id).await;
+    assert_eq!((ended.state, ended.result), (OperationState::Ended, Some(StepState::Done)));
+    assert_eq!(grid.app.store.operation(id).await.unwrap().view, ended);
+    assert_eq!(grid.app.operations.claims.count(), 0);
+}
+
+#[tokio::test]
+async fn a_caller_sees_and_cancels_only_what_is_all_theirs() {
+    let grid = Grid::new().await;
+    let both = grid.begin(asked("stop", &["a@web-1", "b@web-1"])).await.id;
+    let own = grid.begin(asked("start", &["a@web-1"])).await.id;
+    let targets: Vec<Target> = vec!["a@web-1".parse().unwrap()];
+    let limited = Caller { targets: Some(targets), ..anna() };
+    assert!(grid.app.operation(&limited, own).await.is_ok());
+    for refused in [
+        grid.app.operation(&limited, both).await.map(drop),
+        grid.app.cancel_operation(&limited, both, true).await.map(drop),
+        grid.app.operation_log(&limited, both, 0, 9).await.map(drop),
+        grid.app.operation(&limited, Uuid::nil()).await.map(drop),
+    ] {
+        assert!(matches!(refused, Err(AppError::NotFound)), "{refused:?}");
+    }
+    let listed = grid.app.operations(&limited, &OperationFilter::default(), None, 9).await.unwrap();
+    assert_eq!(listed.items.iter().map(|view| view.id).collect::<Vec<_>>(), [own]);
+    let outside = grid.app.begin_operation(&limited, asked("stop", &["b@web-1"])).await;
+    assert!(matches!(outside, Err(AppError::NotAllowed(_))), "{outside:?}");
+}
+
+#[tokio::test]
+async fn a_manager_s_end_leaves_what_can_be_resumed() {
+    let grid = Grid::new().await;
+    let id = grid.begin(asked("stop", &["a@web-1"])).await.id;
+    let order = grid.order().await;
+    grid.app.end_operations().await;
+    // What comes now is the next manager's business.
+    grid.answer(order);
+    grid.is("a", State::Stopped);
+    let stored = grid.app.store.operation(id).await.unwrap().view;
+    assert_eq!(stored.state, OperationState::Interrupted);
+    let refused = grid.app.begin_operation(&anna(), asked("stop", &["b@web-1"])).await;
+    assert!(matches!(refused, Err(AppError::Conflict(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_stored_is_not_sent() {
+    let grid = Grid::new().await;
+    let id = grid.begin(asked("stop", &["a@web-1"])).await.id;
+    let order = grid.order().await;
+    grid.app.operations.recorder.freeze().await;
+    grid.answer(order);
+    grid.is("a", State::Stopped);
+    let live = grid.app.operations.live(id).unwrap();
+    let stored = grid.app.operations.recorder.begin_sending(&live, 0, Uuid::nil()).await;
+    assert_eq!(stored, Err(recorder::NotStored("the manager ends".to_owned())));
+}

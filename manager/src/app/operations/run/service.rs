@@ -3,11 +3,12 @@
 use protocol::time::Timestamp;
 use tokio::time::Instant;
 
-use super::{CANCELLED, Ended, Run, hook::About, signal::Sent};
+use super::{CANCELLED, Ended, Run, hook::About, signal::Sent, wait::GRACE};
 use crate::{
     app::operations::live::Control,
     grid::{
         command::Command,
+        fleet::Standing,
         hooks::{
             Around, Phase,
             rules::{self, Scope, Situation, Verdict},
@@ -70,8 +71,8 @@ impl Run {
         if let Some(why) = &node.impossible {
             return (StepState::NotAvailable, why.clone());
         }
-        let standing = self.app.fleet().standing(&node.service);
-        let Some(standing) = standing.filter(|_| !node.gone) else { return (StepState::Gone, gone(node)) };
+        let standing = if node.gone { None } else { self.standing(node).await };
+        let Some(standing) = standing else { return (StepState::Gone, gone(node)) };
         let claim = match self.app.operations.claims.claim(&node.service, self.live.holder()) {
             Ok(claim) => claim,
             Err(holder) => return (StepState::Conflict, holder.words()),
@@ -87,9 +88,25 @@ impl Run {
             self.begin(number, "").await;
         }
         tokio::select! {
-            ended = self.course(number, node) => ended,
+            // What is left, or goes to somebody else, sends nothing more.
+            biased;
+            () = self.live.left_now() => {
+                (StepState::Cancelled, "left in the middle: the operation was cancelled".to_owned())
+            }
             why = claim.superseded() => (StepState::Superseded, why),
-            () = self.live.left_now() => (StepState::Cancelled, "left in the middle: the operation was cancelled".to_owned()),
+            ended = self.course(number, node) => ended,
+        }
+    }
+
+    /// How a service stands. One that a manager that has just started does not know may be told of yet.
+    async fn standing(&self, node: &ServiceNode) -> Option<Standing> {
+        let mut wake = self.app.operations.waits.watch(&node.service);
+        let until = Instant::now() + GRACE;
+        loop {
+            let standing = self.app.fleet().standing(&node.service);
+            if standing.is_some() || !self.resumed || tokio::time::timeout_at(until, wake.changed()).await.is_err() {
+                return standing;
+            }
         }
     }
 

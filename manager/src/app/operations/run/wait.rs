@@ -13,7 +13,7 @@ use crate::grid::operation::{
 };
 
 /// What a wait has at least that is taken up again: the agents must come back first.
-const GRACE: Duration = Duration::from_secs(30);
+pub(super) const GRACE: Duration = Duration::from_secs(30);
 
 impl Run {
     /// Waits until a service is in a state, counted from its signal on.
