@@ -306,7 +306,8 @@ impl App {
             if let Err(field) = report.check() {
                 return away(RefusalCode::BadRequest, format!("the `{field}` of an instance is out of bounds"));
             }
-            let declared = report.declared_name.as_ref();
+            let wanted = report.declared_name.as_ref();
+            let declared = wanted.filter(|name| !self.fleet().is_collection(name));
             let in_use = || self.bases_with(agent, &reports).into_iter().collect();
             let name = self.store.name_service(agent.id, &agent.machine, &report.base, declared, in_use).await;
             let name = match self.journal.noting(name) {
@@ -316,8 +317,9 @@ impl App {
                 }
                 name => name?,
             };
-            let note = declared.filter(|declared| **declared != name).map(|declared| {
-                format!("the name `{declared}` that the machine's file gives is another service's; change it there")
+            let note = wanted.filter(|wanted| **wanted != name).map(|wanted| {
+                let whose = if self.fleet().is_collection(wanted) { "a collection's" } else { "another service's" };
+                format!("the name `{wanted}` that the machine's file gives is {whose}; change it there")
             });
             named.push(Named { name, note, report: report.clone() });
         }

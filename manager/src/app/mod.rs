@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod auditing;
+pub mod collections;
 pub mod configuration;
 pub mod figures;
 pub mod hooks;
@@ -171,6 +172,8 @@ impl App {
         let mut fleet = Fleet::default();
         status::restore(&store, &mut fleet).await?;
         let operations = operations::Operations::start(store.clone(), journal.clone());
+        let configuration = configuration::Configuration::load(&store).await?;
+        fleet.configure(&configuration.current());
         let app = Arc::new(Self {
             store,
             meta,
@@ -186,7 +189,7 @@ impl App {
             started_at: Timestamp::now(),
             access_changed: watch::Sender::new(0),
             watchers: watching::Watchers::default(),
-            configuration: configuration::Configuration::default(),
+            configuration,
             operations,
             hooks: hooks::Hooks::default(),
             schedules: schedules::Schedules::default(),

@@ -2,7 +2,11 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use protocol::{name::MachineName, report::MachineFacts, time::Timestamp};
+use protocol::{
+    name::{MachineName, ServiceName},
+    report::MachineFacts,
+    time::Timestamp,
+};
 
 use super::{App, AppError, Result};
 use crate::{
@@ -11,7 +15,7 @@ use crate::{
         event::{Draft, Kind},
         fleet::{Fleet, Named, Remembered},
         target::{MAX_TARGETS, Target},
-        view::{MachineView, ManagerView, ServiceType, ServiceView, Status},
+        view::{CollectionView, MachineView, ManagerView, ServiceType, ServiceView, Status},
     },
     store::{Store, events::LastStatus},
 };
@@ -35,7 +39,32 @@ impl App {
                 machines.iter_mut().for_each(|machine| narrow(machine, counts[&machine.name]));
             }
         }
-        Ok(Status { grid: self.meta.grid_name.clone(), manager: self.manager_view(), seq, machines, services })
+        let collections = self.collections_for(caller, targets);
+        Ok(Status {
+            grid: self.meta.grid_name.clone(),
+            manager: self.manager_view(),
+            seq,
+            machines,
+            services,
+            collections,
+        })
+    }
+
+    /// The collections of targets, or all, as far as a caller may see their services.
+    fn collections_for(&self, caller: &Caller, targets: &[Target]) -> Vec<CollectionView> {
+        let fleet = self.fleet();
+        let mut collections = match &caller.targets {
+            None => fleet.collections(|_| true),
+            Some(theirs) => {
+                let mut seen = fleet.collections(|service| fleet.covers(service, theirs) == Some(true));
+                seen.retain(|collection| collection.services > 0);
+                seen
+            }
+        };
+        let is_named =
+            |name: &ServiceName| targets.iter().any(|target| matches!(target, Target::Service(named) if named == name));
+        collections.retain(|collection| targets.is_empty() || is_named(&collection.name));
+        collections
     }
 
     /// The services of targets, or all, as far as a caller may see them and act on them.

@@ -84,10 +84,11 @@ impl App {
         }
         let Some(name) = &topic.service else { return false };
         // What is gone can only be known by its name and its machine.
-        self.fleet().covers(name, targets).unwrap_or_else(|| {
+        let fleet = self.fleet();
+        fleet.covers(name, targets).unwrap_or_else(|| {
             let is_agent = name.of_agent().is_some();
             targets.iter().any(|target| match target {
-                Target::Service(covered) => covered == name,
+                Target::Service(covered) => covered == name || fleet.holds(covered, name),
                 Target::Machine(machine) => !is_agent && topic.machine.as_ref() == Some(machine),
                 Target::All => !is_agent,
                 Target::Agents => is_agent,
@@ -99,6 +100,10 @@ impl App {
     /// Whether an event may change what a caller sees without an event that tells it so: only a new status does.
     pub fn unsettles(&self, caller: &Caller, topic: &Topic) -> bool {
         let is_of_instance = topic.service.as_ref().is_some_and(|name| name.of_agent().is_none());
+        if topic.kind == Kind::ConfigApplied {
+            // What a collection holds may be another, which no event tells of what it lost.
+            return caller.is_limited_by_names();
+        }
         caller.is_limited_by_tags()
             && match topic.kind {
                 // It may see other services from now on: those that it lost no event tells it of.

@@ -2,6 +2,7 @@
 
 mod access;
 mod operate;
+mod configuration;
 
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
@@ -11,6 +12,7 @@ use protocol::time::Timestamp;
 pub use self::{
     access::{PasswordFrom, TokenAction, TokenArgs, UsersAction, UsersArgs},
     operate::{OperateArgs, OperationsAction, OperationsArgs, OperationsListArgs, WaitArgs},
+    configuration::{ApplyArgs, CollectionsAction, CollectionsArgs, ConfigAction, ConfigArgs, DiffArgs},
 };
 use crate::config;
 
@@ -138,6 +140,16 @@ pub enum Command {
     Audit(AuditArgs),
     /// Show tags, tag services and machines
     Tags(TagsArgs),
+    /// Put the grid's configuration in force, grid.toml
+    Apply(ApplyArgs),
+    /// Print the grid's configuration, as it was applied
+    Export,
+    /// Compare a file with the grid's configuration; exit code 10 if they differ
+    Diff(DiffArgs),
+    /// Show the grid's configuration and its versions, restore one
+    Config(ConfigArgs),
+    /// Show collections
+    Collections(CollectionsArgs),
     /// Make, list and revoke tokens
     Token(TokenArgs),
     /// Show, add, change and remove users
@@ -168,6 +180,11 @@ impl Command {
             Command::Events(_) => "events",
             Command::Audit(_) => "audit",
             Command::Tags(_) => "tags",
+            Command::Apply(_) => "apply",
+            Command::Export => "export",
+            Command::Diff(_) => "diff",
+            Command::Config(_) => "config",
+            Command::Collections(_) => "collections",
             Command::Token(_) => "token",
             Command::Users(_) => "users",
             Command::Whoami => "whoami",

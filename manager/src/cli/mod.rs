@@ -3,7 +3,9 @@
 pub mod args;
 pub mod audit;
 pub mod client;
+pub mod collections;
 pub mod completions;
+pub mod configuration;
 pub mod events;
 pub mod exit;
 pub mod log_file;
@@ -101,6 +103,11 @@ async fn dispatch(cli: &Cli, client: &Client, output: &mut Output) -> Result<Exi
         Command::Events(arguments) => events::run(client, output, arguments).await,
         Command::Audit(arguments) => audit::run(client, output, arguments).await,
         Command::Tags(arguments) => tags::run(client, output, arguments.action.as_ref()).await,
+        Command::Apply(arguments) => configuration::apply(client, output, arguments).await,
+        Command::Export => configuration::export(client, output).await,
+        Command::Diff(arguments) => configuration::diff(client, output, arguments).await,
+        Command::Config(arguments) => configuration::run(client, output, arguments.action.as_ref()).await,
+        Command::Collections(arguments) => collections::run(client, output, arguments.action.as_ref()).await,
         Command::Token(arguments) => token::run(client, output, &arguments.action).await,
         Command::Users(arguments) => users::run(client, output, arguments.action.as_ref()).await,
         Command::Whoami => whoami::run(client, output).await,

@@ -92,6 +92,24 @@ impl Output {
         self.line(&text);
     }
 
+    /// Shows a unified diff, coloured where somebody looks at it.
+    pub fn diff(&mut self, text: &str) {
+        for line in text.lines() {
+            let colour = match line.as_bytes().first() {
+                Some(b'+') => "32",
+                Some(b'-') => "31",
+                Some(b'@') => "36",
+                _ => "0",
+            };
+            if self.colour {
+                self.raw(&format!("\u{1b}[{colour}m{}\u{1b}[0m\n", harmless(line)));
+                self.log.write(line);
+            } else {
+                self.line(line);
+            }
+        }
+    }
+
     /// Says something that is not data.
     pub fn note(&mut self, text: &str) {
         self.log.write(text);

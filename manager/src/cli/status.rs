@@ -1,11 +1,14 @@
 //! `status`
 
+use std::collections::BTreeMap;
+
 use comfy_table::{Cell, Color};
 use protocol::{state::State, time::Timestamp};
 
 use super::{
     args::{Format, StatusArgs},
     client::Client,
+    collections,
     exit::{Exit, Failure},
     output::{Output, harmless, state_cell, text_of},
     pages::escaped,
@@ -13,7 +16,7 @@ use super::{
 };
 use crate::grid::{
     tags::Tag,
-    view::{ServiceType, ServiceView, Status},
+    view::{CollectionState, ServiceType, ServiceView, Status},
 };
 
 /// Shows services and their states.
@@ -22,11 +25,12 @@ pub async fn run(client: &Client, output: &mut Output, arguments: &StatusArgs) -
     if arguments.watch {
         return watch::run(client, output, &path, &arguments.targets).await;
     }
-    let status: Status = client.get(&path).await?;
+    let mut status: Status = client.get(&path).await?;
     match output.format() {
         Format::Json => output.json(&status),
         Format::Name => status.services.iter().for_each(|service| output.line(service.name.as_str())),
         Format::Table => {
+            only_named(&mut status, !arguments.targets.is_empty());
             let text = render(output, &status, Timestamp::now());
             output.line(&text);
         }
@@ -34,7 +38,20 @@ pub async fn run(client: &Client, output: &mut Output, arguments: &StatusArgs) -
     for problem in &status.manager.problems {
         output.error(problem);
     }
-    Ok(if arguments.check { check(&status.services) } else { Exit::Done })
+    if !arguments.check {
+        return Ok(Exit::Done);
+    }
+    // What a collection names and is not there is not active.
+    only_named(&mut status, !arguments.targets.is_empty());
+    let is_missing = status.collections.iter().any(|collection| collection.missing > 0);
+    Ok(if is_missing { Exit::Failed } else { check(&status.services) })
+}
+
+/// Leaves out collections that nobody named: they would stand before what everybody looks for.
+pub fn only_named(status: &mut Status, are_named: bool) {
+    if !are_named {
+        status.collections.clear();
+    }
 }
 
 /// The API's path for targets.
@@ -63,7 +80,7 @@ fn check(services: &[ServiceView]) -> Exit {
 
 /// The status as people read it.
 pub fn render(output: &Output, status: &Status, now: Timestamp) -> String {
-    if status.services.is_empty() {
+    if status.services.is_empty() && status.collections.is_empty() {
         return "No services yet. Make a join token with `tomcat-grid token create`, and start an agent with it."
             .to_owned();
     }
@@ -72,6 +89,16 @@ pub fn render(output: &Output, status: &Status, now: Timestamp) -> String {
     headings.extend(are_tagged.then_some("TAGS"));
     headings.push("REMARKS");
     let mut table = output.table(&headings);
+    for collection in &status.collections {
+        // From the services, which events change.
+        let services = status.services.iter().filter(|service| service.collections.contains(&collection.name));
+        let mut states: BTreeMap<State, usize> = BTreeMap::new();
+        services.for_each(|service| *states.entry(service.state).or_default() += 1);
+        let missing = (collection.services + collection.missing).saturating_sub(states.values().sum());
+        let state = CollectionState::of(states.keys().copied());
+        let state = collections::state_cell(state, &states, missing);
+        table.add_row([Cell::new("–"), Cell::new(&collection.name), Cell::new("collection"), state]);
+    }
     for service in &status.services {
         let ports: Vec<String> = service.ports.iter().map(u16::to_string).collect();
         let mut row = vec![

@@ -17,7 +17,7 @@ use super::{
     client::Client,
     exit::{Exit, Failure},
     output::{Output, harmless, mark},
-    status::{render, since},
+    status::{only_named, render, since},
 };
 use crate::grid::{
     event::{Event, Kind},
@@ -47,6 +47,7 @@ pub enum Told {
 /// Watches until it is interrupted.
 pub async fn run(client: &Client, output: &mut Output, path: &str, targets: &[String]) -> Result<Exit, Failure> {
     let mut status: Status = client.get(path).await?;
+    only_named(&mut status, !targets.is_empty());
     let targets: Result<Vec<Target>, TargetError> = targets.iter().map(|target| target.parse()).collect();
     let targets = targets.map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
     let redraw = output.is_terminal() && output.format() == Format::Table;
@@ -103,7 +104,10 @@ async fn follow(
                 Some(Err(why)) => return Ok(why),
                 Some(Ok(Told::Reset(_))) => {
                     let before = match client.get(path).await {
-                        Ok(now) => std::mem::replace(status, now),
+                        Ok(mut now) => {
+                            only_named(&mut now, !targets.is_empty());
+                            std::mem::replace(status, now)
+                        }
                         Err(failure) if failure.exit == Exit::Unreachable => return Ok(failure.message),
                         Err(failure) => return Err(failure),
                     };
@@ -181,7 +185,7 @@ enum Shown {
     Now(Box<ServiceView>),
     /// It is there no more.
     Gone,
-    /// It has lost the tag by which it was shown.
+    /// It has lost the tag, or left the collection, by which it was shown.
     Left,
 }
 
@@ -279,7 +283,7 @@ fn show_service(output: &mut Output, at: Timestamp, name: &ServiceName, shown: &
     let line = match shown {
         _ if output.format() == Format::Name => name.to_string(),
         Shown::Gone => format!("{at}  - gone          {name}"),
-        Shown::Left => format!("{at}  - untagged      {name}"),
+        Shown::Left => format!("{at}  - left          {name}"),
         Shown::Now(service) => {
             let reason = service.reason.as_deref().map(|reason| format!("  {}", harmless(reason))).unwrap_or_default();
             let (mark, _) = mark(service.state);

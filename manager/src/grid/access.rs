@@ -270,6 +270,11 @@ impl Caller {
         self.targets.iter().flatten().any(|target| matches!(target, Target::Tag(_)))
     }
 
+    /// Whether which services the caller may see and act on may depend on what a collection holds.
+    pub fn is_limited_by_names(&self) -> bool {
+        self.targets.iter().flatten().any(|target| matches!(target, Target::Service(_)))
+    }
+
     /// Whether a service is among those that the caller may see and act on.
     pub fn covers(&self, service: &ServiceView) -> bool {
         self.targets.as_ref().is_none_or(|targets| targets.iter().any(|target| target.covers(service)))

@@ -33,7 +33,7 @@ impl Target {
     pub fn covers(&self, service: &ServiceView) -> bool {
         let is_instance = service.r#type == ServiceType::Instance;
         match self {
-            Target::Service(name) => service.name == *name,
+            Target::Service(name) => service.name == *name || service.collections.contains(name),
             Target::Machine(name) => is_instance && service.machine == *name,
             Target::Tag(tag) => is_instance && service.tags.contains(tag),
             Target::All => is_instance,

@@ -1,5 +1,7 @@
 //! The status of the grid as everybody sees it: `status -o json` and `GET /api/v1/status`.
 
+use std::collections::BTreeMap;
+
 use protocol::{
     name::{MachineName, ServiceName},
     report::MachineFacts,
@@ -9,9 +11,7 @@ use protocol::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::schema;
-
-use super::tags::Tag;
+use super::{config::Mode, schema, tags::Tag};
 
 /// The whole.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -26,6 +26,9 @@ pub struct Status {
     pub machines: Vec<MachineView>,
     /// The services, by machine and name.
     pub services: Vec<ServiceView>,
+    /// The collections that are named, or all if nothing is; by name.
+    #[serde(default)]
+    pub collections: Vec<CollectionView>,
 }
 
 /// A manager.
@@ -140,6 +143,87 @@ pub struct ServiceView {
     /// Its tags and those of its machine, sorted.
     #[serde(default)]
     pub tags: Vec<Tag>,
+    /// The collections that hold it, at any depth, sorted.
+    #[serde(default)]
+    #[schema(value_type = Vec<schema::ServiceName>)]
+    pub collections: Vec<ServiceName>,
+}
+
+/// The state of a collection: what those of its services amount to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CollectionState {
+    /// All are active.
+    Active,
+    /// One is starting, and none is worse.
+    Starting,
+    /// One is stopping, and none is worse.
+    Stopping,
+    /// One is unresponsive.
+    Unresponsive,
+    /// All are stopped.
+    Stopped,
+    /// Of one nothing is known, and none is worse.
+    NotAvailable,
+    /// Some are active and the others stopped.
+    Mixed,
+    /// There are none.
+    Empty,
+}
+
+impl CollectionState {
+    /// What states amount to: one if all are of it, else the worst.
+    pub fn of(states: impl IntoIterator<Item = State>) -> Self {
+        let rank = |state| match state {
+            State::Active => (0, CollectionState::Active),
+            State::Stopped => (1, CollectionState::Stopped),
+            State::Starting => (3, CollectionState::Starting),
+            State::Stopping => (4, CollectionState::Stopping),
+            State::NotAvailable => (5, CollectionState::NotAvailable),
+            State::Unresponsive => (6, CollectionState::Unresponsive),
+        };
+        let mixed = (2, CollectionState::Mixed);
+        let worse = |a: (u8, Self), b: (u8, Self)| match (a.0, b.0) {
+            (0, 1 | 2) | (1 | 2, 0) => mixed,
+            (a_rank, b_rank) if a_rank >= b_rank => a,
+            _ => b,
+        };
+        states.into_iter().map(rank).reduce(worse).map_or(CollectionState::Empty, |(_, state)| state)
+    }
+
+    /// The state as JSON and tables show it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            CollectionState::Active => "active",
+            CollectionState::Starting => "starting",
+            CollectionState::Stopping => "stopping",
+            CollectionState::Unresponsive => "unresponsive",
+            CollectionState::Stopped => "stopped",
+            CollectionState::NotAvailable => "not_available",
+            CollectionState::Mixed => "mixed",
+            CollectionState::Empty => "empty",
+        }
+    }
+}
+
+/// A collection, as far as its services are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CollectionView {
+    /// Its name.
+    #[schema(value_type = schema::ServiceName)]
+    pub name: ServiceName,
+    /// In what order its members are worked on.
+    pub mode: Mode,
+    /// What the states of its services amount to.
+    pub state: CollectionState,
+    /// How many services it holds now, at any depth.
+    pub services: usize,
+    /// How many of them are in each state.
+    #[schema(value_type = BTreeMap<String, usize>)]
+    pub states: BTreeMap<State, usize>,
+    /// How many services it names that are not there.
+    #[serde(default)]
+    pub missing: usize,
 }
 
 /// How a process ended.
@@ -202,5 +286,37 @@ impl TriggerOutcome {
             TriggerOutcome::Unknown => "unknown",
             TriggerOutcome::Planned => "planned",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_what_states_amount_to() {
+        use State::{Active, NotAvailable, Starting, Stopped, Stopping, Unresponsive};
+        for (states, expected) in [
+            (&[][..], "empty"),
+            (&[Active, Active], "active"),
+            (&[Stopped, Stopped], "stopped"),
+            (&[Active, Stopped], "mixed"),
+            (&[Stopped, Active, Stopped, Active], "mixed"),
+            (&[Starting, Active, Stopped], "starting"),
+            (&[Stopping, Starting], "stopping"),
+            (&[Stopping, NotAvailable], "not_available"),
+            (&[NotAvailable, Unresponsive, Active], "unresponsive"),
+            (&[Unresponsive], "unresponsive"),
+        ] {
+            // In whatever order they come.
+            let all: Vec<State> = states.to_vec();
+            for turn in 0..all.len().max(1) {
+                let mut turned = all.clone();
+                turned.rotate_left(turn.min(all.len()));
+                assert_eq!(CollectionState::of(turned).as_str(), expected, "{states:?}");
+            }
+        }
+        let word = serde_json::to_value(CollectionState::NotAvailable).unwrap();
+        assert_eq!(word, CollectionState::NotAvailable.as_str());
     }
 }

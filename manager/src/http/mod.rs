@@ -105,6 +105,13 @@ fn operations() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(api::schedules::list))
         .routes(routes!(api::audit::list))
         .routes(routes!(api::audit::verify))
+        .routes(routes!(api::config::current, api::config::apply))
+        .routes(routes!(api::config::diff))
+        .routes(routes!(api::config::history))
+        .routes(routes!(api::config::version))
+        .routes(routes!(api::config::restore))
+        .routes(routes!(api::collections::list))
+        .routes(routes!(api::collections::set, api::collections::remove))
         .routes(routes!(sessions::log_in, sessions::log_out))
         .routes(routes!(openapi::description))
         .fallback(problem::no_such_path);

@@ -4,6 +4,7 @@
 //! than one row is a transaction. Queries are checked by the tests, each of which runs on the migrated schema.
 
 pub mod audit;
+pub mod configuration;
 pub mod events;
 pub mod journal;
 pub mod machines;

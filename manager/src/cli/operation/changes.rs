@@ -73,6 +73,8 @@ pub fn of_log(detail: &OperationDetail, line: &LogLine) -> Vec<String> {
     let subject = step.and_then(|step| forest.subject(step)).map(|name| format!("{name} ")).unwrap_or_default();
     let program = match step.map(|step| &step.kind) {
         Some(NodeKind::Hook(hook)) => format!("{} ", harmless(&hook.program)),
+        // What was delivered is told by the step itself.
+        Some(NodeKind::Signal(node)) if line.text.starts_with(&format!("{}: ", node.signal.word())) => return Vec::new(),
         _ => String::new(),
     };
     line.text.lines().map(|text| format!("{subject}{program}| {}", harmless(text))).collect()

@@ -134,7 +134,7 @@ pub fn failure(hook: &HookNode) -> &'static str {
 /// A step that is in hand, with how long it takes already and may take.
 pub fn in_hand(step: &StepView, now: Timestamp) -> String {
     let took = span(took(step, now).unwrap_or_default());
-    match &step.kind {
+    let doing = match &step.kind {
         NodeKind::Hook(hook) => format!("{}, {took} of {}", self::step(&step.kind), limit(hook.timeout_ms)),
         NodeKind::Signal(signal) => format!("{} signal is being delivered", signal.signal.word()),
         NodeKind::Wait(wait) => {
@@ -142,7 +142,8 @@ pub fn in_hand(step: &StepView, now: Timestamp) -> String {
         }
         NodeKind::Delay(delay) => format!("pause, {took} of {}", limit(delay.delay_ms)),
         NodeKind::Group(_) | NodeKind::Service(_) => took,
-    }
+    };
+    if step.message.is_empty() { doing } else { format!("{doing}: {}", harmless(&step.message)) }
 }
 
 /// Whether a step is only for the case that a stop takes too long.

@@ -1,5 +1,15 @@
 //! The grid's configuration, `grid.toml`, as it is in force.
 
+pub mod check;
+pub mod diff;
+pub mod edit;
+pub mod members;
+pub mod mistake;
+pub mod parse;
+pub mod read;
+#[cfg(test)]
+mod tests;
+
 use std::{collections::BTreeMap, fmt, num::NonZeroU32, time::Duration};
 
 use protocol::{health::Health, name::ServiceName};
@@ -86,6 +96,28 @@ pub enum Budget {
     Count(u32),
     /// So many of a hundred, rounded down.
     Percent(u8),
+}
+
+impl fmt::Display for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Budget::Count(count) => write!(f, "{count}"),
+            Budget::Percent(percent) => write!(f, "{percent}%"),
+        }
+    }
+}
+
+impl std::str::FromStr for Budget {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let budget = match text.strip_suffix('%') {
+            Some(percent) => percent.parse().ok().filter(|percent| *percent <= 100).map(Budget::Percent),
+            None => text.parse().ok().map(Budget::Count),
+        };
+        let shown: String = text.chars().filter(|c| !c.is_control()).take(40).collect();
+        budget.ok_or_else(|| format!("`{shown}` is no budget: write a count like 3, or a share like \"10%\""))
+    }
 }
 
 /// A named group of services and other collections.

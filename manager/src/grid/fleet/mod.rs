@@ -2,6 +2,7 @@
 //!
 //! A cache: each agent's hello rebuilds its part. Every method that changes something returns what to tell.
 
+mod collections;
 mod count;
 mod read;
 mod restore;
@@ -44,6 +45,7 @@ pub type ConnectionNumber = u64;
 pub struct Fleet {
     machines: BTreeMap<MachineName, Machine>,
     services: HashMap<ServiceName, (MachineName, String)>,
+    collections: collections::Membership,
 }
 
 /// A machine.
@@ -408,6 +410,7 @@ impl Fleet {
 
     fn instance_view(&self, name: &MachineName, base: &str) -> Option<ServiceView> {
         let machine = self.machines.get(name)?;
-        Some(machine.instance_view(machine.instances.get(base)?))
+        let view = machine.instance_view(machine.instances.get(base)?);
+        Some(ServiceView { collections: self.collections.holders(&view.name).to_vec(), ..view })
     }
 }

@@ -48,9 +48,14 @@ impl Fleet {
                     wanted.extend(machine.instances.keys().map(|base| (name.clone(), base.clone())));
                 }
                 Target::Tag(tag) => wanted.extend(self.tagged(tag)?),
-                Target::Service(name) => {
-                    wanted.insert(self.locate(name)?);
-                }
+                Target::Service(name) => match self.collections.services(name) {
+                    Some(services) => {
+                        wanted.extend(services.iter().filter_map(|name| self.services.get(name)).cloned())
+                    }
+                    None => {
+                        wanted.insert(self.locate(name)?);
+                    }
+                },
             }
         }
         if targets.is_empty() {
@@ -83,7 +88,7 @@ impl Fleet {
         };
         let machine = self.machines.get(machine)?;
         Some(targets.iter().any(|target| match target {
-            Target::Service(covered) => covered == name,
+            Target::Service(covered) => covered == name || self.collections.holds(covered, name),
             Target::Machine(covered) => *covered == machine.name,
             Target::Tag(tag) => machine.tags.has(base, tag),
             Target::All => true,
@@ -98,7 +103,9 @@ impl Fleet {
         if let Some(machine) = name.of_agent().filter(|machine| self.machines.contains_key(machine)) {
             return Ok((machine, AGENT.to_owned()));
         }
-        Err(NoSuchTarget::new("service", name.as_str(), self.services.keys().map(ServiceName::as_str)))
+        let known = self.services.keys().chain(self.collections.names()).map(ServiceName::as_str);
+        let what = if self.collections.names().next().is_some() { "service or collection" } else { "service" };
+        Err(NoSuchTarget::new(what, name.as_str(), known))
     }
 
     /// Where an order for an instance goes; `None` for an agent.
@@ -169,6 +176,7 @@ impl Machine {
             unit: None,
             notes: self.facts.notes.clone(),
             tags: self.tags.of_machine(),
+            collections: Vec::new(),
         }
     }
 
@@ -196,6 +204,7 @@ impl Machine {
             unit: report.unit.clone(),
             notes: instance.name_note.iter().chain(&report.notes).cloned().collect(),
             tags: self.tags.of_service(&report.base),
+            collections: Vec::new(),
         }
     }
 }

@@ -73,6 +73,10 @@ impl Fleet {
         };
         let mut plan = Tagged::default();
         for name in services {
+            if self.is_collection(name) {
+                let message = format!("`{name}` is a collection, and collections have no tags: tag its services");
+                return Err(TagError::Invalid(message));
+            }
             let (machine, base) = self.locate(name)?;
             let known = self.machines.get(&machine).filter(|machine| machine.instances.contains_key(&base));
             let Some(known) = known else {

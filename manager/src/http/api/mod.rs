@@ -1,6 +1,8 @@
 //! `/api/v1`: one file for each part of it, and what all of them read requests with.
 
 pub mod audit;
+pub mod collections;
+pub mod config;
 pub mod journal;
 pub mod machines;
 pub mod me;
