@@ -1,5 +1,7 @@
 //! The settings of the agent: its file, weakest; the environment; and the command line, strongest.
 
+mod values;
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -8,8 +10,9 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
-use protocol::{health::Expected, name::ServiceName, secret::Secret};
-use serde::{Deserialize, Deserializer};
+use protocol::{name::ServiceName, secret::Secret};
+use serde::Deserialize;
+pub use values::{Health, Permission, ProgramHash};
 
 /// `tomcat-grid-agent run`: flags and environment.
 #[derive(Debug, Default, Args)]
@@ -64,7 +67,9 @@ pub struct File {
     exclude: Vec<PathBuf>,
     discover_processes: Option<bool>,
     allow: Option<Vec<Permission>>,
-    #[serde(deserialize_with = "duration")]
+    hook_programs: Option<Vec<ProgramHash>>,
+    hook_users: Vec<String>,
+    #[serde(deserialize_with = "values::duration")]
     start_timeout: Option<Duration>,
     tomcat: TomcatDefaults,
     instance: Vec<Instance>,
@@ -104,38 +109,8 @@ pub struct Instance {
     /// How its health is asked for.
     pub health: Option<Health>,
     /// How long its start may take.
-    #[serde(default, deserialize_with = "duration")]
+    #[serde(default, deserialize_with = "values::duration")]
     pub start_timeout: Option<Duration>,
-}
-
-/// How the health of an instance is asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Health {
-    /// The path to get.
-    #[serde(deserialize_with = "url_path")]
-    pub path: String,
-    /// The status codes that are good.
-    #[serde(default = "usual_codes")]
-    pub expect: Expected,
-}
-
-fn usual_codes() -> Expected {
-    "200-399".parse().expect("a valid range")
-}
-
-/// What a manager may have this agent do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Permission {
-    /// Tell the status; always granted, named so that `allow` can be limited to it.
-    Status,
-    /// Start instances.
-    Start,
-    /// Stop instances.
-    Stop,
-    /// Kill instances.
-    Kill,
 }
 
 /// The settings as they are in force.
@@ -159,6 +134,10 @@ pub struct Settings {
     pub discover_processes: bool,
     /// What may be done.
     pub allow: Vec<Permission>,
+    /// The only hook programs that may be there; any, where the file does not say.
+    pub hook_programs: Option<Vec<ProgramHash>>,
+    /// The users that hooks may run as, besides that of the instance they are about.
+    pub hook_users: Vec<String>,
     /// How long a start may take.
     pub start_timeout: Duration,
     /// What holds for every instance.
@@ -218,7 +197,7 @@ impl Settings {
             (None, None, None, Some(path)) => Some(read_secret(&path)?),
             (None, None, None, None) => file.proxy,
         };
-        let allow = file.allow.unwrap_or_else(|| vec![Permission::Start, Permission::Stop, Permission::Kill]);
+        let allow = file.allow.unwrap_or_else(|| Permission::ALL.to_vec());
         Ok(Self {
             managers,
             token,
@@ -229,6 +208,8 @@ impl Settings {
             exclude: file.exclude,
             discover_processes: file.discover_processes.unwrap_or(true),
             allow,
+            hook_programs: file.hook_programs,
+            hook_users: file.hook_users,
             start_timeout: file.start_timeout.unwrap_or(Duration::from_secs(180)),
             tomcat: file.tomcat,
             instances: file.instance,
@@ -270,22 +251,6 @@ fn default_state() -> Result<PathBuf> {
     Ok(dir.join("tomcat-grid-agent"))
 }
 
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let span: jiff::SignedDuration = text.parse().map_err(|_| {
-        serde::de::Error::custom(format!("`{text}` is no duration: write one like `90s`, `5m` or `1h 30m`"))
-    })?;
-    Duration::try_from(span).map(Some).map_err(|_| serde::de::Error::custom(format!("`{text}` is a negative duration")))
-}
-
-fn url_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    match text.parse::<hyper::Uri>() {
-        Ok(uri) if text.starts_with('/') && uri.authority().is_none() => Ok(text),
-        _ => Err(serde::de::Error::custom(format!("`{text}` is no path to ask for: write one like `/shop/health`"))),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -295,6 +260,7 @@ mod tests {
         for (text, message) in [
             ("rots = []", "unknown field `rots`"),
             ("start_timeout = \"soon\"", "`soon` is no duration"),
+            ("hook_programs = [\"../x\"]", "no SHA-256"),
             ("allow = [\"everything\"]", "unknown variant `everything`"),
             ("[[instance]]\nbase = \"/a\"\nname = \"all\"", "`all` is taken"),
             ("[[instance]]\nbase = \"/a\"\nhealth = { path = \"/\", expect = \"fine\" }", "no range of status codes"),

@@ -1,7 +1,7 @@
 //! `tomcat-grid-agent launch`: becomes an instance.
 //!
 //! Reads a [`Launch`] from standard input, gives up its privileges for those of the instance's user, opens a session
-//! of its own, opens the output file, and executes the instance's program. What goes wrong goes to standard error,
+//! of its own, opens the output file, marks that it goes on, and executes the instance's program. What goes wrong goes to standard error,
 //! which otherwise ends without a word when the program is executed.
 
 use std::{
@@ -19,7 +19,7 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::{
     os::users::{self, Account},
-    tomcat::start::Launch,
+    tomcat::{mark::Hold, start::Launch},
 };
 
 /// The largest order in bytes.
@@ -33,7 +33,8 @@ pub fn run() -> ExitCode {
         if let Some(path) = &launch.complaint {
             complaint = Some(File::options().write(true).open(path).context("open the file for complaints")?);
         }
-        become_instance(&launch)
+        let hold = launch.mark.as_ref().map(|mark| Hold::take(&mark.path, mark.order)).transpose()?;
+        become_instance(&launch, hold)
     });
     // Nobody is left to be told when these fail.
     let _unheard = writeln!(std::io::stderr(), "{error:#}");
@@ -47,7 +48,7 @@ fn read_order() -> Result<Launch> {
     serde_json::from_slice(&order).context("read the launcher's order")
 }
 
-fn become_instance(launch: &Launch) -> Result<std::convert::Infallible> {
+fn become_instance(launch: &Launch, mut hold: Option<Hold>) -> Result<std::convert::Infallible> {
     let user = users::by_name(&launch.user).with_context(|| format!("there is no user `{}`", launch.user))?;
     // Fails only for who leads a session already, as under systemd; that is as good.
     let _leads_already = rustix::process::setsid();
@@ -56,6 +57,9 @@ fn become_instance(launch: &Launch) -> Result<std::convert::Infallible> {
         .with_context(|| format!("enter {} as `{}`", launch.directory.display(), user.name))?;
     let output = open_output(&launch.output, &user.name)?;
     let errors = output.try_clone().context("share the output file")?;
+    if let Some(hold) = &mut hold {
+        hold.go_on()?;
+    }
     let error = Command::new(&launch.program)
         .args(&launch.arguments)
         .env_clear()
@@ -64,6 +68,9 @@ fn become_instance(launch: &Launch) -> Result<std::convert::Infallible> {
         .stdout(output)
         .stderr(errors)
         .exec();
+    if let Some(hold) = &mut hold {
+        hold.stay()?;
+    }
     Err(error).with_context(|| format!("execute {} as `{}`", launch.program.display(), user.name))
 }
 

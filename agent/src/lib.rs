@@ -4,11 +4,14 @@
 //! Imports go one way: `link` → `supervisor` → `instance` → `tomcat`, `os`; news goes up by channel.
 
 pub mod config;
+pub mod desired;
+pub mod hooks;
 pub mod identity;
 pub mod instance;
 pub mod launch;
 pub mod link;
 pub mod os;
+pub mod own_orders;
 pub mod run;
 pub mod state_dir;
 pub mod supervisor;

@@ -1,10 +1,13 @@
 //! `tomcat-grid-agent`: the agent of one machine.
 
-use std::{process::ExitCode, time::Duration};
+use std::{os::unix::process::CommandExt, process::ExitCode, time::Duration};
 
 use agent::{
     config::{Flags, Settings},
-    launch, run,
+    launch,
+    link::keeper::Ending,
+    os::process,
+    run,
 };
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
@@ -32,6 +35,10 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    // Hooks are started by way of this very program.
+    if let Some(code) = runner::launch::main_if_asked() {
+        return code;
+    }
     match Cli::parse().command {
         Command::Launch => launch::run(),
         Command::Run(flags) => {
@@ -44,7 +51,11 @@ fn main() -> ExitCode {
                 .with_target(false)
                 .init();
             match start(*flags) {
-                Ok(()) => ExitCode::SUCCESS,
+                Ok(Ending::Stop) => ExitCode::SUCCESS,
+                Ok(Ending::Restart) => {
+                    tracing::error!("cannot begin anew: {}", begin_anew());
+                    ExitCode::FAILURE
+                }
                 Err(error) => {
                     tracing::error!("{error:#}");
                     ExitCode::FAILURE
@@ -54,7 +65,16 @@ fn main() -> ExitCode {
     }
 }
 
-fn start(flags: Flags) -> Result<()> {
+/// Executes the agent's own program in this process; returns only when that failed.
+fn begin_anew() -> std::io::Error {
+    let running = std::path::PathBuf::from("/proc/self/exe");
+    let mut arguments = std::env::args_os();
+    let name = arguments.next().unwrap_or_else(|| "tomcat-grid-agent".into());
+    let program = process::own_program().unwrap_or(running);
+    std::process::Command::new(program).arg0(name).args(arguments).exec()
+}
+
+fn start(flags: Flags) -> Result<Ending> {
     #[cfg(feature = "failpoints")]
     let _faults = fail::FailScenario::setup();
     let settings = Settings::resolve(flags)?;

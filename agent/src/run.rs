@@ -1,17 +1,24 @@
 //! `tomcat-grid-agent run`: puts the parts together.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::{
     config::Settings,
+    desired,
+    hooks::{Hooks, store::Store},
     identity,
-    link::keeper::{self, Routes},
+    link::{
+        keeper::{self, Ending, Routes},
+        programs::Keeper,
+        session::{HAND_OVER, Parts},
+    },
+    own_orders::OwnOrders,
     state_dir::StateDir,
-    supervisor,
+    supervisor::{self, Place},
 };
 
 /// Runs the agent until `shutdown` completes. An error means that it cannot run at all.
-pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Result<()> {
+pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Result<Ending> {
     tokio::pin!(shutdown);
     let mut routes = Routes::of(&settings)?;
     let state = StateDir::open(&settings.state)?;
@@ -20,9 +27,22 @@ pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Resu
     // Without systemd there is nobody to be told.
     let _nobody = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
     let Some(membership) = keeper::join(&settings, &state, &key, &mut routes, &mut shutdown).await? else {
-        return Ok(());
+        return Ok(Ending::Stop);
     };
-    let links =
-        supervisor::spawn(settings, state.path().to_path_buf(), membership.grid, membership.grid_name.clone()).await?;
-    keeper::keep(&state, membership, &key, links, &mut routes, &mut shutdown).await
+    let own = OwnOrders::load(&state, settings.allow.clone().into());
+    let wanted = desired::load(state.path());
+    let for_hooks = settings.clone();
+    let place = Place { state_dir: state.path().to_path_buf(), desired: wanted.instances };
+    let links = supervisor::spawn(settings, place, membership.grid, membership.grid_name.clone()).await?;
+    let board = links.board.clone();
+    let store = Store::open(state.path()).context("open the directory of hook programs")?;
+    let hooks = Hooks::open(&for_hooks, state.path().to_path_buf(), store.clone(), board.clone());
+    let hooks = hooks.context("open the memory of hooks")?;
+    let programs = Keeper::spawn(&for_hooks, store, board.clone());
+    programs.want(wanted.programs).await;
+    let mut parts = Parts { links, own, programs, hooks };
+    let ending = keeper::keep(&state, membership, &key, &mut parts, &mut routes, &mut shutdown).await;
+    // Without a link nobody hears of it, and it is remembered all the same.
+    let _remembered = tokio::time::timeout(HAND_OVER, board.idle()).await;
+    ending
 }

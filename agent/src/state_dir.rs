@@ -53,6 +53,7 @@ impl StateDir {
                 path.display()
             );
         }
+        crate::tomcat::mark::tidy(path);
         let path = fs::canonicalize(path)?;
         Ok(Self { path, _lock: Arc::new(lock) })
     }

@@ -4,6 +4,7 @@
 //! Nothing imports `http` or `cli` but `main` and [`serve`].
 
 pub mod app;
+pub mod blobs;
 pub mod cli;
 pub mod config;
 pub mod data_dir;

@@ -35,15 +35,20 @@ pub struct Builder {
 impl TestAgent {
     /// An agent of a manager, for the machine `name`, that looks for instances in `root` and nowhere else.
     pub fn builder(manager: &TestManager, name: &str, root: &Path) -> Builder {
+        let builder = Self::of_url(&format!("https://{}", manager.address()), name, root);
+        Builder { token: Some(manager.token()), ..builder }
+    }
+
+    /// An agent of whatever manager is at an address, without a token.
+    pub fn of_url(url: &str, name: &str, root: &Path) -> Builder {
         let dir = tempfile::tempdir().expect("a directory");
         let state = dir.path().join("state").display().to_string();
-        let url = format!("https://{}", manager.address());
-        let arguments = ["run", "--manager", &url, "--name", name, "--state", &state, "--root"];
+        let arguments = ["run", "--manager", url, "--name", name, "--state", &state, "--root"];
         let mut arguments: Vec<String> = arguments.map(str::to_owned).to_vec();
         arguments.push(root.display().to_string());
         let agent = Self { dir, process: None, arguments, environment: Vec::new(), user: None, wrapper: Vec::new() };
         // Tests run beside each other, and each agent must leave the others' Tomcats alone.
-        Builder { agent, token: Some(manager.token()), config: "discover_processes = false\n".to_owned() }
+        Builder { agent, token: None, config: "discover_processes = false\n".to_owned() }
     }
 
     /// Starts an agent, and waits until it is linked.

@@ -100,6 +100,14 @@ impl FakeTomcat {
     }
 }
 
+impl FakeTomcat {
+    /// How often something (`start`, `term`) really happened to it, by its own record.
+    pub fn times(&self, what: &str) -> usize {
+        let record = fs::read_to_string(self.base.dir().join("work/fake.record")).unwrap_or_default();
+        record.lines().filter(|line| line.split(' ').next() == Some(what)).count()
+    }
+}
+
 impl Deref for FakeTomcat {
     type Target = TomcatBase;
 

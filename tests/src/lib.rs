@@ -15,6 +15,7 @@ pub mod people;
 pub mod processes;
 pub mod programs;
 pub mod raw_agent;
+pub mod raw_manager;
 pub mod relay;
 pub mod sqlite;
 pub mod squatter;

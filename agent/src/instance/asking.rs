@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use protocol::state::State;
-use tokio::time::Instant;
+use protocol::{desired::InstanceSettings, state::State};
+use tokio::{task::JoinSet, time::Instant};
 
 use super::{
     endpoint::{self, History, Survey},
@@ -74,7 +74,7 @@ impl Task {
         let age = crate::os::clock::BootTime::from_ticks(process.watched.key.start_ticks).age();
         let history = History {
             held: &held,
-            is_up: has_answered || age >= self.setup.start_timeout,
+            is_up: has_answered || age >= self.setup.start_timeout(),
             is_late: process.listening_since.is_some_and(|since| since.elapsed() >= CONNECTORS_OPEN_WITHIN),
         };
         let others: Vec<_> = all
@@ -88,6 +88,21 @@ impl Task {
             _ => known.insert((inode, holder(inode))).1.clone(),
         });
         Some((survey, owned))
+    }
+
+    /// Puts in force what the manager wants to be set; what changes is asked for at once.
+    pub(super) fn on_settings(&mut self, desired: Option<InstanceSettings>) {
+        let before = self.setup.question();
+        self.setup.desired = desired;
+        if self.setup.question() == before {
+            return;
+        }
+        // An answer to the old question says nothing about the new one.
+        self.asking = JoinSet::new();
+        if let Some(process) = &mut self.process {
+            process.failing = false;
+        }
+        self.ask();
     }
 
     /// Asks the process for its health, unless an answer is already awaited.

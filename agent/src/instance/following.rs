@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     os::{
+        children,
         process::{self, ProcessKey, Watched},
         sockets, sweep, systemd,
     },
@@ -161,6 +162,11 @@ impl Task {
         if let Some(child) = &mut process.child
             && let Ok(status) = child.wait().await
         {
+            evidence = Evidence::of_status(status);
+        } else if process.child.is_none()
+            && let Some(status) = children::reap(process.watched.key.pid)
+        {
+            // Started before the agent executed itself anew.
             evidence = Evidence::of_status(status);
         } else if let Some(unit) = &process.unit {
             // Told at once: that it has ended is known, and systemd may take its time to say how.

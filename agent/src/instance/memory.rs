@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::doubts::Way;
 use crate::os::{
     clock::{self, BootTime},
     files::{read_bounded, write_atomically},
@@ -53,10 +54,14 @@ impl Moment {
         Self { boot: BootTime::now(), clock: Timestamp::now(), boot_id: this_boot() }
     }
 
+    /// Whether the machine has not booted since.
+    pub fn is_of_this_boot(&self) -> bool {
+        self.boot_id.is_some() && self.boot_id == this_boot()
+    }
+
     /// How long ago it was.
     pub fn age(&self) -> Duration {
-        let same_boot = self.boot_id.is_some() && self.boot_id == this_boot();
-        if same_boot { self.boot.age() } else { Timestamp::now().since(self.clock) }
+        if self.is_of_this_boot() { self.boot.age() } else { Timestamp::now().since(self.clock) }
     }
 }
 
@@ -152,6 +157,22 @@ pub struct OrderMemory {
     pub action: Action,
     /// What became of it.
     pub outcome: Option<Outcome>,
+    /// The process that it was meant for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<ProcessKey>,
+    /// How it was to be carried out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub way: Option<Way>,
+    /// When it was noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Moment>,
+}
+
+impl OrderMemory {
+    /// The process that it was meant for, unless the machine has booted since.
+    pub fn process_of_this_boot(&self) -> Option<ProcessKey> {
+        self.process.filter(|_| self.at.is_some_and(|at| at.is_of_this_boot()))
+    }
 }
 
 impl Memory {
@@ -212,12 +233,13 @@ impl Memory {
         self.process.as_mut().filter(|process| same_boot && process.key == key)
     }
 
-    /// Notes an order before anything is done for it.
-    pub fn begin_order(&mut self, id: Uuid, action: Action) {
+    /// Notes an order before anything is done for it; one that is known is noted anew.
+    pub fn begin_order(&mut self, id: Uuid, action: Action, process: Option<ProcessKey>, way: Option<Way>) {
+        self.orders.retain(|order| order.id != id);
         if self.orders.len() >= ORDERS {
             self.orders.pop_front();
         }
-        self.orders.push_back(OrderMemory { id, action, outcome: None });
+        self.orders.push_back(OrderMemory { id, action, outcome: None, process, way, at: Some(Moment::now()) });
     }
 
     /// Notes what became of an order.
@@ -227,12 +249,14 @@ impl Memory {
         }
     }
 
-    /// What became of an order that was received before.
+    /// An order that was received before.
+    pub fn order(&self, id: Uuid) -> Option<&OrderMemory> {
+        self.orders.iter().rev().find(|order| order.id == id)
+    }
+
+    /// What became of an order that was received before, if that is known.
     pub fn outcome_of(&self, id: Uuid) -> Option<Outcome> {
-        let order = self.orders.iter().rev().find(|order| order.id == id)?;
-        Some(order.outcome.clone().unwrap_or_else(|| Outcome::Unknown {
-            message: format!("the {} was begun, and the agent ended before it was done", order.action),
-        }))
+        self.order(id)?.outcome.clone()
     }
 
     /// The last exit as it is reported.
@@ -273,14 +297,16 @@ mod tests {
         let (begun, done) = (Uuid::from_u128(1), Uuid::from_u128(2));
         let outcome = Outcome::Done { message: "signalled".to_owned() };
         let mut memory = Memory::new(base);
-        memory.begin_order(begun, Action::Stop);
-        memory.begin_order(done, Action::Stop);
+        let key = ProcessKey { pid: 1, start_ticks: 2 };
+        memory.begin_order(begun, Action::Stop, Some(key), Some(Way::Signal {}));
+        memory.begin_order(done, Action::Stop, None, None);
         memory.end_order(done, &outcome);
         memory.store(dir.path()).await.unwrap();
 
         let loaded = Memory::load(dir.path(), base);
         assert_eq!(loaded.outcome_of(done), Some(outcome));
-        assert!(matches!(loaded.outcome_of(begun), Some(Outcome::Unknown { .. })));
+        assert_eq!(loaded.outcome_of(begun), None);
+        assert_eq!(loaded.order(begun).unwrap().process_of_this_boot(), Some(key));
         assert_eq!(loaded.outcome_of(Uuid::from_u128(3)), None);
     }
 
@@ -288,10 +314,13 @@ mod tests {
     fn only_so_many_orders_are_remembered() {
         let mut memory = Memory::new(Path::new("/srv/a"));
         for id in 0..=ORDERS as u128 {
-            memory.begin_order(Uuid::from_u128(id), Action::Start);
+            memory.begin_order(Uuid::from_u128(id), Action::Start, None, None);
         }
         assert_eq!(memory.orders.len(), ORDERS);
-        assert_eq!(memory.outcome_of(Uuid::from_u128(0)), None);
+        assert!(memory.order(Uuid::from_u128(0)).is_none());
+        let old = r#"{"id":"00000000-0000-0000-0000-000000000001","action":"stop","outcome":null}"#;
+        let of_an_older_version: OrderMemory = serde_json::from_str(old).unwrap();
+        assert_eq!(of_an_older_version.way, None);
     }
 
     #[test]

@@ -11,16 +11,21 @@ use rustix::{
     io::Errno,
     process::{Pid, Signal},
 };
-use tokio::time::Instant;
+use tokio::{sync::oneshot, time::Instant};
+use uuid::Uuid;
 
 use super::{
+    doubts::Way,
     starting::is_transient,
     task::{Process, Task},
 };
 use crate::{
     config::Permission,
     os::{process::ProcessKey, systemd, users},
-    tomcat::start::{self, Launch, Started},
+    tomcat::{
+        mark,
+        start::{self, Launch, Mark, Started},
+    },
 };
 
 /// How long a configured stop program is waited for before its output is left to itself.
@@ -38,38 +43,57 @@ pub(super) struct Stopped {
 
 impl Task {
     /// Carries out an order, or answers with what became of it if it was received before.
-    pub(super) async fn carry_out(&mut self, order: Order, deadline: Instant) -> Outcome {
-        if let Some(outcome) = self.memory.outcome_of(order.id) {
-            return outcome;
-        }
-        if Instant::now() >= deadline {
-            return Outcome::Expired {};
-        }
+    pub(super) async fn carry_out(&mut self, order: Order, deadline: Instant, reply: oneshot::Sender<Outcome>) {
+        let outcome = match self.memory.order(order.id) {
+            Some(known) => match &known.outcome {
+                Some(outcome) => outcome.clone(),
+                None => return self.doubt(order, deadline, reply),
+            },
+            None if Instant::now() >= deadline => Outcome::Expired {},
+            None => self.perform(&order).await,
+        };
+        // Whoever asked may have gone; the outcome is remembered.
+        let _gone = reply.send(outcome);
+    }
+
+    /// Carries out an order that was never carried out.
+    pub(super) async fn perform(&mut self, order: &Order) -> Outcome {
         // One that was started by hand a moment ago may not have been seen yet.
         self.look_for_process().await;
-        self.memory.begin_order(order.id, order.action);
         let needless = self.needless(order.action);
         if let Some(outcome) =
             needless.or_else(|| self.forbidden(order.action)).or_else(|| self.powerless(order.action))
         {
-            self.memory.end_order(order.id, &outcome);
-            self.store().await;
+            self.memory.begin_order(order.id, order.action, None, None);
+            self.finish(order, &outcome).await;
             return outcome;
         }
+        let unit = self.unit_to_drive().await;
+        let way = self.way(order.action, unit.as_deref()).await;
+        let process = self.process.as_ref().map(|process| process.watched.key);
+        self.memory.begin_order(order.id, order.action, process, Some(way.clone()));
         // What was signalled must be known after a crash, so it is on disk before the signal is sent.
         let before = self.note_signal(order.action);
-        if let Err(error) = self.memory.store(&self.setup.state_dir).await {
-            self.restore_signal(before);
-            let message = format!("nothing was done, because it could not be remembered: {error:#}");
-            let outcome = Outcome::Failed { message };
-            self.memory.end_order(order.id, &outcome);
-            return outcome;
-        }
+        let noted = match self.memory.store(&self.setup.state_dir).await {
+            Ok(()) if way == (Way::Launcher {}) => self.make_mark(order.id).await.map(Some),
+            Ok(()) => Ok(None),
+            Err(error) => Err(error),
+        };
+        let mark = match noted {
+            Ok(mark) => mark,
+            Err(error) => {
+                self.restore_signal(before);
+                let message = format!("nothing was done, because it could not be remembered: {error:#}");
+                let outcome = Outcome::Failed { message };
+                self.finish(order, &outcome).await;
+                return outcome;
+            }
+        };
         fail::fail_point!("order_noted", |_| std::process::abort());
         let result = match order.action {
-            Action::Start => self.start().await,
-            Action::Stop => self.stop().await,
-            Action::Kill => self.kill().await,
+            Action::Start => self.start(unit, mark).await,
+            Action::Stop => self.stop(unit, mark).await,
+            Action::Kill => self.kill(unit).await,
         };
         fail::fail_point!("order_signalled", |_| std::process::abort());
         let outcome = match result {
@@ -83,10 +107,40 @@ impl Task {
             }
         };
         tracing::info!(base = %self.setup.base.display(), action = %order.action, ?outcome, "order carried out");
-        self.memory.end_order(order.id, &outcome);
+        self.finish(order, &outcome).await;
+        outcome
+    }
+
+    /// Notes the outcome of an order, and tells the status that came with it.
+    pub(super) async fn finish(&mut self, order: &Order, outcome: &Outcome) {
+        self.memory.end_order(order.id, outcome);
         self.publish().await;
         self.store().await;
-        outcome
+        mark::remove(&self.setup.state_dir, order.id);
+    }
+
+    /// How an order is to be carried out.
+    async fn way(&self, action: Action, unit: Option<&str>) -> Way {
+        if let Some(unit) = unit {
+            let invocation = systemd::run_of(unit).await.map(|run| run.invocation).unwrap_or_default();
+            return Way::Unit { unit: unit.to_owned(), invocation };
+        }
+        match action {
+            Action::Start => Way::Launcher {},
+            Action::Stop if self.stop_program().is_some() => Way::Launcher {},
+            Action::Stop | Action::Kill => Way::Signal {},
+        }
+    }
+
+    async fn make_mark(&self, order: Uuid) -> Result<Mark> {
+        let dir = self.setup.state_dir.clone();
+        let path = tokio::task::spawn_blocking(move || mark::make(&dir, order)).await??;
+        Ok(Mark { order, path })
+    }
+
+    fn stop_program(&self) -> Option<Vec<String>> {
+        let program = self.setup.declared.as_ref().and_then(|declared| declared.stop.clone());
+        program.filter(|words| !words.is_empty())
     }
 
     /// Notes what is about to be signalled, and returns what was before.
@@ -108,7 +162,7 @@ impl Task {
     }
 
     /// It was signalled.
-    fn confirm_signal(&mut self, action: Action) {
+    pub(super) fn confirm_signal(&mut self, action: Action) {
         if action == Action::Start {
             return;
         }
@@ -171,20 +225,19 @@ impl Task {
         }
     }
 
-    async fn stop(&mut self) -> Result<String> {
-        if let Some(unit) = self.unit_to_drive().await {
+    async fn stop(&mut self, unit: Option<String>, mark: Option<Mark>) -> Result<String> {
+        if let Some(unit) = unit {
             systemd::stop(&unit).await?;
             return Ok(format!("stop queued for the unit {unit}"));
         }
-        let program = self.setup.declared.as_ref().and_then(|declared| declared.stop.clone());
-        if let Some(words) = program.filter(|words| !words.is_empty()) {
-            return self.run_stop_program(words).await;
+        if let Some(words) = self.stop_program() {
+            return self.run_stop_program(words, mark).await;
         }
         self.signal(Signal::TERM).map(|pid| format!("SIGTERM sent to process {pid}"))
     }
 
-    async fn kill(&mut self) -> Result<String> {
-        if let Some(unit) = self.unit_to_drive().await {
+    async fn kill(&mut self, unit: Option<String>) -> Result<String> {
+        if let Some(unit) = unit {
             systemd::kill(&unit).await?;
             return Ok(format!("stop queued for the unit {unit}, and SIGKILL sent to it"));
         }
@@ -202,7 +255,7 @@ impl Task {
     }
 
     /// Runs the instance's own stop program as its user, with its output in `logs/catalina.out`.
-    async fn run_stop_program(&mut self, words: Vec<String>) -> Result<String> {
+    async fn run_stop_program(&mut self, words: Vec<String>, mark: Option<Mark>) -> Result<String> {
         let process = self.process.as_ref().ok_or_else(|| anyhow!("there is no process"))?;
         let key = process.watched.key;
         let user =
@@ -212,6 +265,7 @@ impl Task {
         let [program, arguments @ ..] = words.as_slice() else { return Err(anyhow!("the stop program is empty")) };
         launch.program = self.setup.base.join(Path::new(program));
         launch.arguments = arguments.to_vec();
+        launch.mark = mark;
         launch.environment.insert("TOMCAT_GRID_PID".to_owned(), key.pid.to_string());
         let Started { child, .. } = start::as_child(&launch).await?;
         if let Some(mut child) = child {

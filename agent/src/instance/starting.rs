@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     os::{process::ProcessKey, systemd, users},
-    tomcat::start::{self, Launch, Started},
+    tomcat::start::{self, Launch, Mark, Started},
 };
 
 /// The prefix of the units that the agent makes for instances it starts.
@@ -41,11 +41,11 @@ pub(super) struct Launched {
 }
 
 impl Task {
-    pub(super) async fn start(&mut self) -> Result<String> {
+    pub(super) async fn start(&mut self, unit: Option<String>, mark: Option<Mark>) -> Result<String> {
         self.start_failure = None;
         self.launching = Some(Launching { unit: None, since: Instant::now() });
         self.publish().await;
-        let started = self.launch().await;
+        let started = self.launch(unit, mark).await;
         match started {
             Ok(message) => Ok(message),
             Err(error) => {
@@ -60,8 +60,8 @@ impl Task {
         self.start_failure = Some(why);
     }
 
-    async fn launch(&mut self) -> Result<String> {
-        if let Some(unit) = self.unit_to_drive().await {
+    async fn launch(&mut self, unit: Option<String>, mark: Option<Mark>) -> Result<String> {
+        if let Some(unit) = unit {
             systemd::start(&unit).await?;
             self.launching = Some(Launching { unit: Some(unit.clone()), since: Instant::now() });
             return Ok(format!("start queued for the unit {unit}"));
@@ -71,12 +71,13 @@ impl Task {
         let home = self.home().ok_or_else(|| {
             anyhow!("CATALINA_HOME is not known: no bin/catalina.sh in the base or the usual places; set `home` in the agent's configuration")
         })?;
-        let launch = Launch::of(&base, &home, &user, &self.environment());
+        let launch = Launch { mark, ..Launch::of(&base, &home, &user, &self.environment()) };
         let Started { key, child } = if systemd::is_running() && users::current() == 0 {
             start::as_transient_unit(&launch, &self.transient_unit(), &self.setup.state_dir).await?
         } else {
             start::as_child(&launch).await?
         };
+        fail::fail_point!("launch_marked", |_| std::process::abort());
         match self.take_up(key, child).await {
             Ok(()) => {}
             Err(Lost::Ended(child)) => return Err(anyhow!(self.ended_at_once(key, child).await)),
@@ -108,7 +109,7 @@ impl Task {
     /// Has systemd asked what became of a unit that was told to start, as long as no process of it was found.
     pub(super) fn check_launch(&mut self) {
         let Some(Launching { unit: Some(unit), since }) = &self.launching else { return };
-        let limit = self.setup.start_timeout;
+        let limit = self.setup.start_timeout();
         if since.elapsed() >= limit {
             let why = format!("the start failed: no process of the unit {unit} within {} s", limit.as_secs());
             self.fail_start(why);

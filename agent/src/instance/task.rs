@@ -4,10 +4,9 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use protocol::{
-    limits::clip,
+    desired::InstanceSettings,
     link::{Order, Outcome},
     report::InstanceReport,
-    state::State,
 };
 use tokio::{
     process::Child,
@@ -20,11 +19,13 @@ use super::{
     endpoint::Survey,
     memory::{Memory, Moment, ProcessMemory},
     orders::Stopped,
+    resolving::Doubt,
     rules::{self, Answer, Facts, ProcessFacts, Sockets},
     starting::{Launched, Launching},
 };
 use crate::{
     config::{Health, Permission},
+    desired,
     os::{
         clock::BootTime,
         process::{self, ProcessKey, Watched},
@@ -48,6 +49,8 @@ pub enum Input {
     Appeared(Found),
     /// The agent's only regular beat, once a second.
     Tick(u64),
+    /// What the manager wants to be set for it.
+    Settings(Option<Box<InstanceSettings>>),
     /// Something to do.
     Order {
         /// What.
@@ -88,8 +91,10 @@ pub struct Setup {
     pub declared: Option<crate::config::Instance>,
     /// What holds for every instance.
     pub defaults: crate::config::TomcatDefaults,
-    /// How long its start may take.
+    /// How long a start may take on this machine, where nothing is set for the instance.
     pub start_timeout: Duration,
+    /// What the manager wants to be set for it. What is declared goes before.
+    pub desired: Option<InstanceSettings>,
     /// What may be done.
     pub allow: Arc<[Permission]>,
     /// The agent's state directory.
@@ -102,13 +107,46 @@ pub struct Setup {
 
 impl Setup {
     pub(super) fn question(&self) -> probe::Question {
-        match self.declared.as_ref().and_then(|declared| declared.health.as_ref()) {
-            Some(Health { path, expect }) => match path.parse() {
-                Ok(path) => probe::Question::Page { path, expected: expect.clone() },
+        let declared = self.declared.as_ref().and_then(|declared| declared.health.clone());
+        let declared = declared.map(|Health { path, expect }| (path, expect));
+        let desired = self.desired.as_ref().and_then(|desired| desired.health.clone());
+        match declared.or(desired.map(|health| (health.path, health.expect))) {
+            Some((path, expected)) => match path.parse() {
+                Ok(path) => probe::Question::Page { path, expected },
                 Err(_) => probe::Question::Server,
             },
             None => probe::Question::Server,
         }
+    }
+
+    /// How long a start of it may take.
+    pub(super) fn start_timeout(&self) -> Duration {
+        let declared = self.declared.as_ref().and_then(|declared| declared.start_timeout);
+        declared.or(self.desired.as_ref().and_then(desired::start_timeout)).unwrap_or(self.start_timeout)
+    }
+
+    /// What the machine's own file sets otherwise than the manager wants.
+    pub(super) fn overruled(&self) -> Vec<String> {
+        let (Some(declared), Some(desired)) = (&self.declared, &self.desired) else { return Vec::new() };
+        let mut notes = Vec::new();
+        if let (Some(own), Some(wanted)) = (&declared.health, &desired.health)
+            && (&own.path, &own.expect) != (&wanted.path, &wanted.expect)
+        {
+            notes.push(format!(
+                "the agent's own file asks {} for its health, and goes before the grid's {}",
+                own.path, wanted.path
+            ));
+        }
+        if let (Some(own), Some(wanted)) = (declared.start_timeout, desired::start_timeout(desired))
+            && own != wanted
+        {
+            notes.push(format!(
+                "the agent's own file gives a start {} s, and goes before the grid's {} s",
+                own.as_secs(),
+                wanted.as_secs()
+            ));
+        }
+        notes
     }
 }
 
@@ -164,9 +202,13 @@ pub(super) struct Task {
     pub(super) asking: JoinSet<Option<probe::Answer>>,
     /// When to ask next, while an answer is waited for impatiently.
     pub(super) ask_at: Option<Instant>,
+    /// Orders of which it is not known what became of them.
+    pub(super) doubts: Vec<Doubt>,
+    /// When to look at those next.
+    pub(super) look_at: Option<Instant>,
     pub(super) tick: u64,
     /// What is configured, while no process tells more.
-    configuration: server_xml::Cache,
+    pub(super) configuration: server_xml::Cache,
     news: mpsc::Sender<News>,
     told: Option<InstanceReport>,
 }
@@ -183,6 +225,8 @@ impl Task {
             start_failure: None,
             asking: JoinSet::new(),
             ask_at: None,
+            doubts: Vec::new(),
+            look_at: None,
             tick: 0,
             configuration: server_xml::Cache::default(),
             news,
@@ -192,12 +236,13 @@ impl Task {
 
     async fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
         self.find_remembered().await;
+        self.find_started().await;
         // A process that was seen already is taken up first: a running instance is never told to be stopped.
         if inputs.is_empty() {
             self.publish().await;
         }
         loop {
-            let ask_at = self.ask_at;
+            let (ask_at, look_at) = (self.ask_at, self.look_at);
             tokio::select! {
                 biased;
                 () = ended(self.process.as_ref()) => self.on_ended().await,
@@ -205,14 +250,12 @@ impl Task {
                 Some(stopped) = self.stopping.join_next() => self.on_stop_program(stopped.ok()).await,
                 Some(launched) = self.checking.join_next() => self.on_launch_checked(launched.ok().flatten()),
                 () = at(ask_at) => self.ask(),
+                () = at(look_at) => self.resolve_doubts().await,
                 input = inputs.recv() => match input {
                     Some(Input::Appeared(found)) => self.on_appeared(found).await,
                     Some(Input::Tick(tick)) => self.on_tick(tick).await,
-                    Some(Input::Order { order, deadline, reply }) => {
-                        let outcome = self.carry_out(order, deadline).await;
-                        // Whoever asked may have gone; the outcome is remembered.
-                        let _gone = reply.send(outcome);
-                    }
+                    Some(Input::Settings(settings)) => self.on_settings(settings.map(|settings| *settings)),
+                    Some(Input::Order { order, deadline, reply }) => self.carry_out(order, deadline, reply).await,
                     None => return,
                 },
             }
@@ -248,7 +291,7 @@ impl Task {
     }
 
     pub(super) fn judge(&self) -> rules::Verdict {
-        rules::judge(&self.facts(), self.setup.start_timeout)
+        rules::judge(&self.facts(), self.setup.start_timeout())
     }
 
     /// Tells the status if it has changed, and remembers a change of state.
@@ -292,85 +335,6 @@ impl Task {
         if let Err(error) = self.memory.store(&self.setup.state_dir).await {
             tracing::error!(base = %self.setup.base.display(), "cannot remember the state: {error:#}");
         }
-    }
-
-    fn report(&self, verdict: rules::Verdict) -> InstanceReport {
-        let process = self.process.as_ref();
-        let user = match process {
-            Some(process) => Some(users::shown(process.uid)),
-            None => self.run_as().ok().map(|account| account.name),
-        };
-        InstanceReport {
-            base: self.setup.base.display().to_string(),
-            declared_name: self.setup.declared.as_ref().and_then(|declared| declared.name.clone()),
-            state: verdict.state,
-            reason: verdict.reason.map(|reason| clip(&reason)),
-            age_ms: 0,
-            pid: process.map(|process| process.watched.key.pid),
-            ports: self.ports(),
-            last_exit: self
-                .memory
-                .exit_report()
-                .map(|exit| protocol::report::ExitReport { how: clip(&exit.how), ..exit }),
-            home: self.home().map(|home| home.display().to_string()),
-            user,
-            unit: process.and_then(|process| process.unit.clone()).or_else(|| self.known_unit()),
-            notes: self.notes(verdict.state),
-        }
-    }
-
-    fn ports(&self) -> Vec<u16> {
-        let owned = self.process.as_ref().map(|process| &process.owned[..]).unwrap_or_default();
-        let mut ports: Vec<u16> = owned.iter().map(|own| own.listener.address.port()).collect();
-        if ports.is_empty() {
-            let configured = self.process.as_ref().map_or(self.configuration.last(), |process| &process.server);
-            ports.extend(configured.connectors.iter().map(|connector| connector.port));
-        }
-        ports.sort_unstable();
-        ports.dedup();
-        ports.truncate(64);
-        ports
-    }
-
-    fn notes(&self, state: State) -> Vec<String> {
-        let mut notes = self.setup.notes.clone();
-        match &self.process {
-            Some(process) => {
-                notes.extend(process.server.problems.iter().cloned());
-                notes.extend(process.note.clone());
-                notes.extend(process.order_note.clone());
-                if users::current() != 0 && users::current() != process.uid && process.unit.is_none() {
-                    notes.push(format!(
-                        "the agent runs as `{}` and can neither stop nor kill this process of `{}`",
-                        users::shown(users::current()),
-                        users::shown(process.uid)
-                    ));
-                }
-            }
-            None if state == State::Stopped => {
-                notes.extend(self.configuration.last().problems.iter().cloned());
-                if self.known_unit().is_none() {
-                    match self.run_as() {
-                        Err(why) => notes.push(format!("cannot be started: {why}")),
-                        Ok(account) if users::current() != 0 && users::current() != account.uid => notes.push(format!(
-                            "the agent runs as `{}` and cannot start this instance as `{}`",
-                            users::shown(users::current()),
-                            account.name
-                        )),
-                        Ok(_) => {}
-                    }
-                }
-                if self.home().is_none() {
-                    notes.push(
-                        "cannot be started: CATALINA_HOME is not known; set `home` in the agent's configuration"
-                            .to_owned(),
-                    );
-                }
-            }
-            None => {}
-        }
-        notes.truncate(16);
-        notes.iter().map(|note| clip(note)).collect()
     }
 
     pub(super) fn home(&self) -> Option<PathBuf> {

@@ -15,12 +15,12 @@ use super::{
     backoff::{self, Backoff},
     dial::Route,
     join::{self, Failure},
-    session::{End, Session},
+    session::{End, Parts, Session},
 };
 use crate::{
     config::{self, Settings, TokenSource},
     state_dir::StateDir,
-    supervisor::{Links, facts},
+    supervisor::facts,
 };
 
 /// Why an agent ends that could go on dialling.
@@ -84,7 +84,7 @@ pub async fn join(
     let mut backoff = Backoff::default();
     loop {
         let route = routes.take();
-        let request = join::request(&token, key, machine.clone(), facts::gather(vec![]))?;
+        let request = join::request(&token, key, machine.clone(), facts::gather(&settings.allow, vec![]))?;
         fail::fail_point!("join_asking", |_| std::process::abort());
         let attempt = tokio::select! {
             biased;
@@ -135,33 +135,37 @@ fn machine_name(settings: &Settings) -> Result<MachineName> {
         .with_context(|| format!("no machine name can be made of the host name `{host}`: give one with --name"))
 }
 
+/// What is to be done when the agent has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Nothing.
+    Stop,
+    /// To begin anew, as the same process.
+    Restart,
+}
+
 /// Keeps the agent linked until it is told to end. An error means that nobody looks after the instances any more.
 pub async fn keep(
     state: &StateDir,
     mut membership: JoinResponse,
     key: &KeyPair,
-    mut links: Links,
+    parts: &mut Parts,
     routes: &mut Routes,
     shutdown: &mut (impl Future<Output = ()> + Unpin),
-) -> Result<()> {
+) -> Result<Ending> {
     let key_pem = key.serialize_pem();
     let mut backoff = Backoff::default();
     let mut renewal_asked = None;
     loop {
-        if links.beat.has_changed().is_err() {
+        if parts.links.beat.has_changed().is_err() {
             bail!(UNSUPERVISED);
         }
         let route = routes.take();
-        let mut session = Session {
-            state,
-            membership: &mut membership,
-            key_pem: &key_pem,
-            links: &mut links,
-            renewal_asked: &mut renewal_asked,
-        };
+        let mut session =
+            Session { state, membership: &mut membership, key_pem: &key_pem, parts, renewal_asked: &mut renewal_asked };
         let opened = tokio::select! {
             biased;
-            () = &mut *shutdown => return Ok(()),
+            () = &mut *shutdown => return Ok(Ending::Stop),
             opened = session.open(&route) => opened,
         };
         let wait = match opened {
@@ -171,11 +175,13 @@ pub async fn keep(
                 routes.stay();
                 let since = Instant::now();
                 let end = session.live(connection, shutdown).await;
+                parts.programs.linked(None).await;
                 if since.elapsed() >= backoff::HEALTHY {
                     backoff = Backoff::default();
                 }
                 match end {
-                    End::Shutdown => return Ok(()),
+                    End::Shutdown => return Ok(Ending::Stop),
+                    End::Restart => return Ok(Ending::Restart),
                     End::Unsupervised => bail!(UNSUPERVISED),
                     End::Refused(refusal) => wait_after_refusal(&refusal),
                     End::Silent => wait_after_end("the manager went silent", &mut backoff),
@@ -184,7 +190,7 @@ pub async fn keep(
             }
         };
         tokio::select! {
-            () = &mut *shutdown => return Ok(()),
+            () = &mut *shutdown => return Ok(Ending::Stop),
             () = tokio::time::sleep(wait) => {}
         }
     }

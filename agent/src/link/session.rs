@@ -6,9 +6,11 @@ use anyhow::{Context, Result, anyhow};
 use futures_util::{SinkExt, StreamExt};
 use protocol::{
     PROTOCOL, PROTOCOL_OLDEST,
+    desired::Desired,
     join::{JoinResponse, Refusal, RefusalCode},
     limits::{HELLO_TIMEOUT, MAX_MESSAGE, PING_INTERVAL, SILENCE},
-    link::{self, FromAgent, Hello, MessageError, ToAgent, Welcome},
+    link::{self, AgentOrder, FromAgent, Hello, MessageError, ToAgent, Welcome},
+    state::AgentAction,
     time::Timestamp,
     tls_name,
 };
@@ -20,15 +22,21 @@ use tokio_tungstenite::{
 };
 
 use super::{
+    blobs::Source,
     budget,
     dial::{Route, Stream},
     join::{Failure, explain, refusal},
+    programs::Keeper,
     tls,
 };
 use crate::{
+    desired,
+    hooks::Hooks,
     identity,
+    os::process,
+    own_orders::OwnOrders,
     state_dir::StateDir,
-    supervisor::{Links, TICK},
+    supervisor::{Links, TICK, asks::Ask},
 };
 
 /// How often, in ticks, the fingerprint of all statuses is sent.
@@ -43,6 +51,12 @@ const RENEWAL_PAUSE: Duration = Duration::from_secs(3600);
 /// How long a message may take to leave.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long what is in hand may take when the agent ends. The manager must not take the link for dead meanwhile.
+pub const HAND_OVER: Duration = Duration::from_secs(8);
+
+/// How long the outcome of a kill may take to leave.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
 type Socket = WebSocketStream<TlsStream<Box<dyn Stream>>>;
 
 /// Why a connection ended.
@@ -50,6 +64,8 @@ type Socket = WebSocketStream<TlsStream<Box<dyn Stream>>>;
 pub enum End {
     /// The agent ends.
     Shutdown,
+    /// The agent ends, and is to begin anew.
+    Restart,
     /// The supervisor has ended, without which the agent is of no use.
     Unsupervised,
     /// The manager said nothing for too long.
@@ -60,6 +76,18 @@ pub enum End {
     Refused(Refusal),
 }
 
+/// Whoever carries out what the manager wants.
+pub struct Parts {
+    /// The supervisor of the instances.
+    pub links: Links,
+    /// The agent's orders for itself.
+    pub own: OwnOrders,
+    /// Who keeps the hook programs.
+    pub programs: Keeper,
+    /// Who runs hooks.
+    pub hooks: Hooks,
+}
+
 /// What a connection needs besides the manager's address.
 pub struct Session<'a> {
     /// The agent's state directory.
@@ -68,8 +96,8 @@ pub struct Session<'a> {
     pub membership: &'a mut JoinResponse,
     /// The agent's private key (PEM).
     pub key_pem: &'a str,
-    /// The supervisor.
-    pub links: &'a mut Links,
+    /// Whoever carries out what the manager wants.
+    pub parts: &'a mut Parts,
     /// When a new certificate was asked for last.
     pub renewal_asked: &'a mut Option<Instant>,
 }
@@ -85,6 +113,7 @@ impl Session<'_> {
     pub async fn open(&mut self, route: &Route) -> Result<Connection, Failure> {
         let config = tls::member(&self.membership.authority, &self.membership.certificate, self.key_pem)?;
         let grid = self.membership.grid;
+        let source = Source { route: route.clone(), tls: config.clone(), grid };
         let stream = route.connect(config, tls::server_name(grid)).await.map_err(|error| explain(route, error))?;
         let request =
             format!("wss://{}/agent/v1/link", tls_name(grid)).into_client_request().context("make the request")?;
@@ -102,13 +131,14 @@ impl Session<'_> {
             .await
             .map_err(|_| anyhow!("the manager did not welcome the agent in {} s", HELLO_TIMEOUT.as_secs()))??;
         self.accept(&mut connection, welcome).await?;
+        self.parts.programs.linked(Some(source)).await;
         Ok(connection)
     }
 
     async fn greet(&mut self, connection: &mut Connection) -> Result<Welcome, Failure> {
-        let (mut facts, mut instances) = self.links.board.whole();
+        let (mut facts, mut instances) = self.parts.links.board.whole();
         let cut = budget::fit(&mut facts, &mut instances);
-        self.links.board.tell_again(cut);
+        self.parts.links.board.tell_again(cut);
         let hello = FromAgent::Hello(Box::new(Hello {
             protocol: PROTOCOL,
             protocol_oldest: PROTOCOL_OLDEST,
@@ -176,14 +206,13 @@ impl Session<'_> {
 
     /// Lives one connection.
     pub async fn live(&mut self, mut connection: Connection, shutdown: &mut (impl Future<Output = ()> + Unpin)) -> End {
-        let board = Arc::clone(&self.links.board);
+        let board = Arc::clone(&self.parts.links.board);
         loop {
             let step = tokio::select! {
                 biased;
                 () = &mut *shutdown => {
-                    // Whether it arrives or not, the agent ends.
-                    let _unheard = connection.send(&FromAgent::Goodbye { reason: "the agent was told to end".to_owned() }).await;
-                    let _unheard = connection.socket.close(None).await;
+                    self.hand_over(&mut connection).await;
+                    connection.say_goodbye("the agent was told to end").await;
                     return End::Shutdown;
                 }
                 received = connection.next() => match received {
@@ -191,7 +220,7 @@ impl Session<'_> {
                     Err(error) => Err(error),
                 },
                 messages = board.next() => connection.send_all(&messages).await.map(|()| None),
-                changed = self.links.beat.changed() => match changed {
+                changed = self.parts.links.beat.changed() => match changed {
                     Ok(()) => self.on_beat(&mut connection).await,
                     Err(_) => return End::Unsupervised,
                 },
@@ -208,12 +237,12 @@ impl Session<'_> {
         if connection.heard.elapsed() > SILENCE {
             return Ok(Some(End::Silent));
         }
-        let tick = *self.links.beat.borrow_and_update();
+        let tick = *self.parts.links.beat.borrow_and_update();
         if tick.is_multiple_of(PING_TICKS) {
             connection.ping().await?;
         }
         if tick.is_multiple_of(DIGEST_TICKS) {
-            connection.send(&FromAgent::Digest { digest: self.links.board.digest() }).await?;
+            connection.send(&FromAgent::Digest { digest: self.parts.links.board.digest() }).await?;
             self.renew_if_due(connection).await?;
         }
         Ok(None)
@@ -228,16 +257,16 @@ impl Session<'_> {
         match message {
             ToAgent::Order(order) => {
                 let id = order.id;
-                if self.links.orders.try_send(order).is_err() {
+                if self.parts.links.asks.try_send(Ask::Order(order)).is_err() {
                     let message = "the agent has too many orders in hand".to_owned();
                     let outcome = link::Outcome::Failed { message };
                     connection.send(&FromAgent::Outcome { order: id, outcome }).await?;
                 }
             }
             ToAgent::Report {} => {
-                let (mut facts, mut instances) = self.links.board.whole();
+                let (mut facts, mut instances) = self.parts.links.board.whole();
                 let cut = budget::fit(&mut facts, &mut instances);
-                self.links.board.tell_again(cut);
+                self.parts.links.board.tell_again(cut);
                 connection.send(&FromAgent::Instances { instances }).await?;
             }
             ToAgent::Certificate { certificate } => {
@@ -251,13 +280,76 @@ impl Session<'_> {
                 tracing::info!("the certificate was renewed");
             }
             ToAgent::Refused(refusal) => return Ok(Some(End::Refused(refusal))),
-            ToAgent::AgentOrder(_) | ToAgent::Desired(_) | ToAgent::Hook(_) | ToAgent::AbandonHook { .. } => {}
+            ToAgent::AgentOrder(order) => return self.take_own(connection, &order).await,
+            ToAgent::Desired(desired) => self.take_desired(*desired).await,
+            ToAgent::Hook(run) => self.parts.hooks.begin(*run, connection.heard),
+            ToAgent::AbandonHook { run } => self.parts.hooks.abandon(run),
             ToAgent::Welcome(_) => {}
             ToAgent::Unsupported { message } => {
                 tracing::warn!("the manager does not know messages of type `{message}`")
             }
         }
         Ok(None)
+    }
+}
+
+impl Session<'_> {
+    /// Puts in force what the manager wants the machine to have, and keeps it for a start without a manager.
+    async fn take_desired(&mut self, desired: Desired) {
+        let desired = desired::sound(desired);
+        let kept = desired.clone();
+        if let Err(error) = self.store(move |state| desired::store(state.path(), &kept)).await {
+            tracing::error!("what the manager wants cannot be kept, and holds until the agent ends: {error:#}");
+        }
+        // The supervisor ends only with the agent.
+        let _ending = self.parts.links.asks.send(Ask::Settings(desired.instances)).await;
+        self.parts.programs.want(desired.programs).await;
+    }
+
+    /// Carries out an order for the agent itself.
+    async fn take_own(&mut self, connection: &mut Connection, order: &AgentOrder) -> Result<Option<End>> {
+        let (outcome, action) = self.parts.own.take(order, connection.heard).await;
+        let outcome = FromAgent::Outcome { order: order.id, outcome };
+        let Some(action) = action else {
+            connection.send(&outcome).await?;
+            return Ok(None);
+        };
+        tracing::info!(action = action.as_str(), "the manager has ordered the agent to {}", action.as_str());
+        if action == AgentAction::Kill {
+            // Whether it arrives or not, the agent is killed.
+            let _unheard = connection.send(&outcome).await;
+            tokio::time::sleep(LAST_WORDS).await;
+            process::kill_itself();
+            return Ok(Some(End::Shutdown));
+        }
+        self.hand_over(connection).await;
+        // Whether it arrives or not, the order is carried out: it was noted.
+        let _unheard = connection.send(&outcome).await;
+        let (reason, end) = match action {
+            AgentAction::Restart => ("the manager told the agent to begin anew", End::Restart),
+            AgentAction::Stop | AgentAction::Kill => ("the manager told the agent to end", End::Shutdown),
+        };
+        connection.say_goodbye(reason).await;
+        Ok(Some(end))
+    }
+
+    /// Tells what becomes of everything that is in hand, for a bounded time.
+    async fn hand_over(&self, connection: &mut Connection) {
+        let board = Arc::clone(&self.parts.links.board);
+        let tell = async {
+            loop {
+                tokio::select! {
+                    biased;
+                    messages = board.next() => connection.send_all(&messages).await?,
+                    () = board.idle() => {
+                        // The last of it may have been put up just now.
+                        return connection.send_all(&board.take()).await;
+                    }
+                }
+            }
+        };
+        // What is not done by then is remembered, and told when it is asked for again.
+        let _remembered = tokio::time::timeout(HAND_OVER, tell).await;
     }
 }
 
@@ -319,6 +411,12 @@ impl Connection {
         let sent = tokio::time::timeout(SEND_TIMEOUT, send).await;
         sent.map_err(|_| anyhow!("the manager took no message in {} s", SEND_TIMEOUT.as_secs()))?
             .context("send to the manager")
+    }
+
+    async fn say_goodbye(&mut self, reason: &str) {
+        // Whether it arrives or not, the agent ends.
+        let _unheard = self.send(&FromAgent::Goodbye { reason: reason.to_owned() }).await;
+        let _unheard = tokio::time::timeout(SEND_TIMEOUT, self.socket.close(None)).await;
     }
 
     async fn ping(&mut self) -> Result<()> {

@@ -27,6 +27,20 @@ impl ProcessKey {
     }
 }
 
+/// The file that this program was executed from, or the one that has taken its place since; `None` if there is none.
+pub fn own_program() -> Option<PathBuf> {
+    let path = std::env::current_exe().ok()?;
+    // So the kernel calls a file that was replaced or removed.
+    let replaced = path.to_str().and_then(|path| path.strip_suffix(" (deleted)")).map(PathBuf::from);
+    [Some(path), replaced].into_iter().flatten().find(|path| path.is_file())
+}
+
+/// Kills this process, as `kill -9` does.
+pub fn kill_itself() {
+    // Nobody is forbidden to signal itself.
+    let _gone = rustix::process::kill_process(rustix::process::getpid(), Signal::KILL);
+}
+
 /// What `/proc/PID/stat` tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat {
@@ -68,6 +82,14 @@ pub fn uid(pid: u32) -> Option<u32> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
     line.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+/// Whether SIGTERM waits to be delivered to a process, as it does while it is frozen.
+pub fn is_told_to_end(pid: u32) -> bool {
+    const SIGTERM: u32 = 15;
+    let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else { return false };
+    let masks = status.lines().filter_map(|line| line.strip_prefix("ShdPnd:").or_else(|| line.strip_prefix("SigPnd:")));
+    masks.filter_map(|mask| u64::from_str_radix(mask.trim(), 16).ok()).any(|mask| mask & (1 << (SIGTERM - 1)) != 0)
 }
 
 /// Whether a process sees the same files as the agent, as one in a container does not; assumed where it may not be asked.
@@ -216,6 +238,18 @@ mod tests {
             child.kill().unwrap();
             child.wait().unwrap();
         }
+    }
+
+    #[test]
+    fn a_frozen_process_shows_what_it_was_told() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let pid = Pid::from_raw(child.id().try_into().unwrap()).unwrap();
+        rustix::process::kill_process(pid, Signal::STOP).unwrap();
+        assert!(!is_told_to_end(child.id()));
+        rustix::process::kill_process(pid, Signal::TERM).unwrap();
+        assert!(is_told_to_end(child.id()));
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     #[tokio::test]

@@ -55,6 +55,29 @@ pub async fn show(unit: &str, properties: &[&str]) -> Result<HashMap<String, Str
     Ok(text.lines().filter_map(|line| line.split_once('=')).map(|(k, v)| (k.to_owned(), v.to_owned())).collect())
 }
 
+/// A unit as systemd sees it now.
+pub struct Run {
+    /// The number that systemd gives to each run; empty if it knows none.
+    pub invocation: String,
+    /// Whether it is about to run.
+    pub is_coming: bool,
+    /// Whether it is about to end.
+    pub is_going: bool,
+}
+
+/// The latest run of a unit.
+pub async fn run_of(unit: &str) -> Result<Run> {
+    let found = show(unit, &["InvocationID", "ActiveState", "Job"]).await?;
+    let get = |name: &str| found.get(name).map_or("", String::as_str);
+    let has_job = !matches!(get("Job"), "" | "0");
+    let state = get("ActiveState");
+    Ok(Run {
+        invocation: get("InvocationID").to_owned(),
+        is_coming: state == "activating" || (has_job && matches!(state, "inactive" | "failed")),
+        is_going: state == "deactivating" || (has_job && state == "active"),
+    })
+}
+
 /// Queues the start of a unit, without waiting for its end.
 pub async fn start(unit: &str) -> Result<()> {
     call("systemctl", ["start", "--no-block", "--", unit]).await.map(drop)

@@ -3,16 +3,19 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use protocol::{
+    desired::Programs,
+    hook::HookEnd,
     link::{FromAgent, Outcome},
     report::{InstanceReport, MachineFacts, digest},
 };
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
+use super::hook_news::HookNews;
 use crate::instance::task::News;
 
 /// How many outcomes may wait for a link. The oldest is dropped: who still wants it asks again by its id.
@@ -24,6 +27,24 @@ pub struct Board {
     // Held for moments only, never across an await.
     inner: Mutex<Inner>,
     changed: Notify,
+    in_hand: watch::Sender<usize>,
+}
+
+/// Something that is being done; when it is dropped, it is done.
+pub struct InHand(Arc<Board>);
+
+impl InHand {
+    /// Something is begun whose outcome will be put up on the board.
+    pub fn of(board: &Arc<Board>) -> Self {
+        board.in_hand.send_modify(|count| *count += 1);
+        Self(board.clone())
+    }
+}
+
+impl Drop for InHand {
+    fn drop(&mut self) {
+        self.0.in_hand.send_modify(|count| *count = count.saturating_sub(1));
+    }
 }
 
 #[derive(Default)]
@@ -34,6 +55,7 @@ struct Inner {
     gone: BTreeSet<String>,
     facts_changed: bool,
     outcomes: VecDeque<(Uuid, Outcome)>,
+    hooks: HookNews,
 }
 
 impl Board {
@@ -93,6 +115,29 @@ impl Board {
         self.changed.notify_one();
     }
 
+    /// The latest status of an instance.
+    pub fn report(&self, base: &str) -> Option<InstanceReport> {
+        self.lock().instances.get(base).map(aged)
+    }
+
+    /// Puts up what a hook wrote.
+    pub fn put_hook_output(&self, run: Uuid, text: String) {
+        self.lock().hooks.put_output(run, text);
+        self.changed.notify_one();
+    }
+
+    /// Puts up how the run of a hook ended.
+    pub fn put_hook_end(&self, run: Uuid, end: HookEnd) {
+        self.lock().hooks.put_end(run, end);
+        self.changed.notify_one();
+    }
+
+    /// Puts up which hook programs are there; told even if that was told before.
+    pub fn put_programs(&self, programs: Programs) {
+        self.lock().hooks.put_programs(programs);
+        self.changed.notify_one();
+    }
+
     /// Everything, for a hello; what was still to be told is told by it.
     pub fn whole(&self) -> (MachineFacts, Vec<InstanceReport>) {
         let mut inner = self.lock();
@@ -115,6 +160,13 @@ impl Board {
         digest(self.lock().instances.values().map(|news| &news.report))
     }
 
+    /// Waits until nothing is being done any more.
+    pub async fn idle(&self) {
+        // The board has the sender itself.
+        let mut in_hand = self.in_hand.subscribe();
+        let _never = in_hand.wait_for(|count| *count == 0).await;
+    }
+
     /// Waits until there is something to tell, and takes it.
     pub async fn next(&self) -> Vec<FromAgent> {
         loop {
@@ -126,7 +178,8 @@ impl Board {
         }
     }
 
-    fn take(&self) -> Vec<FromAgent> {
+    /// Takes what there is to tell now.
+    pub fn take(&self) -> Vec<FromAgent> {
         let mut inner = self.lock();
         let inner = &mut *inner;
         let mut messages = Vec::new();
@@ -141,6 +194,7 @@ impl Board {
         // Last, so that whoever reads an outcome has read the state that came with it.
         let outcomes = inner.outcomes.drain(..);
         messages.extend(outcomes.map(|(order, outcome)| FromAgent::Outcome { order, outcome }));
+        inner.hooks.take(&mut messages);
         messages
     }
 }

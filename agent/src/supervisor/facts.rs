@@ -4,10 +4,13 @@ use std::fs;
 
 use protocol::report::MachineFacts;
 
-use crate::os::{clock, systemd, users};
+use crate::{
+    config::Permission,
+    os::{clock, systemd, users},
+};
 
 /// Gathers the facts of the machine, with what an operator should know of it.
-pub fn gather(notes: Vec<String>) -> MachineFacts {
+pub fn gather(allow: &[Permission], notes: Vec<String>) -> MachineFacts {
     let system = rustix::system::uname();
     let text = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
     let mut facts = MachineFacts {
@@ -20,7 +23,7 @@ pub fn gather(notes: Vec<String>) -> MachineFacts {
         boot_id: clock::boot_id(),
         user: users::shown(users::current()),
         systemd: systemd::is_running(),
-        allow: Vec::new(),
+        allow: allow.iter().map(|permission| permission.as_str().to_owned()).collect(),
         notes,
     };
     facts.clip();

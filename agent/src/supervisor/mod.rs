@@ -1,10 +1,13 @@
 //! Keeps a task for every instance of the machine, gives each what concerns it, and posts their news on the board.
 
+pub mod asks;
 pub mod board;
 pub mod claims;
 pub mod discovery;
 pub mod facts;
+pub mod hook_news;
 pub mod looking;
+mod processes;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -14,18 +17,14 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use asks::Ask;
 use board::Board;
 use claims::Claimed;
-use looking::{Discovery, Looked, Looker, Verdict};
-use protocol::{
-    limits::MAX_INSTANCES,
-    link::{Order, Outcome},
-};
+use looking::{Discovery, Looked, Looker};
+use processes::Seen;
+use protocol::{desired::InstanceSettings, limits::MAX_INSTANCES};
 use tokio::{
-    sync::{
-        mpsc::{self, error::TrySendError},
-        oneshot, watch,
-    },
+    sync::{mpsc, watch},
     task::{AbortHandle, Id, JoinError, JoinSet},
     time::{Instant, timeout_at},
 };
@@ -35,14 +34,9 @@ use crate::{
     config::{Instance, Settings},
     instance::{
         memory::Memory,
-        task::{self, Found, Input, News, Setup},
+        task::{self, Input, News, Setup},
     },
-    os::{
-        beat::Beat,
-        process::{self, ProcessKey},
-        sweep::Sweep,
-    },
-    tomcat::command_line,
+    os::{beat::Beat, children::Inherited, process::ProcessKey, sweep::Sweep},
 };
 
 /// The agent's only regular beat.
@@ -57,19 +51,19 @@ const HURRIED_TICKS: u64 = 5;
 /// How long a look through the file system may take before it is worth a note.
 const SLOW: Duration = Duration::from_secs(10);
 
-/// The longest that an order may be worth carrying out, in milliseconds.
-const MAX_TTL_MS: u64 = 600_000;
-
 /// How long the instances may take to tell their status for the first time.
 const FIRST_NEWS: Duration = Duration::from_secs(5);
 
-/// How many orders may wait.
-pub const ORDERS: usize = 64;
+/// How many orders and settings may wait.
+pub const ASKS: usize = 64;
 
 /// The supervisor.
 pub struct Supervisor {
     looker: Looker,
     state_dir: PathBuf,
+    /// What the manager wants to be set for instances.
+    desired: BTreeMap<PathBuf, InstanceSettings>,
+    inherited: Inherited,
     board: Arc<Board>,
     instances: BTreeMap<PathBuf, Handle>,
     tasks: JoinSet<()>,
@@ -95,39 +89,40 @@ struct Handle {
     inputs: mpsc::Sender<Input>,
     task: AbortHandle,
     setup: Setup,
+    /// Whether the task knows what is set for it.
+    is_told: bool,
 }
 
-/// What is known of a process that calls itself a Tomcat.
-struct Seen {
-    uid: u32,
-    /// Whether it is being looked at now.
-    asked: bool,
-    /// Whether it is to be looked at again.
-    again: bool,
-    is_of: Option<PathBuf>,
-    note: Option<String>,
+/// Where the supervisor begins.
+pub struct Place {
+    /// The agent's state directory.
+    pub state_dir: PathBuf,
+    /// What the manager wanted to be set for instances when it was last heard.
+    pub desired: Vec<InstanceSettings>,
 }
 
 /// What others need to talk to it.
 pub struct Links {
-    /// What the manager orders.
-    pub orders: mpsc::Sender<Order>,
+    /// What the manager asks.
+    pub asks: mpsc::Sender<Ask>,
     /// The beat, which counts up, and is closed when the supervisor has ended.
     pub beat: watch::Receiver<u64>,
     /// The board.
     pub board: Arc<Board>,
 }
 
-/// Starts the supervisor of a member of a grid; it ends when every sender of orders is dropped.
-pub async fn spawn(settings: Settings, state_dir: PathBuf, grid: Uuid, grid_name: String) -> Result<Links> {
+/// Starts the supervisor of a member of a grid; it ends when every sender of asks is dropped.
+pub async fn spawn(settings: Settings, place: Place, grid: Uuid, grid_name: String) -> Result<Links> {
     let timer = Beat::every(TICK).context("make a timer")?;
     let board = Arc::new(Board::default());
-    let (orders, order_inputs) = mpsc::channel(ORDERS);
+    let (asks, ask_inputs) = mpsc::channel(ASKS);
     let (news, mut news_inputs) = mpsc::channel(MAX_INSTANCES);
     let (beat_sender, beat) = watch::channel(0);
     let mut supervisor = Supervisor {
         looker: Looker { settings: Arc::new(settings), grid, grid_name },
-        state_dir,
+        state_dir: place.state_dir,
+        desired: place.desired.into_iter().map(|settings| (PathBuf::from(&settings.base), settings)).collect(),
+        inherited: Inherited::find(),
         board: board.clone(),
         instances: BTreeMap::new(),
         tasks: JoinSet::new(),
@@ -145,15 +140,15 @@ pub async fn spawn(settings: Settings, state_dir: PathBuf, grid: Uuid, grid_name
     };
     supervisor.first_look().await;
     supervisor.hear_everybody(&mut news_inputs).await;
-    tokio::spawn(supervisor.run(timer, order_inputs, news_inputs, beat_sender));
-    Ok(Links { orders, beat, board })
+    tokio::spawn(supervisor.run(timer, ask_inputs, news_inputs, beat_sender));
+    Ok(Links { asks, beat, board })
 }
 
 impl Supervisor {
     async fn run(
         mut self,
         timer: Beat,
-        mut orders: mpsc::Receiver<Order>,
+        mut asks: mpsc::Receiver<Ask>,
         mut news: mpsc::Receiver<News>,
         beat: watch::Sender<u64>,
     ) {
@@ -163,8 +158,9 @@ impl Supervisor {
                 // News first: none may be left of an instance when it is dropped, and perhaps taken up again.
                 biased;
                 Some(news) = news.recv() => self.hear(news),
-                order = orders.recv() => match order {
-                    Some(order) => self.give(order),
+                ask = asks.recv() => match ask {
+                    Some(Ask::Order(order)) => self.give(order),
+                    Some(Ask::Settings(settings)) => self.set(settings),
                     None => return,
                 },
                 Some(looked) = self.looking.join_next() => self.on_looked(looked),
@@ -218,6 +214,8 @@ impl Supervisor {
     }
 
     fn beat(&mut self, tick: u64) {
+        self.inherited.look();
+        self.tell_settings();
         self.sweep(&BTreeSet::new());
         let every = if self.hurry { HURRIED_TICKS } else { DISCOVERY_TICKS };
         if tick.is_multiple_of(every) {
@@ -311,7 +309,7 @@ impl Supervisor {
             tracing::warn!("{note}");
         }
         self.said = notes.clone();
-        self.board.put_facts(facts::gather(notes.into_iter().collect()));
+        self.board.put_facts(facts::gather(&self.looker.settings.allow, notes.into_iter().collect()));
     }
 
     /// Starts the task of an instance, unless it has one, or belongs to another grid.
@@ -329,13 +327,14 @@ impl Supervisor {
         };
         let settings = &self.looker.settings;
         let declared = self.declarations.as_ref().and_then(|declarations| declarations.get(&base).cloned());
-        let own_limit = declared.as_ref().and_then(|declared| declared.start_timeout);
+        let desired = self.desired.get(&base).cloned();
         tracing::info!(base = %base.display(), "looking after this instance");
         self.start_task(Setup {
             base,
             declared,
             defaults: settings.tomcat.clone(),
-            start_timeout: own_limit.unwrap_or(settings.start_timeout),
+            start_timeout: settings.start_timeout,
+            desired,
             allow: settings.allow.clone().into(),
             state_dir: self.state_dir.clone(),
             grid: self.looker.grid,
@@ -346,7 +345,7 @@ impl Supervisor {
 
     fn start_task(&mut self, setup: Setup) {
         let (inputs, task) = task::spawn(setup.clone(), self.news.clone(), &mut self.tasks);
-        self.instances.insert(setup.base.clone(), Handle { inputs, task, setup });
+        self.instances.insert(setup.base.clone(), Handle { inputs, task, setup, is_told: true });
         // Its process may have been seen before.
         self.sweep.forget();
     }
@@ -360,89 +359,5 @@ impl Supervisor {
             let base = whose.map(|handle| handle.setup.base.display().to_string()).unwrap_or_default();
             tracing::error!(base, "the task of the instance failed, and is started again: {error}");
         }
-    }
-
-    /// Looks for processes that have appeared. Besides the bases in hand, those of `expected` count as known.
-    fn sweep(&mut self, expected: &BTreeSet<PathBuf>) {
-        let Some(declarations) = self.declarations.clone() else { return };
-        let mut appeared = Vec::new();
-        self.sweep.look(|pid, arguments| {
-            appeared.extend(command_line::recognise(arguments).map(|found| (pid, found)));
-        });
-        for (pid, command_line) in appeared {
-            let Some(key) = ProcessKey::of(pid) else { continue };
-            if let Some(seen) = self.processes.get(&key) {
-                let handle = seen.is_of.as_ref().map(|base| self.instances.get(base));
-                match handle {
-                    _ if seen.asked => continue,
-                    None if !seen.again => continue,
-                    Some(Some(handle)) => {
-                        let found = Found { key, uid: seen.uid, command_line };
-                        // A task that is busy sees the process again: a JVM is examined at each look.
-                        let _busy = handle.inputs.try_send(Input::Appeared(found));
-                        continue;
-                    }
-                    _ => {}
-                }
-            }
-            let Some(uid) = process::uid(pid) else { continue };
-            let note = self.processes.remove(&key).and_then(|seen| seen.note);
-            self.processes.insert(key, Seen { uid, asked: true, again: false, is_of: None, note });
-            let found = Found { key, uid, command_line };
-            let known = self.instances.keys().chain(expected).cloned().collect();
-            let (looker, declarations) = (self.looker.clone(), declarations.clone());
-            self.looking.spawn_blocking(move || {
-                let verdict = looker.examine(&found, &known, &declarations);
-                Looked::Process(found, verdict)
-            });
-        }
-    }
-
-    fn on_examined(&mut self, found: Found, verdict: Verdict) {
-        let (is_of, note) = match verdict {
-            Verdict::Stranger(note) => (None, note),
-            Verdict::Of(base, Some(claimed)) => match self.take_up(base.clone(), claimed) {
-                Ok(()) => (Some(base), None),
-                Err(why) => (None, Some(why)),
-            },
-            // Where the base was known, and is not in hand, it is looked at again.
-            Verdict::Of(base, None) => (Some(base), None),
-        };
-        let Some(seen) = self.processes.get_mut(&found.key) else { return };
-        seen.asked = false;
-        let is_news = seen.note != note;
-        seen.note = note;
-        seen.is_of = is_of;
-        if let Some(handle) = seen.is_of.as_ref().and_then(|base| self.instances.get(base)) {
-            // A task that is busy sees the process again: a JVM is examined at each look.
-            let _busy = handle.inputs.try_send(Input::Appeared(found));
-        }
-        if is_news {
-            self.post_facts();
-        }
-    }
-
-    /// Gives an order to the task of its instance, and has the outcome posted.
-    fn give(&mut self, order: Order) {
-        let id = order.id;
-        let board = self.board.clone();
-        let fail = |message: String| self.board.put_outcome(id, Outcome::Failed { message });
-        let Some(handle) = self.instances.get(Path::new(&order.base)) else {
-            let base = protocol::limits::clip(&order.base);
-            return fail(format!("there is no instance at {base} on this machine"));
-        };
-        let (reply, outcome) = oneshot::channel();
-        let deadline = Instant::now() + Duration::from_millis(order.ttl_ms.min(MAX_TTL_MS));
-        match handle.inputs.try_send(Input::Order { order, deadline, reply }) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_)) => return fail("the instance has too many orders in hand".to_owned()),
-            Err(TrySendError::Closed(_)) => {
-                return fail("the agent failed at this instance, and begins with it anew: ask again".to_owned());
-            }
-        }
-        tokio::spawn(async move {
-            let gone = || Outcome::Unknown { message: "the agent lost sight of the instance meanwhile".to_owned() };
-            board.put_outcome(id, outcome.await.unwrap_or_else(|_| gone()));
-        });
     }
 }

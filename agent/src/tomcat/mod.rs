@@ -2,6 +2,7 @@
 
 pub mod command_line;
 pub mod installation;
+pub mod mark;
 pub mod probe;
 pub mod server_xml;
 pub mod start;

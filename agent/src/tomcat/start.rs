@@ -17,6 +17,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     process::{Child, Command},
 };
+use uuid::Uuid;
 
 use crate::os::{process::ProcessKey, systemd};
 
@@ -41,6 +42,18 @@ pub struct Launch {
     /// The file that its complaint goes to, where nobody reads its standard error.
     #[serde(default)]
     pub complaint: Option<PathBuf>,
+    /// What proves that it went on.
+    #[serde(default)]
+    pub mark: Option<Mark>,
+}
+
+/// The mark of an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// The order.
+    pub order: Uuid,
+    /// The file: see [`super::mark`].
+    pub path: PathBuf,
 }
 
 impl Launch {
@@ -68,6 +81,7 @@ impl Launch {
             directory: base.to_path_buf(),
             output: base.join("logs/catalina.out"),
             complaint: None,
+            mark: None,
         }
     }
 }
@@ -98,6 +112,7 @@ pub async fn as_child(launch: &Launch) -> Result<Started> {
     let handshake = async {
         stdin.write_all(&serde_json::to_vec(launch)?).await?;
         drop(stdin);
+        fail::fail_point!("launch_sent", |_| std::process::abort());
         // Its error output ends when the launcher has become the instance, or says why it could not.
         let mut complaint = String::new();
         stderr.read_to_string(&mut complaint).await?;
@@ -116,8 +131,9 @@ pub async fn as_child(launch: &Launch) -> Result<Started> {
 
 /// Starts it as a transient unit of systemd, outside of the agent's own cgroup.
 pub async fn as_transient_unit(launch: &Launch, unit: &str, state_dir: &Path) -> Result<Started> {
-    let mut order = tempfile::NamedTempFile::new_in(state_dir).context("write the launcher's order")?;
-    let complaint = tempfile::NamedTempFile::new_in(state_dir).context("make a file for the launcher's complaint")?;
+    let dir = super::mark::dir(state_dir).context("make a directory for launchers")?;
+    let mut order = tempfile::NamedTempFile::new_in(&dir).context("write the launcher's order")?;
+    let complaint = tempfile::NamedTempFile::new_in(&dir).context("make a file for the launcher's complaint")?;
     let launch = Launch { complaint: Some(complaint.path().to_path_buf()), ..launch.clone() };
     order.write_all(&serde_json::to_vec(&launch)?)?;
     systemd::reset_failed(unit).await;

@@ -225,6 +225,7 @@ impl App {
         let (action, cause, subject) = (edit.action(), edit.cause(), edit.subject());
         self.permit(caller, Permission::Configure, action, &subject).await?;
         let _turn = self.configuration.turn.lock().await;
+        let _programs = self.hooks.unchanged().await;
         let current = view(self.store.current_configuration().await?);
         if let Some(expected) = how.if_version.filter(|expected| *expected != current.version) {
             let now = current.version;

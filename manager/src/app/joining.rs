@@ -198,6 +198,7 @@ impl App {
         if !entered {
             return superseded();
         }
+        self.hooks.look_at(&agent.machine);
         let welcome = Welcome {
             protocol: hello.protocol.min(PROTOCOL),
             grid: self.meta.grid,

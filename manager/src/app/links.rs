@@ -1,4 +1,6 @@
-//! The agents' connections: a bounded mailbox for each, and the orders that wait for their outcome.
+//! The agents' connections: a bounded mailbox for each, and the orders and runs of hooks that wait for their outcome.
+
+mod runs;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -27,12 +29,14 @@ pub struct Links {
     inner: Mutex<Inner>,
     numbers: AtomicU64,
     left: Notify,
+    entered: Notify,
 }
 
 #[derive(Default)]
 struct Inner {
     mailboxes: HashMap<Uuid, Arc<Mailbox>>,
     orders: HashMap<Uuid, Waiting>,
+    runs: HashMap<Uuid, runs::WaitingRun>,
     greetings: HashMap<Uuid, Arc<Greetings>>,
 }
 
@@ -73,6 +77,8 @@ pub struct LinkFigures {
     pub messages: usize,
     /// The orders whose outcome is waited for.
     pub orders: usize,
+    /// The runs of hooks whose end is waited for.
+    pub runs: usize,
 }
 
 /// Why a connection is to be closed from this side.
@@ -171,6 +177,8 @@ impl Links {
         if let Some(replaced) = inner.mailboxes.insert(agent, mailbox) {
             replaced.close(Close::Replaced);
         }
+        drop(inner);
+        self.entered.notify_waiters();
         true
     }
 
@@ -254,7 +262,13 @@ impl Links {
         let inner = self.lock();
         let depths = inner.mailboxes.values().map(|mailbox| mailbox.lock().messages.len());
         let (deepest, messages) = depths.fold((0, 0), |(deepest, sum), depth| (deepest.max(depth), sum + depth));
-        LinkFigures { links: inner.mailboxes.len(), deepest, messages, orders: inner.orders.len() }
+        LinkFigures {
+            links: inner.mailboxes.len(),
+            deepest,
+            messages,
+            orders: inner.orders.len(),
+            runs: inner.runs.len(),
+        }
     }
 
     /// How many agents are linked.

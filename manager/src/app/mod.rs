@@ -4,6 +4,7 @@ pub mod audit;
 pub mod auditing;
 pub mod collections;
 pub mod configuration;
+pub mod explain;
 pub mod figures;
 pub mod hooks;
 pub mod joining;
@@ -172,6 +173,7 @@ impl App {
         let mut fleet = Fleet::default();
         status::restore(&store, &mut fleet).await?;
         let operations = operations::Operations::start(store.clone(), journal.clone());
+        let hooks = hooks::Hooks::open(&host.data, &store).await?;
         let configuration = configuration::Configuration::load(&store).await?;
         fleet.configure(&configuration.current());
         let app = Arc::new(Self {
@@ -191,7 +193,7 @@ impl App {
             watchers: watching::Watchers::default(),
             configuration,
             operations,
-            hooks: hooks::Hooks::default(),
+            hooks,
             schedules: schedules::Schedules::default(),
             fleet: Mutex::new(fleet),
             tagging: tokio::sync::Mutex::default(),
@@ -213,6 +215,7 @@ impl App {
         }
         tokio::spawn(app.clone().miss_the_absent());
         tokio::spawn(app.clone().tell_problems());
+        tokio::spawn(app.clone().distribute());
         Ok(app)
     }
 

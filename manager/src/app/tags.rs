@@ -85,6 +85,7 @@ impl App {
             Ok(())
         })
         .await?;
+        self.hooks.look_at_all();
         Ok(changed)
     }
 

@@ -1,8 +1,10 @@
 //! What can be written on the command line.
 
 mod access;
-mod operate;
 mod configuration;
+mod explain;
+mod hooks;
+mod operate;
 
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
@@ -11,8 +13,10 @@ use protocol::time::Timestamp;
 
 pub use self::{
     access::{PasswordFrom, TokenAction, TokenArgs, UsersAction, UsersArgs},
-    operate::{OperateArgs, OperationsAction, OperationsArgs, OperationsListArgs, WaitArgs},
     configuration::{ApplyArgs, CollectionsAction, CollectionsArgs, ConfigAction, ConfigArgs, DiffArgs},
+    explain::ExplainArgs,
+    hooks::{HooksAction, HooksArgs},
+    operate::{OperateArgs, OperationsAction, OperationsArgs, OperationsListArgs, WaitArgs},
 };
 use crate::config;
 
@@ -134,10 +138,14 @@ pub enum Command {
     TriggerStop(TriggerArgs),
     /// Kill services: deliver the signal and return
     TriggerKill(TriggerArgs),
+    /// Show what a command would do now, and why so: limits, hooks, claims, permission
+    Explain(ExplainArgs),
     /// Show what happened
     Events(EventsArgs),
     /// Show who did what, and check that the record is whole
     Audit(AuditArgs),
+    /// Show hooks, add and remove their programs
+    Hooks(HooksArgs),
     /// Show tags, tag services and machines
     Tags(TagsArgs),
     /// Put the grid's configuration in force, grid.toml
@@ -177,8 +185,10 @@ impl Command {
             Command::TriggerStart(_) => "trigger-start",
             Command::TriggerStop(_) => "trigger-stop",
             Command::TriggerKill(_) => "trigger-kill",
+            Command::Explain(_) => "explain",
             Command::Events(_) => "events",
             Command::Audit(_) => "audit",
+            Command::Hooks(_) => "hooks",
             Command::Tags(_) => "tags",
             Command::Apply(_) => "apply",
             Command::Export => "export",

@@ -89,6 +89,12 @@ impl Client {
         self.read(self.send(self.request(Method::POST, path).json(body)).await?).await
     }
 
+    /// Posts a file as it is, and reads the answer.
+    pub async fn upload<T: DeserializeOwned>(&self, path: &str, bytes: Vec<u8>) -> Result<T, Failure> {
+        let request = self.request(Method::POST, path).header("content-type", "application/octet-stream").body(bytes);
+        self.read(self.send(request).await?).await
+    }
+
     /// Changes something, and reads the answer.
     pub async fn patch<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
         self.read(self.send(self.request(Method::PATCH, path).json(body)).await?).await

@@ -8,6 +8,8 @@ pub mod completions;
 pub mod configuration;
 pub mod events;
 pub mod exit;
+pub mod explain;
+pub mod hooks;
 pub mod log_file;
 pub mod machines;
 pub mod operate;
@@ -100,8 +102,10 @@ async fn dispatch(cli: &Cli, client: &Client, output: &mut Output) -> Result<Exi
             operations::run(client, output, arguments, cli.global.timeout.map(|timeout| timeout.0)).await
         }
         Command::Schedules => schedules::run(client, output).await,
+        Command::Explain(arguments) => explain::run(client, output, arguments).await,
         Command::Events(arguments) => events::run(client, output, arguments).await,
         Command::Audit(arguments) => audit::run(client, output, arguments).await,
+        Command::Hooks(arguments) => hooks::run(client, output, arguments.action.as_ref()).await,
         Command::Tags(arguments) => tags::run(client, output, arguments.action.as_ref()).await,
         Command::Apply(arguments) => configuration::apply(client, output, arguments).await,
         Command::Export => configuration::export(client, output).await,

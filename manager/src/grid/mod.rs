@@ -6,6 +6,7 @@ pub mod chain;
 pub mod command;
 pub mod config;
 pub mod event;
+pub mod explain;
 pub mod fleet;
 pub mod hooks;
 pub mod naming;

@@ -154,6 +154,9 @@ pub struct MachineFacts {
     pub user: String,
     /// Whether systemd runs the machine.
     pub systemd: bool,
+    /// What the machine's own file lets managers do: `start`, `stop`, `kill`, `hooks`, `agent`; empty from agents that
+    /// do not say.
+    pub allow: Vec<String>,
     /// What an operator should know of the machine.
     pub notes: Vec<String>,
 }

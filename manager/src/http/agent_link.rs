@@ -236,16 +236,23 @@ impl Link {
         match message {
             FromAgent::Status { instance } => {
                 let reported = self.app.report(&self.agent, number, vec![*instance], false).await;
+                self.app.hooks.look_at(&self.agent.machine);
                 return self.check(reported).map(drop);
             }
             FromAgent::Instances { instances } => {
                 let reported = self.app.report(&self.agent, number, instances, true).await;
+                self.app.hooks.look_at(&self.agent.machine);
                 return self.check(reported).map(drop);
             }
-            FromAgent::Gone { base } => self.app.gone(&self.agent, number, &base),
+            FromAgent::Gone { base } => {
+                self.app.gone(&self.agent, number, &base);
+                self.app.hooks.look_at(&self.agent.machine);
+            }
             FromAgent::Facts { facts } => self.app.facts(&self.agent, number, *facts),
             FromAgent::Outcome { order, outcome } => self.app.links.outcome(number, order, outcome),
-            FromAgent::HookOutput { .. } | FromAgent::HookDone { .. } | FromAgent::Programs(_) => {}
+            FromAgent::HookOutput { run, text } => self.app.links.run_output(self.agent.id, run, &text),
+            FromAgent::HookDone { run, end } => self.app.links.run_ended(self.agent.id, run, end),
+            FromAgent::Programs(programs) => self.app.programs_told(&self.agent.machine, number, &programs),
             FromAgent::SecretKept {} => {
                 let kept = self.app.store.secret_kept(self.agent.id, &self.offered).await;
                 // The secret it showed before stays good until the next hello.
@@ -270,6 +277,9 @@ impl Link {
             FromAgent::Goodbye { reason } => return Err(End::Goodbye(clip(&reason))),
             FromAgent::Hello(_) => return Err(End::Protocol("a second hello".to_owned())),
             FromAgent::Unsupported { message } => {
+                if message == "desired" {
+                    self.app.desired_not_understood(&self.agent.machine);
+                }
                 tracing::warn!(machine = %self.agent.machine, "the agent does not know messages of type `{}`", clip(&message));
             }
         }

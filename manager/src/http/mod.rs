@@ -1,5 +1,6 @@
 //! HTTP: the API and the pages for people, and what agents call. Translates; decides nothing.
 
+pub mod agent_blobs;
 pub mod agent_join;
 pub mod agent_link;
 pub mod api;
@@ -90,6 +91,7 @@ fn operations() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(api::operations::resume))
         .routes(routes!(api::operations::retry))
         .routes(routes!(api::operation_stream::stream))
+        .routes(routes!(api::explain::explain))
         .routes(routes!(api::tokens::tokens, api::tokens::create_token))
         .routes(routes!(api::tokens::revoke_token))
         .routes(routes!(api::users::users, api::users::create))
@@ -105,6 +107,8 @@ fn operations() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(api::schedules::list))
         .routes(routes!(api::audit::list))
         .routes(routes!(api::audit::verify))
+        .routes(routes!(api::hooks::hooks, api::hooks::add_program))
+        .routes(routes!(api::hooks::program, api::hooks::remove_program))
         .routes(routes!(api::config::current, api::config::apply))
         .routes(routes!(api::config::diff))
         .routes(routes!(api::config::history))
@@ -139,6 +143,7 @@ pub fn agents(app: Arc<App>) -> Router {
     Router::new()
         .route("/agent/v1/join", post(agent_join::join))
         .route("/agent/v1/link", get(agent_link::open))
+        .route("/agent/v1/blobs/{hash}", get(agent_blobs::get))
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
         .with_state(app)

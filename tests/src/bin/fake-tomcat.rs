@@ -27,6 +27,7 @@ fn main() {
     let base = base();
     let properties = Properties::read(&base);
 
+    note(&base, "start");
     if let Some(delay) = properties.time("crash_after_ms") {
         let code = properties.get("crash_code").unwrap_or(1);
         thread::spawn(move || {
@@ -41,6 +42,7 @@ fn main() {
     };
 
     for _ in signals.forever() {
+        note(&base, "term");
         let properties = Properties::read(&base);
         if properties.is_true("ignore_term") {
             continue;
@@ -53,6 +55,12 @@ fn main() {
         }
         process::exit(properties.get("exit_code").unwrap_or(143));
     }
+}
+
+/// Keeps a record of its own of what really happened to it, where its base has a directory `work`.
+fn note(base: &Path, what: &str) {
+    let record = fs::File::options().create(true).append(true).open(base.join("work/fake.record"));
+    let _ = record.and_then(|mut record| writeln!(record, "{what} {}", process::id()));
 }
 
 /// A listening address and the thread that owns its socket.

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{beginning::subject, live::{Control, Live}};
+use super::{
+    beginning::subject,
+    live::{Control, Live},
+};
 use crate::{
     app::{App, AppError, Result},
     grid::{
@@ -68,7 +71,9 @@ impl App {
         let stored = self.stored_operation(caller, id).await?;
         if stored.view.state != OperationState::Interrupted {
             let state = stored.view.state.word();
-            return Err(AppError::Conflict(format!("the operation is {state}: only one that is interrupted is resumed")));
+            return Err(AppError::Conflict(format!(
+                "the operation is {state}: only one that is interrupted is resumed"
+            )));
         }
         self.take_up(caller, stored, action, Control::Go).await
     }
@@ -112,14 +117,18 @@ impl App {
         let stored = self.stored_operation(caller, id).await?;
         if stored.view.state != OperationState::Ended {
             let state = stored.view.state.word();
-            return Err(AppError::Conflict(format!("the operation is {state}: only one that has ended is tried again")));
+            return Err(AppError::Conflict(format!(
+                "the operation is {state}: only one that has ended is tried again"
+            )));
         }
         let steps = self.store.steps(id).await?;
         let states: Vec<_> = steps.iter().map(|step| step.view.state).collect();
         let node = |step: crate::store::operations::StoredStep| Node { parent: step.view.parent, kind: step.view.kind };
         let tree = Tree { nodes: steps.into_iter().map(node).collect() };
         let Some(tree) = prune(&tree, &states) else {
-            return Err(AppError::Conflict("every service of it is done or was ignored: nothing is to be tried again".to_owned()));
+            return Err(AppError::Conflict(
+                "every service of it is done or was ignored: nothing is to be tried again".to_owned(),
+            ));
         };
         self.begin_tree(caller, stored.asked, &tree, Some(id)).await
     }

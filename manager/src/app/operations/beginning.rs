@@ -72,7 +72,9 @@ impl App {
         }
         if tree.services() > MOST_SERVICES {
             let count = tree.services();
-            return Err(AppError::Invalid(format!("these are {count} services, and {MOST_SERVICES} at once is the most")));
+            return Err(AppError::Invalid(format!(
+                "these are {count} services, and {MOST_SERVICES} at once is the most"
+            )));
         }
         Ok(tree)
     }

@@ -17,7 +17,10 @@ use crate::{
     app::App,
     grid::{
         audit::Deed,
-        operation::{StepState, view::{OperationState, OperationView}},
+        operation::{
+            StepState,
+            view::{OperationState, OperationView},
+        },
     },
     store::StoreError,
 };
@@ -141,7 +144,8 @@ impl App {
 /// It is not carried out any more, and has not ended.
 pub(super) fn interrupt(view: &mut OperationView) {
     view.state = OperationState::Interrupted;
-    view.message = format!("the manager ended while it was carried out: `tomcat-grid operations resume {}` goes on", view.id);
+    view.message =
+        format!("the manager ended while it was carried out: `tomcat-grid operations resume {}` goes on", view.id);
 }
 
 impl Live {

@@ -55,8 +55,19 @@ pub(super) enum Change {
 }
 
 enum Entry {
-    Step { live: Arc<Live>, number: u32, at: Timestamp, change: Change, stored: Option<oneshot::Sender<Result<(), NotStored>>> },
-    Line { live: Arc<Live>, step: u32, at: Timestamp, text: String },
+    Step {
+        live: Arc<Live>,
+        number: u32,
+        at: Timestamp,
+        change: Change,
+        stored: Option<oneshot::Sender<Result<(), NotStored>>>,
+    },
+    Line {
+        live: Arc<Live>,
+        step: u32,
+        at: Timestamp,
+        text: String,
+    },
     /// Answered when everything before it is on disk.
     Flush(oneshot::Sender<Result<(), NotStored>>),
     /// Nothing after it is taken: the manager ends.

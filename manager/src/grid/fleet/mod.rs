@@ -10,6 +10,7 @@ mod standing;
 mod tagging;
 #[cfg(test)]
 mod tests;
+mod wishing;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

@@ -1,7 +1,12 @@
 //! Hooks: at which events they run, and where.
 
 pub mod binding;
+pub mod desired;
+#[cfg(test)]
+mod document;
 pub mod place;
+pub mod program;
+pub mod rules;
 
 use std::{fmt, str::FromStr, time::Duration};
 

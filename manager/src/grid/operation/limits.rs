@@ -1,54 +1,47 @@
 //! Limits that hold for a service, each with where it was set: the nearest wins.
 
-use std::{collections::BTreeMap, time::Duration};
-
-use protocol::name::ServiceName;
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
-
-use crate::grid::{
-    config::{GridConfig, Limits},
-    schema,
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    time::Duration,
 };
 
-/// Where a limit was set.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(tag = "from", content = "name", rename_all = "snake_case")]
-pub enum Source {
+use protocol::name::ServiceName;
+
+use crate::grid::config::{GridConfig, Limits};
+
+/// Where a limit was set; its text is the part of `grid.toml`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin<'a> {
     /// Nowhere: it is built in.
     BuiltIn,
     /// For the grid, in `[defaults]`.
     Defaults,
     /// For a collection.
-    #[schema(value_type = schema::ServiceName)]
-    Collection(ServiceName),
-    /// For the service itself.
-    #[schema(value_type = schema::ServiceName)]
-    Service(ServiceName),
-}
-
-/// Where a limit was set, without a copy of the name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin<'a> {
-    /// See [`Source::BuiltIn`].
-    BuiltIn,
-    /// See [`Source::Defaults`].
-    Defaults,
-    /// See [`Source::Collection`].
     Collection(&'a ServiceName),
-    /// See [`Source::Service`].
+    /// For the service itself.
     Service(&'a ServiceName),
 }
 
-impl Origin<'_> {
-    /// The same to keep.
-    pub fn to_source(self) -> Source {
+impl fmt::Display for Origin<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Origin::BuiltIn => Source::BuiltIn,
-            Origin::Defaults => Source::Defaults,
-            Origin::Collection(name) => Source::Collection(name.clone()),
-            Origin::Service(name) => Source::Service(name.clone()),
+            Origin::BuiltIn => f.write_str("built in"),
+            Origin::Defaults => f.write_str("[defaults]"),
+            Origin::Collection(name) => write!(f, "[collection.{}]", Key(name)),
+            Origin::Service(name) => write!(f, "[service.{}]", Key(name)),
         }
+    }
+}
+
+/// A name as a key of `grid.toml`, in quotes where it needs them.
+struct Key<'a>(&'a ServiceName);
+
+impl fmt::Display for Key<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.0.as_str();
+        let is_bare = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+        if is_bare { f.write_str(name) } else { write!(f, "\"{name}\"") }
     }
 }
 
@@ -144,7 +137,7 @@ impl<'a> Holders<'a> {
     /// The collections that hold a service or a collection at any depth: nearest first, then by name.
     pub fn of(&self, name: &ServiceName) -> Vec<&'a ServiceName> {
         let mut found: Vec<&'a ServiceName> = Vec::new();
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         let mut layer: Vec<&'a ServiceName> = self.parents.get(name).cloned().unwrap_or_default();
         while !layer.is_empty() {
             layer.sort_unstable();
@@ -161,5 +154,15 @@ impl<'a> Holders<'a> {
             let collection = self.config.collections.get(holder);
             collection.map_or(limits, |collection| limits.with(&collection.limits, Origin::Collection(holder)))
         })
+    }
+
+    /// What holds for a service that is reached through these collections, the outermost first.
+    pub fn limits_on(&self, path: &[&'a ServiceName], service: &ServiceName) -> Effective<'a> {
+        let outer = self.limits(path.first().copied().unwrap_or(service));
+        let through = path.iter().fold(outer, |limits, name| match self.config.collections.get(*name) {
+            Some(collection) => limits.with(&collection.limits, Origin::Collection(name)),
+            None => limits,
+        });
+        through.of_service(self.config, service)
     }
 }

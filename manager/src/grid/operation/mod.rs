@@ -23,8 +23,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
+    command::Command,
     config::{HookFailure, Mode, OnFailure},
-    hooks::{HookEvent, HookPlace},
+    hooks::{Around, HookEvent, HookPlace},
     schema,
     view::ServiceType,
 };
@@ -128,6 +129,14 @@ pub struct HookNode {
     pub secrets: Vec<String>,
     /// What it is on, as the configuration says it.
     pub target: String,
+}
+
+impl HookNode {
+    /// Whether it stands around the kill that follows a stop which takes too long.
+    pub fn is_of_automatic_kill(&self, command: Command) -> bool {
+        let is_kill = self.event.around == Around::Trigger(Action::Kill);
+        is_kill && !matches!(command, Command::Kill | Command::Killstart)
+    }
 }
 
 /// A trigger is delivered.

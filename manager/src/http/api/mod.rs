@@ -3,6 +3,8 @@
 pub mod audit;
 pub mod collections;
 pub mod config;
+pub mod explain;
+pub mod hooks;
 pub mod journal;
 pub mod machines;
 pub mod me;

@@ -48,6 +48,13 @@ answers! {
         413: "`invalid`: the body is too large",
         415: "`invalid`: the body is not `application/json`",
     }
+    /// Of the operation that takes a program.
+    BadProgram {
+        400: "`invalid`: the name or the program cannot be used; `detail` says why",
+        408: "`invalid`: the program did not come in time",
+        413: "`invalid`: the program is too large",
+        415: "`invalid`: the program is not sent as `application/octet-stream`",
+    }
     /// Of every operation on something with a name.
     NotThere {
         404: "`no_such_target`: there is nothing of that name",

@@ -38,6 +38,7 @@ use super::{auth::COOKIE, problem};
         (name = "services", description = "Acting on services"),
         (name = "operations", description = "Commands that wait for what they bring about"),
         (name = "machines", description = "Who belongs to the grid"),
+        (name = "hooks", description = "Programs that run at events"),
         (name = "access", description = "Who may do what"),
         (name = "configuration", description = "What is set for the grid: limits, collections, hooks, schedules"),
         (name = "manager", description = "The manager itself"),

@@ -25,7 +25,10 @@ fn lock<S>(parked: &Parked<S>) -> MutexGuard<'_, Option<(S, Instant)>> {
 
 /// The chunks of a source. It ends when no chunk is asked for within a time: a stream of HTTP/2 can stand still while
 /// its connection does not.
-pub(in crate::http) fn chunks<S: Source>(source: S, patience: Duration) -> impl Stream<Item = Result<Bytes, Infallible>> {
+pub(in crate::http) fn chunks<S: Source>(
+    source: S,
+    patience: Duration,
+) -> impl Stream<Item = Result<Bytes, Infallible>> {
     let parked = Arc::new(Mutex::new(Some((source, Instant::now()))));
     tokio::spawn(let_go(Arc::downgrade(&parked), patience));
     stream::unfold(parked, |parked| async move {

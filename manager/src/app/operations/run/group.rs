@@ -55,13 +55,7 @@ impl Run {
     }
 
     /// Runs the hooks of a phase; returns why nothing may follow them, if that is so.
-    async fn group_hooks(
-        &self,
-        number: u32,
-        group: &Group,
-        phase: Phase,
-        result: Option<StepState>,
-    ) -> Option<String> {
+    async fn group_hooks(&self, number: u32, group: &Group, phase: Phase, result: Option<StepState>) -> Option<String> {
         let mut stop: Option<String> = None;
         let hooks: Vec<(u32, &HookNode)> = (self.children(number).iter())
             .filter_map(|&child| match self.kind(child) {

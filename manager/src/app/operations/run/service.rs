@@ -10,10 +10,8 @@ use crate::{
         command::Command,
         hooks::{Around, Phase},
         operation::{
-            HookNode, NodeKind, ServiceNode, Signal, SignalNode, StepState, WaitNode,
-            looking::Mark,
-            needless::needless,
-            outcome,
+            HookNode, NodeKind, ServiceNode, Signal, SignalNode, StepState, WaitNode, looking::Mark,
+            needless::needless, outcome,
         },
     },
 };
@@ -116,7 +114,9 @@ impl Run {
                     };
                     let said = || format!("the hook {} ({})", hook.program, hook.event);
                     match outcome::of_hook(hook.event.phase, hook.on_failure, state) {
-                        Some(StepState::Vetoed) => drop(course.vetoed.get_or_insert_with(|| format!("vetoed by {}", said()))),
+                        Some(StepState::Vetoed) => {
+                            drop(course.vetoed.get_or_insert_with(|| format!("vetoed by {}", said())))
+                        }
                         Some(_) => drop(course.failed.get_or_insert_with(|| format!("{} failed", said()))),
                         None => {}
                     }
@@ -228,7 +228,9 @@ impl Run {
             if self.state(child) != StepState::Skipped {
                 course.last = Some((self.state(child), Sent { mark: Mark { at, before: None }, from }));
             }
-        } else if let Some(why) = course.stop().or_else(|| (signal.if_stop_timed_out && !course.late).then(|| NOT_LATE.to_owned())) {
+        } else if let Some(why) =
+            course.stop().or_else(|| (signal.if_stop_timed_out && !course.late).then(|| NOT_LATE.to_owned()))
+        {
             self.end(child, StepState::Skipped, why).await;
             return;
         } else {
@@ -264,7 +266,8 @@ impl Run {
     ) {
         let mut words = String::new();
         if !self.state(child).is_ended() {
-            let skipped = course.stop().or_else(|| (wait.if_stop_timed_out && !course.late).then(|| NOT_LATE.to_owned()));
+            let skipped =
+                course.stop().or_else(|| (wait.if_stop_timed_out && !course.late).then(|| NOT_LATE.to_owned()));
             if let Some(why) = skipped {
                 self.end(child, StepState::Skipped, why).await;
                 return;
@@ -283,9 +286,11 @@ impl Run {
             words = message;
         }
         let state = self.state(child);
-        let is_followed = self.children(number).iter().skip(place + 1).any(|later| {
-            matches!(self.kind(*later), NodeKind::Signal(signal) if signal.if_stop_timed_out)
-        });
+        let is_followed = self
+            .children(number)
+            .iter()
+            .skip(place + 1)
+            .any(|later| matches!(self.kind(*later), NodeKind::Signal(signal) if signal.if_stop_timed_out));
         if state == StepState::TimedOut && !wait.if_stop_timed_out && is_followed {
             course.late = true;
         } else if state.is_failure() {

@@ -102,7 +102,8 @@ impl Run {
                 self.note(number, format!("waits for the agent: {}", away(&standing))).await;
                 if tokio::time::timeout_at(away_until, wake.changed()).await.is_err() {
                     let what = if was_sent { "what became of the order is not known" } else { "nothing was sent" };
-                    let message = format!("{}; it did not come back within {} s, and {what}", away(&standing), limit.as_secs());
+                    let message =
+                        format!("{}; it did not come back within {} s, and {what}", away(&standing), limit.as_secs());
                     return ((StepState::NotAvailable, message), sent);
                 }
                 continue;
@@ -117,7 +118,9 @@ impl Run {
                     fail::fail_point!("outcome_received", |_| std::process::abort());
                     return (told(outcome), sent);
                 }
-                Ok(Err(_)) if standing.r#type == ServiceType::Agent && matches!(signal, Signal::Stop | Signal::Kill) => {
+                Ok(Err(_))
+                    if standing.r#type == ServiceType::Agent && matches!(signal, Signal::Stop | Signal::Kill) =>
+                {
                     return ((StepState::Done, "its link ended before it could answer".to_owned()), sent);
                 }
                 Ok(Err(_)) => {
@@ -167,6 +170,8 @@ fn told(outcome: Outcome) -> Ended {
             (StepState::Failed, "it reached the service too late, and was not carried out".to_owned())
         }
         // Whether it was delivered is seen by what the service does next.
-        Outcome::Unknown { message } => (StepState::Done, format!("it was begun, and its effect is waited for: {message}")),
+        Outcome::Unknown { message } => {
+            (StepState::Done, format!("it was begun, and its effect is waited for: {message}"))
+        }
     }
 }

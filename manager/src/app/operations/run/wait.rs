@@ -5,7 +5,10 @@ use std::time::Duration;
 use protocol::name::ServiceName;
 use tokio::time::Instant;
 
-use super::{Ended, Run, signal::{Sent, away}};
+use super::{
+    Ended, Run,
+    signal::{Sent, away},
+};
 use crate::grid::operation::{
     StepState, WaitFor, WaitNode,
     looking::{Look, look, words},

@@ -1,0 +1,100 @@
+//! What must hold before a hook runs, and what it runs with.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use protocol::{hook::HookRun, report::InstanceReport};
+use runner::{Account, Run};
+
+use super::{
+    secrets,
+    store::Store,
+    user::{self, Question},
+};
+use crate::{
+    config::{Permission, Settings},
+    desired,
+};
+
+/// The longest that a hook may run.
+const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
+
+/// The largest input, in bytes.
+const MAX_INPUT: usize = 256 * 1024;
+
+/// What the machine's own file says about hooks.
+pub struct Checks {
+    allow: Arc<[Permission]>,
+    users: Vec<String>,
+    state_dir: PathBuf,
+    store: Store,
+}
+
+impl Checks {
+    /// Of an agent's settings.
+    pub fn new(settings: &Settings, state_dir: PathBuf, store: Store) -> Self {
+        Self { allow: settings.allow.clone().into(), users: settings.hook_users.clone(), state_dir, store }
+    }
+
+    /// Makes a run of what the manager asks for; `report` is that of the instance that it is about. The error says why
+    /// it cannot run, and what to do. Blocks.
+    pub fn check(&self, asked: HookRun, report: Option<Option<InstanceReport>>) -> Result<Run, String> {
+        if !self.allow.contains(&Permission::Hooks) {
+            return Err("the agent's own configuration does not allow `hooks` (see `allow` there)".to_owned());
+        }
+        if !desired::is_hash(&asked.program) {
+            return Err("the program is named by no SHA-256".to_owned());
+        }
+        let report = match report {
+            Some(None) => {
+                let base = protocol::limits::clip(asked.base.as_deref().unwrap_or_default());
+                return Err(format!("there is no instance at {base} on this machine"));
+            }
+            Some(Some(report)) => Some(report),
+            None => None,
+        };
+        let account = self.account(&asked, report.as_ref())?;
+        let secrets = secrets::read(&self.state_dir, &asked.secrets)?;
+        let input = serde_json::to_vec(&asked.input).map_err(|error| error.to_string())?;
+        if input.len() > MAX_INPUT {
+            return Err(format!("its input is larger than {MAX_INPUT} bytes"));
+        }
+        let mut environment = asked.environment;
+        if let Some(report) = report {
+            environment.insert("CATALINA_BASE".to_owned(), report.base);
+            environment.extend(report.home.map(|home| ("CATALINA_HOME".to_owned(), home)));
+            environment.extend(report.pid.map(|pid| ("TOMCAT_GRID_PID".to_owned(), pid.to_string())));
+        }
+        // Last, so that as little time as can be lies between it and the run.
+        let program = self.store.get(&asked.program)?;
+        Ok(Run {
+            id: asked.id,
+            program,
+            name: asked.name,
+            account,
+            environment,
+            secrets,
+            input,
+            timeout: Duration::from_millis(asked.timeout_ms).min(MAX_TIMEOUT),
+        })
+    }
+
+    fn account(&self, asked: &HookRun, report: Option<&InstanceReport>) -> Result<Option<Account>, String> {
+        let find = |name: &str| {
+            let name = protocol::limits::clip(name);
+            Account::by_name(&name).ok_or_else(|| format!("there is no user `{name}` on this machine"))
+        };
+        let agent = Account::current().ok_or("the agent's own user has no name")?;
+        let named = asked.user.as_deref().map(find).transpose()?;
+        let instance = match report {
+            None => None,
+            Some(InstanceReport { user: Some(user), .. }) => Some(find(user)?),
+            Some(InstanceReport { base, .. }) => {
+                return Err(format!(
+                    "whose the instance at {base} is cannot be told: set its `user` in the agent's file"
+                ));
+            }
+        };
+        let listed: Vec<_> = self.users.iter().filter_map(|name| Account::by_name(name)).collect();
+        user::decide(&Question { asked: named.as_ref(), instance: instance.as_ref(), agent: &agent, listed: &listed })
+    }
+}

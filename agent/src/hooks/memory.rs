@@ -1,0 +1,159 @@
+//! What is remembered of the runs of hooks: one file for each, written before it begins and when it has ended.
+
+use std::{
+    fs::{self, DirBuilder},
+    io,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::Result;
+use protocol::{
+    hook::{HookEnd, HookFate},
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::os::files::{read_bounded, write_atomically};
+
+/// How many runs are remembered.
+const MAX: usize = 512;
+
+/// How long a run is remembered.
+const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// The largest file that is read, in bytes: output may be six times as long as JSON.
+const MAX_FILE: u64 = 512 * 1024;
+
+/// The memory of all runs.
+#[derive(Debug, Clone)]
+pub struct Memory {
+    dir: PathBuf,
+}
+
+/// What is remembered of a run; without an end it was begun, and the agent ended before it did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunMemory {
+    /// When it was begun.
+    pub at: Timestamp,
+    /// What the program is called.
+    pub name: String,
+    /// The user that it runs as.
+    pub uid: u32,
+    /// How it ended.
+    pub end: Option<HookEnd>,
+}
+
+impl Memory {
+    /// Opens the memory in a state directory. Runs that an earlier agent did not see the end of are ended, and what is
+    /// left of them is killed. Blocks.
+    pub fn open(state_dir: &Path) -> io::Result<Self> {
+        let memory = Self { dir: state_dir.join("hooks") };
+        DirBuilder::new().recursive(true).mode(0o700).create(&memory.dir)?;
+        for (_, id) in memory.files()? {
+            let Some(run) = memory.get(id).filter(|run| run.end.is_none()) else { continue };
+            tracing::warn!(run = %id, hook = run.name, "the agent ended while this hook ran; what is left of it is killed");
+            runner::clear_up(id, run.uid);
+            let why = format!("the agent ended while the hook {} ran, and what was left of it was killed", run.name);
+            let end = HookEnd { fate: HookFate::Unknown { why }, output: String::new(), dropped: 0, duration_ms: 0 };
+            if let Err(error) = memory.put(id, &RunMemory { end: Some(end), ..run }) {
+                tracing::error!(run = %id, "cannot remember the end of a hook: {error:#}");
+            }
+        }
+        Ok(memory)
+    }
+
+    fn file(&self, id: Uuid) -> PathBuf {
+        self.dir.join(format!("{id}.json"))
+    }
+
+    /// What is remembered of a run.
+    pub fn get(&self, id: Uuid) -> Option<RunMemory> {
+        let file = self.file(id);
+        let content = match read_bounded(&file, MAX_FILE) {
+            Ok(content) => content,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => return Some(damaged(&error)),
+        };
+        // A file that is damaged still says that there was a run.
+        Some(serde_json::from_slice(&content).unwrap_or_else(|error| damaged(&error)))
+    }
+
+    /// Remembers a run; returns when that is on disk. Blocks.
+    pub fn put(&self, id: Uuid, run: &RunMemory) -> Result<()> {
+        write_atomically(&self.file(id), &serde_json::to_vec(run)?)
+    }
+
+    /// Forgets what is old, and what there is too much of. Blocks.
+    pub fn tidy(&self) -> io::Result<()> {
+        let now = Timestamp::now();
+        let mut files = self.files()?;
+        files.sort_unstable();
+        let too_many = files.len().saturating_sub(MAX);
+        for (at, (modified, id)) in files.into_iter().enumerate() {
+            if at < too_many || now.since(modified) > KEPT {
+                fs::remove_file(self.file(id))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The runs, by when their files were written.
+    fn files(&self) -> io::Result<Vec<(Timestamp, Uuid)>> {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&self.dir)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let id = name.to_str().and_then(|name| name.strip_suffix(".json")?.parse().ok());
+            let Some(id) = id else { continue };
+            let modified = entry.metadata()?.modified()?;
+            let since = modified.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+            files.push((Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)), id));
+        }
+        Ok(files)
+    }
+}
+
+fn damaged(error: &dyn std::fmt::Display) -> RunMemory {
+    let why = format!("it was begun, and what the agent remembered of it is damaged: {error}");
+    let end = HookEnd { fate: HookFate::Unknown { why }, output: String::new(), dropped: 0, duration_ms: 0 };
+    RunMemory { at: Timestamp::now(), name: String::new(), uid: 0, end: Some(end) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(end: Option<HookEnd>) -> RunMemory {
+        RunMemory { at: Timestamp::now(), name: "drain".to_owned(), uid: crate::os::users::current(), end }
+    }
+
+    #[test]
+    fn a_run_that_nobody_saw_the_end_of_is_not_known() {
+        let dir = tempfile::tempdir().unwrap();
+        let memory = Memory::open(dir.path()).unwrap();
+        let (begun, ended) = (Uuid::new_v4(), Uuid::new_v4());
+        let end = HookEnd { fate: HookFate::Ran { exit_code: 3 }, output: "x".into(), dropped: 0, duration_ms: 1 };
+        memory.put(begun, &run(None)).unwrap();
+        memory.put(ended, &run(Some(end.clone()))).unwrap();
+        let memory = Memory::open(dir.path()).unwrap();
+        assert_eq!(memory.get(ended).unwrap().end, Some(end));
+        assert!(matches!(memory.get(begun).unwrap().end.unwrap().fate, HookFate::Unknown { .. }));
+        assert_eq!(memory.get(Uuid::nil()), None);
+        fs::write(memory.file(ended), "{").unwrap();
+        assert!(matches!(memory.get(ended).unwrap().end.unwrap().fate, HookFate::Unknown { .. }));
+    }
+
+    #[test]
+    fn only_so_many_runs_are_remembered() {
+        let dir = tempfile::tempdir().unwrap();
+        let memory = Memory::open(dir.path()).unwrap();
+        for _ in 0..MAX + 3 {
+            fs::write(memory.file(Uuid::new_v4()), "{}").unwrap();
+        }
+        memory.tidy().unwrap();
+        assert_eq!(memory.files().unwrap().len(), MAX);
+    }
+}

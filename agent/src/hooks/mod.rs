@@ -1,0 +1,183 @@
+//! Runs the manager's hook programs on this machine, each run at most once by its id.
+
+pub mod checks;
+pub mod memory;
+pub mod secrets;
+pub mod store;
+pub mod user;
+
+use std::{
+    collections::HashMap,
+    io,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use checks::Checks;
+use memory::{Memory, RunMemory};
+use protocol::{
+    hook::{HookEnd, HookFate, HookRun},
+    time::Timestamp,
+};
+use runner::Launcher;
+use store::Store;
+use tokio::{sync::oneshot, time::Instant};
+use uuid::Uuid;
+
+use crate::{
+    config::Settings,
+    supervisor::board::{Board, InHand},
+};
+
+/// The most hooks that run at a time.
+const MAX_AT_ONCE: usize = 16;
+
+/// The longest that a run may be worth beginning.
+const MAX_TTL: Duration = Duration::from_secs(600);
+
+/// Who runs hooks.
+#[derive(Clone)]
+pub struct Hooks(Arc<Inner>);
+
+struct Inner {
+    checks: Checks,
+    memory: Memory,
+    board: Arc<Board>,
+    /// What runs now, with the way to abandon it.
+    running: Mutex<HashMap<Uuid, oneshot::Sender<()>>>,
+}
+
+impl Hooks {
+    /// Opens the memory of what ran before. Blocks.
+    pub fn open(settings: &Settings, state_dir: PathBuf, store: Store, board: Arc<Board>) -> io::Result<Self> {
+        let memory = Memory::open(&state_dir)?;
+        let checks = Checks::new(settings, state_dir, store);
+        Ok(Self(Arc::new(Inner { checks, memory, board, running: Mutex::default() })))
+    }
+
+    /// Begins a run, unless it is known; its end is put up on the board in any case.
+    pub fn begin(&self, run: HookRun, received: Instant) {
+        let id = run.id;
+        let (abandon, abandoned) = oneshot::channel();
+        {
+            let mut running = self.0.running();
+            if running.contains_key(&id) {
+                // Whoever asks again hears of its end.
+                return;
+            }
+            if running.len() >= MAX_AT_ONCE {
+                drop(running);
+                let why = format!("{MAX_AT_ONCE} hooks run on this machine already: ask again later");
+                self.0.board.put_hook_end(id, HookEnd::not_run(why));
+                return;
+            }
+            running.insert(id, abandon);
+        }
+        let (inner, in_hand) = (self.0.clone(), InHand::of(&self.0.board));
+        tokio::spawn(async move {
+            let _slot = Slot(&inner, id);
+            let end = inner.run(run, received, abandoned).await;
+            inner.board.put_hook_end(id, end);
+            drop(in_hand);
+        });
+    }
+
+    /// Ends a run whose end nobody waits for any more.
+    pub fn abandon(&self, run: Uuid) {
+        if let Some(abandon) = self.0.running().get_mut(&run) {
+            let (gone, _) = oneshot::channel();
+            // It may have ended just now.
+            let _ended = std::mem::replace(abandon, gone).send(());
+        }
+    }
+}
+
+/// A place among those that run, given up when it is dropped.
+struct Slot<'a>(&'a Inner, Uuid);
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        self.0.running().remove(&self.1);
+    }
+}
+
+impl Inner {
+    fn running(&self) -> MutexGuard<'_, HashMap<Uuid, oneshot::Sender<()>>> {
+        // Nothing in here can be left half done by a panic.
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn run(self: &Arc<Self>, run: HookRun, received: Instant, abandoned: oneshot::Receiver<()>) -> HookEnd {
+        let id = run.id;
+        let inner = self.clone();
+        // Reads and writes files, and verifies the program.
+        let prepared = tokio::task::spawn_blocking(move || inner.prepare(run, received)).await;
+        let (run, known) = match prepared {
+            Ok(Ok(prepared)) => prepared,
+            Ok(Err(end)) => return *end,
+            Err(error) => return HookEnd::not_run(format!("the agent failed at it: {error}")),
+        };
+        fail::fail_point!("hook_noted", |_| std::process::abort());
+        tracing::info!(run = %id, hook = known.name, "a hook runs");
+        let board = self.board.clone();
+        let told = move |text: &str| board.put_hook_output(id, text.to_owned());
+        let is_abandoned = async move {
+            // An agent that ends drops the sender, and the run is killed with the future.
+            if abandoned.await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        let end = runner::run(run, &Launcher::own(), told, is_abandoned).await;
+        tracing::info!(run = %id, hook = known.name, fate = ?end.fate, "the hook has ended");
+        self.note(id, RunMemory { end: Some(end.clone()), ..known }).await;
+        end
+    }
+
+    /// Checks a run and notes it, or answers with its end. Blocks.
+    fn prepare(&self, run: HookRun, received: Instant) -> Result<(runner::Run, RunMemory), Box<HookEnd>> {
+        let id = run.id;
+        let unknown = || HookEnd {
+            fate: HookFate::Unknown { why: "the agent ended while the hook ran".to_owned() },
+            output: String::new(),
+            dropped: 0,
+            duration_ms: 0,
+        };
+        if let Some(known) = self.memory.get(id) {
+            return Err(Box::new(known.end.unwrap_or_else(unknown)));
+        }
+        let name = protocol::limits::clip(&run.name);
+        let not_run = |why: String| {
+            let end = HookEnd::not_run(protocol::limits::clip(&why));
+            // Asked again, the answer is the same: what was told must stay true.
+            let known = RunMemory { at: Timestamp::now(), name: name.clone(), uid: 0, end: Some(end.clone()) };
+            if let Err(error) = self.memory.put(id, &known) {
+                tracing::error!(run = %id, "cannot remember that a hook was not run: {error:#}");
+            }
+            Box::new(end)
+        };
+        if received.elapsed() >= Duration::from_millis(run.ttl_ms).min(MAX_TTL) {
+            return Err(not_run("it came too late to be worth it".to_owned()));
+        }
+        if let Err(error) = self.memory.tidy() {
+            tracing::error!("cannot forget old runs of hooks: {error}");
+        }
+        let report = run.base.as_deref().map(|base| self.board.report(base));
+        let run = self.checks.check(run, report).map_err(not_run)?;
+        let uid = run.account.as_ref().map_or_else(crate::os::users::current, |account| account.uid);
+        let known = RunMemory { at: Timestamp::now(), name: name.clone(), uid, end: None };
+        if let Err(error) = self.memory.put(id, &known) {
+            let why = format!("it was not run, because it could not be remembered: {error:#}");
+            return Err(Box::new(HookEnd::not_run(protocol::limits::clip(&why))));
+        }
+        Ok((run, known))
+    }
+
+    async fn note(self: &Arc<Self>, id: Uuid, run: RunMemory) {
+        let inner = self.clone();
+        let noted = tokio::task::spawn_blocking(move || inner.memory.put(id, &run)).await;
+        if let Err(error) = noted.map_err(anyhow::Error::from).and_then(|noted| noted) {
+            tracing::error!(run = %id, "cannot remember the end of a hook: {error:#}");
+        }
+    }
+}

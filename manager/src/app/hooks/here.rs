@@ -1,0 +1,138 @@
+//! Hooks that run on the manager's host.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    time::Duration,
+};
+
+use protocol::hook::HookEnd;
+use runner::{Account, Launcher, Program, Run, Secret};
+use rustix::fs::{Mode, OFlags};
+
+use super::{running::HookContext, telling};
+use crate::{app::App, grid::operation::HookNode};
+
+/// The largest secret, in bytes.
+const MAX_SECRET: u64 = 64 * 1024;
+
+impl App {
+    pub(super) async fn run_here(
+        &self,
+        hook: &HookNode,
+        context: &HookContext,
+        told: impl FnMut(&str) + Send,
+    ) -> HookEnd {
+        let limit = Duration::from_millis(hook.timeout_ms);
+        let Ok(Ok(_place)) = tokio::time::timeout(limit, self.hooks.here.acquire()).await else {
+            return HookEnd::not_run("too many hooks run on the manager's host, and none of them ended in time");
+        };
+        match self.prepare(hook, context, limit).await {
+            Ok(run) => runner::run(run, &Launcher::own(), told, std::future::pending()).await,
+            Err(why) => HookEnd::not_run(why),
+        }
+    }
+
+    async fn prepare(&self, hook: &HookNode, context: &HookContext, timeout: Duration) -> Result<Run, String> {
+        let stored = self.hooks.lock().programs.get(&hook.program).cloned();
+        let stored = stored.ok_or_else(|| no_program(&hook.program))?;
+        let path = self.hooks.blobs.path(&stored.hash).ok_or_else(|| no_program(&hook.program))?;
+        let account = account(self.host.hook_user.as_deref(), hook.user.as_deref())?;
+        let (names, dir) = (hook.secrets.clone(), self.host.data.join("secrets"));
+        let reading = tokio::task::spawn_blocking(move || {
+            let program =
+                Program::verify(&path, &stored.hash).map_err(|error| format!("{error}: `hooks add` it again"))?;
+            let secret = |name: String| match read_secret(&dir, &name) {
+                Ok(value) => Ok(Secret { name, value }),
+                Err(error) => Err(format!("the secret `{name}` cannot be read from {}: {error}", dir.display())),
+            };
+            let secrets = names.into_iter().map(secret).collect::<Result<Vec<_>, _>>()?;
+            Ok::<_, String>((program, secrets))
+        });
+        let (program, secrets) = reading.await.map_err(|error| error.to_string())??;
+        let service = telling::service_of(self, context);
+        let input = telling::input(self, hook, context, service.as_ref());
+        Ok(Run {
+            id: context.run,
+            program,
+            name: hook.program.clone(),
+            account: Some(account),
+            environment: telling::environment(self, hook, context, service.as_ref()),
+            secrets,
+            input: format!("{input}\n").into_bytes(),
+            timeout,
+        })
+    }
+
+    /// The user that hooks run as on this host, for clearing up after one.
+    pub(super) fn hook_uid(&self) -> Option<u32> {
+        account(self.host.hook_user.as_deref(), None).ok().map(|account| account.uid)
+    }
+}
+
+/// What is said of a program that the grid does not have.
+pub(super) fn no_program(name: &str) -> String {
+    format!("the grid has no hook program `{name}`: `hooks add FILE` adds one")
+}
+
+/// Whom a hook runs as: the user that this host's settings name, and nobody else.
+fn account(hook_user: Option<&str>, wanted: Option<&str>) -> Result<Account, String> {
+    let account = match hook_user {
+        Some(name) => Account::by_name(name).ok_or_else(|| {
+            format!("the manager's host has no user `{name}`: set `hook_user` in the manager's settings to one it has")
+        })?,
+        None => Account::current().ok_or("the user that the manager runs as has no name on its host")?,
+    };
+    match wanted.filter(|wanted| *wanted != account.name) {
+        Some(wanted) => Err(format!(
+            "it is to run as `{wanted}`, and hooks on the manager's host run as `{}`: change `user`, or `hook_user` in the \
+             manager's settings",
+            account.name
+        )),
+        None => Ok(account),
+    }
+}
+
+/// Reads a secret, without the line end of its file.
+fn read_secret(dir: &std::path::Path, name: &str) -> io::Result<String> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if name.is_empty() || name.len() > 128 || !name.chars().all(is_name) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "this is no name of a secret"));
+    }
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let file = File::from(rustix::fs::open(dir.join(name), flags, Mode::empty())?);
+    let metadata = file.metadata()?;
+    if !metadata.is_file() || metadata.len() > MAX_SECRET {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file, or a large one"));
+    }
+    let mut value = String::new();
+    file.take(MAX_SECRET).read_to_string(&mut value)?;
+    Ok(value.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_users() {
+        let own = Account::current().unwrap().name;
+        let as_whom = |hook_user, wanted| account(hook_user, wanted).map(|account| account.name);
+        assert_eq!(as_whom(None, None), Ok(own.clone()));
+        assert_eq!(as_whom(Some("nobody"), None), Ok("nobody".to_owned()));
+        assert_eq!(as_whom(Some("nobody"), Some("nobody")), Ok("nobody".to_owned()));
+        assert!(as_whom(Some("nobody"), Some("root")).unwrap_err().contains("it is to run as `root`"));
+        assert!(as_whom(Some("no-such-user"), None).unwrap_err().contains("has no user `no-such-user`"));
+    }
+
+    #[test]
+    fn secrets_are_files_of_their_directory_only() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("KEY"), "value\n").unwrap();
+        std::fs::write(dir.path().join("LARGE"), vec![b'x'; MAX_SECRET as usize + 1]).unwrap();
+        assert_eq!(read_secret(dir.path(), "KEY").unwrap(), "value");
+        for name in ["", "NONE", "LARGE", "../KEY", ".", "/etc/passwd"] {
+            assert!(read_secret(dir.path(), name).is_err(), "{name}");
+        }
+    }
+}

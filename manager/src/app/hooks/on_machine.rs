@@ -1,0 +1,171 @@
+//! Hooks that run on a machine: its agent is asked, and asked again by the same id when its link broke in between.
+
+use std::time::Duration;
+
+use protocol::{
+    hook::{HookEnd, HookFate, HookRun},
+    link::ToAgent,
+    name::MachineName,
+};
+use tokio::time::{Instant, sleep_until, timeout_at};
+use uuid::Uuid;
+
+use super::{distribution::Standing, here::no_program, running::HookContext, telling};
+use crate::{
+    app::{App, links::Links},
+    grid::operation::HookNode,
+};
+
+/// How much longer than the hook's own time its end may take to come: the program is ended, and the agent may be away
+/// for a moment.
+const GRACE: Duration = Duration::from_secs(15);
+
+/// How long an agent may take to say what it knows of a run that it is not to begin.
+const ASK: Duration = Duration::from_secs(5);
+
+/// A program that a machine does not have.
+struct NotReady {
+    hash: String,
+    why: String,
+}
+
+impl App {
+    pub(super) async fn run_on_machine(
+        &self,
+        hook: &HookNode,
+        context: &HookContext,
+        mut told: impl FnMut(&str) + Send,
+    ) -> HookEnd {
+        let Some((_, machine)) = &context.service else {
+            return HookEnd::not_run("a hook that runs on a machine is about a service");
+        };
+        let Some(agent) = self.fleet().agent_of(machine) else {
+            return HookEnd::not_run(format!("the machine {machine} is not there any more"));
+        };
+        let limit = Duration::from_millis(hook.timeout_ms);
+        let ready = match self.wait_ready(machine, &hook.program, limit).await {
+            Ok(ready) => ready,
+            Err(why) => return HookEnd::not_run(why),
+        };
+        let Some(mut news) = self.links.expect_run(agent, context.run) else {
+            return HookEnd::not_run("somebody waits for this run already, or too many runs are waited for");
+        };
+        let mut waiting = Waiting { links: &self.links, agent, run: context.run, is_ended: false };
+        // A program that is not there is not begun, but a run that ended before may be known.
+        let patience = if ready.is_ok() { limit + GRACE } else { ASK };
+        let (begun, mut sent_on) = (Instant::now(), None);
+        let deadline = begun + patience;
+        let end = loop {
+            let mut entered = std::pin::pin!(self.links.next_entered());
+            entered.as_mut().enable();
+            let linked = self.links.connection(agent);
+            if linked.is_some() && linked != sent_on {
+                let ttl =
+                    if ready.is_ok() { deadline.saturating_duration_since(Instant::now()) } else { Duration::ZERO };
+                let order = self.order_of(hook, context, &ready, ttl.min(limit));
+                sent_on = self.links.send_on(agent, ToAgent::Hook(Box::new(order))).or(sent_on);
+            }
+            tokio::select! {
+                biased;
+                Some(text) = news.output.recv() => told(&text),
+                end = &mut news.ended => break end.ok(),
+                () = entered => {}
+                () = sleep_until(deadline) => break None,
+            }
+        };
+        while let Ok(text) = news.output.try_recv() {
+            told(&text);
+        }
+        let is_linked = self.links.connection(agent).is_some();
+        match (end, ready) {
+            (Some(end), Err(NotReady { why, .. })) if matches!(end.fate, HookFate::NotRun { .. }) => {
+                waiting.is_ended = true;
+                HookEnd::not_run(not_ready(machine, &hook.program, &why))
+            }
+            (Some(end), _) => {
+                waiting.is_ended = true;
+                end
+            }
+            (None, Err(NotReady { why, .. })) => HookEnd::not_run(not_ready(machine, &hook.program, &why)),
+            (None, Ok(_)) if sent_on.is_none() => {
+                HookEnd::not_run(format!("the agent of {machine} is not linked: nothing was sent"))
+            }
+            (None, Ok(_)) => {
+                let why = match is_linked {
+                    true => format!("the agent of {machine} did not say how it ended"),
+                    false => format!("the agent of {machine} went away, and did not come back in time"),
+                };
+                let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+                HookEnd { fate: HookFate::Unknown { why }, output: String::new(), dropped: 0, duration_ms }
+            }
+        }
+    }
+
+    /// Waits until a machine has a program, for as long as the hook may take; an error in words if there is none to wait
+    /// for.
+    async fn wait_ready(
+        &self,
+        machine: &MachineName,
+        name: &str,
+        limit: Duration,
+    ) -> Result<Result<String, NotReady>, String> {
+        let deadline = Instant::now() + limit;
+        let mut news = self.hooks.readiness.subscribe();
+        loop {
+            let (hash, why) = match self.hooks.standing(machine, name) {
+                Standing::NoProgram => return Err(no_program(name)),
+                Standing::Ready(hash) => return Ok(Ok(hash)),
+                Standing::Missing(hash, why) => (hash, why),
+            };
+            if !matches!(timeout_at(deadline, news.changed()).await, Ok(Ok(()))) {
+                return Ok(Err(NotReady { hash, why }));
+            }
+        }
+    }
+
+    fn order_of(
+        &self,
+        hook: &HookNode,
+        context: &HookContext,
+        ready: &Result<String, NotReady>,
+        ttl: Duration,
+    ) -> HookRun {
+        let service = telling::service_of(self, context);
+        let program = match ready {
+            Ok(hash) | Err(NotReady { hash, .. }) => hash.clone(),
+        };
+        HookRun {
+            id: context.run,
+            program,
+            name: hook.program.clone(),
+            base: service.as_ref().and_then(|service| service.catalina_base.clone()),
+            user: hook.user.clone(),
+            environment: telling::environment(self, hook, context, service.as_ref()),
+            secrets: hook.secrets.clone(),
+            input: telling::input(self, hook, context, service.as_ref()),
+            timeout_ms: hook.timeout_ms,
+            ttl_ms: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+fn not_ready(machine: &MachineName, program: &str, why: &str) -> String {
+    format!("{machine} does not have the program `{program}`: {why}")
+}
+
+/// Somebody waits for a run. Whoever stops waiting before its end abandons it.
+struct Waiting<'a> {
+    links: &'a Links,
+    agent: Uuid,
+    run: Uuid,
+    is_ended: bool,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.links.forget_run(self.run);
+        if !self.is_ended {
+            self.links.send(self.agent, ToAgent::AbandonHook { run: self.run });
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! What a hook is told, and what is recorded of it.
+
+use std::collections::BTreeMap;
+
+use protocol::hook::{HookEnd, HookFate};
+use serde_json::{Value, json};
+
+use super::running::HookContext;
+use crate::{
+    app::App,
+    grid::{
+        event::{Draft, Kind},
+        operation::HookNode,
+        view::ServiceView,
+    },
+};
+
+/// The service that a hook is about, as it is now.
+pub(super) fn service_of(app: &App, context: &HookContext) -> Option<ServiceView> {
+    let (name, machine) = context.service.as_ref()?;
+    app.fleet().services_of(machine).into_iter().find(|view| view.name == *name)
+}
+
+/// The environment of a hook. What the grid says cannot be set otherwise.
+pub(super) fn environment(
+    app: &App,
+    hook: &HookNode,
+    context: &HookContext,
+    service: Option<&ServiceView>,
+) -> BTreeMap<String, String> {
+    let mut environment = hook.environment.clone();
+    let (operation, _) = context.operation.unzip();
+    let known = [
+        ("EVENT", Some(hook.event.to_string())),
+        ("COMMAND", Some(context.command.clone())),
+        ("SERVICE", context.service.as_ref().map(|(service, _)| service.to_string())),
+        ("MACHINE", context.service.as_ref().map(|(_, machine)| machine.to_string())),
+        ("COLLECTION", context.collection.as_ref().map(ToString::to_string)),
+        ("OPERATION", operation.map(|id| id.to_string())),
+        ("RUN", Some(context.run.to_string())),
+        ("GRID", Some(app.meta.grid_name.clone())),
+        ("HOOK", Some(hook.program.clone())),
+        ("RESULT", context.result.clone()),
+        ("PID", service.and_then(|service| service.pid).map(|pid| pid.to_string())),
+    ];
+    environment.extend(known.into_iter().filter_map(|(name, value)| Some((format!("TOMCAT_GRID_{name}"), value?))));
+    let places = [
+        ("CATALINA_HOME", service.and_then(|service| service.catalina_home.clone())),
+        ("CATALINA_BASE", service.and_then(|service| service.catalina_base.clone())),
+    ];
+    environment.extend(places.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+    environment
+}
+
+/// What a hook reads on its standard input: everything that is in its environment, and more.
+pub(super) fn input(app: &App, hook: &HookNode, context: &HookContext, service: Option<&ServiceView>) -> Value {
+    let (operation, step) = context.operation.unzip();
+    let mut input = match &context.more {
+        Value::Object(more) => more.clone(),
+        Value::Null => serde_json::Map::new(),
+        more => [("more".to_owned(), more.clone())].into_iter().collect(),
+    };
+    let known = json!({
+        "event": hook.event,
+        "command": context.command,
+        "service": context.service.as_ref().map(|(service, _)| service),
+        "machine": context.service.as_ref().map(|(_, machine)| machine),
+        "collection": context.collection,
+        "operation": operation,
+        "step": step,
+        "run": context.run,
+        "grid": app.meta.grid_name,
+        "hook": hook.program,
+        "target": hook.target,
+        "actor": context.actor,
+        "result": context.result,
+        "state": service.map(|service| service.state),
+        "pid": service.and_then(|service| service.pid),
+        "catalina_home": service.and_then(|service| service.catalina_home.as_deref()),
+        "catalina_base": service.and_then(|service| service.catalina_base.as_deref()),
+        "version_id": null,
+    });
+    if let Value::Object(known) = known {
+        for (key, value) in known {
+            // What is known of a release is put in by whoever does something with it.
+            if !(value.is_null() && input.contains_key(&key)) {
+                input.insert(key, value);
+            }
+        }
+    }
+    Value::Object(input)
+}
+
+/// The fate as a stable word, the exit code, and what else is to say.
+fn words(fate: &HookFate) -> (&'static str, Option<i32>, Option<String>) {
+    match fate {
+        HookFate::Ran { exit_code } => ("ran", Some(*exit_code), None),
+        HookFate::Killed { signal } => ("killed", None, Some(format!("signal {signal}"))),
+        HookFate::TimedOut {} => ("timed_out", None, None),
+        HookFate::Abandoned {} => ("abandoned", None, None),
+        HookFate::NotRun { why } => ("not_run", None, Some(why.clone())),
+        HookFate::Unknown { why } => ("unknown", None, Some(why.clone())),
+    }
+}
+
+/// The event of a hook's fate.
+pub(super) fn draft(hook: &HookNode, context: &HookContext, end: &HookEnd) -> Draft {
+    let (operation, step) = context.operation.unzip();
+    let (fate, exit_code, why) = words(&end.fate);
+    let data = json!({
+        "event": hook.event,
+        "program": hook.program,
+        "place": hook.place,
+        "target": hook.target,
+        "collection": context.collection,
+        "fate": fate,
+        "exit_code": exit_code,
+        "why": why,
+        "output": end.output,
+        "dropped": end.dropped,
+        "duration_ms": end.duration_ms,
+        "operation": operation,
+        "step": step,
+        "run": context.run,
+    });
+    let draft = Draft::new(Kind::HookRan).actor(&context.actor).data(data);
+    match &context.service {
+        Some((service, machine)) => draft.service(service).machine(machine),
+        None => draft,
+    }
+}
