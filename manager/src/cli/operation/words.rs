@@ -99,7 +99,7 @@ pub fn order(group: &Group) -> String {
 /// A step as people read it.
 pub fn step(kind: &NodeKind) -> String {
     match kind {
-        NodeKind::Group(group) => group_name(group).unwrap_or_else(|| "everything".to_owned()),
+        NodeKind::Group(group) => group_name(group).unwrap_or_else(|| "what was named".to_owned()),
         NodeKind::Service(node) => node.service.to_string(),
         NodeKind::Hook(hook) => format!("hook {} {}{}", hook.event, harmless(&hook.program), place(hook)),
         NodeKind::Signal(signal) => format!("{} signal", signal.signal.word()),
@@ -144,6 +144,13 @@ pub fn in_hand(step: &StepView, now: Timestamp) -> String {
         NodeKind::Group(_) | NodeKind::Service(_) => took,
     };
     if step.message.is_empty() { doing } else { format!("{doing}: {}", harmless(&step.message)) }
+}
+
+/// Why a step is as it is, without the state, which stands beside it.
+pub fn why(step: &StepView) -> String {
+    let message = harmless(&step.message);
+    let prefix = format!("{}: ", step.state.word());
+    message.strip_prefix(&prefix).map(str::to_owned).unwrap_or(message)
 }
 
 /// Whether a step is only for the case that a stop takes too long.
