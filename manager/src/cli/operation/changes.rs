@@ -76,7 +76,9 @@ pub fn of_log(detail: &OperationDetail, line: &LogLine) -> Vec<String> {
     let program = match step.map(|step| &step.kind) {
         Some(NodeKind::Hook(hook)) => format!("{} ", harmless(&hook.program)),
         // What was delivered is told by the step itself.
-        Some(NodeKind::Signal(node)) if line.text.starts_with(&format!("{}: ", node.signal.word())) => return Vec::new(),
+        Some(NodeKind::Signal(node)) if line.text.starts_with(&format!("{}: ", node.signal.word())) => {
+            return Vec::new();
+        }
         // That it is on its way is told by the signal.
         Some(NodeKind::Wait(_)) if ["it is starting", "it is stopping"].contains(&line.text.as_str()) => {
             return Vec::new();
