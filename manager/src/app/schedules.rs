@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use protocol::time::Timestamp;
 use uuid::Uuid;
 
-use super::{App, Result};
+use super::{App, AppError, Result, operations::Begun};
 use crate::{
     grid::{
         access::{Caller, Credential, Permission, Role},
@@ -205,8 +205,11 @@ impl App {
     }
 
     /// Begins an operation for a schedule.
-    async fn begin_by_clock(self: &Arc<Self>, _caller: &Caller, _request: OperationRequest) -> Result<Uuid> {
-        Err(super::AppError::Conflict("operations are not there yet".to_owned()))
+    async fn begin_by_clock(self: &Arc<Self>, caller: &Caller, request: OperationRequest) -> Result<Uuid> {
+        match self.begin_operation(caller, request).await? {
+            Begun::Begun(view) => Ok(view.id),
+            Begun::Planned(_) => Err(AppError::Invalid("a schedule carries out what it says".to_owned())),
+        }
     }
 
     /// Begins a run, or says why not.

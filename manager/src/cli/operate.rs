@@ -25,6 +25,9 @@ use crate::grid::{
     target::Target,
 };
 
+/// The shortest time between two looks at what is in hand.
+const SHORTEST: Duration = Duration::from_millis(100);
+
 /// Has a command carried out.
 pub async fn run(
     client: &Client,
@@ -94,7 +97,8 @@ pub async fn go_on(
         }
         return Ok(Exit::Done);
     }
-    let interval = wait.interval.map_or(PROGRESS_INTERVAL, |span| span.0);
+    let of_grid = begun.progress_interval_ms.map_or(PROGRESS_INTERVAL, Duration::from_millis);
+    let interval = wait.interval.map_or(of_grid, |span| span.0).max(SHORTEST);
     match watching::wait(client, output, &begun, interval, until).await? {
         End::Whole(detail) => {
             show(output, &detail);

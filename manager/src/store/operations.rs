@@ -136,6 +136,7 @@ impl TryFrom<Row> for StoredOperation {
             created_at: Timestamp::from_millis(row.created_at),
             ended_at: row.ended_at.map(Timestamp::from_millis),
             retry_of: row.retry_of.and_then(|id| id.parse().ok()),
+            progress_interval_ms: None,
             services,
         };
         Ok(Self { view, asked })

@@ -93,6 +93,7 @@ impl App {
         let (steps, log) = (self.store.steps(id).await?, self.store.size_of_log(id).await?);
         view.state = if control == Control::Go { OperationState::Running } else { OperationState::Cancelling };
         view.message = String::new();
+        view.progress_interval_ms = Some(self.progress_interval_ms());
         let deed = Deed::of(caller, asked.command.word(), subject(&asked.targets));
         let live = Arc::new(Live::new(view, asked, deed, steps, log));
         live.cancel(control);

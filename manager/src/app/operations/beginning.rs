@@ -11,7 +11,7 @@ use crate::{
     grid::{
         access::{Caller, Permission},
         audit::{Deed, in_one_line},
-        config::GridConfig,
+        config::{GridConfig, PROGRESS_INTERVAL},
         event::{Draft, Kind},
         operation::{
             Tree,
@@ -90,6 +90,12 @@ impl App {
         Ok(tree)
     }
 
+    /// How often the progress of an operation is told.
+    pub(super) fn progress_interval_ms(&self) -> u64 {
+        let interval = self.configuration.current().progress_interval.unwrap_or(PROGRESS_INTERVAL);
+        u64::try_from(interval.as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// Stores a planned operation, and begins it.
     pub(super) async fn begin_tree(
         self: &Arc<Self>,
@@ -101,6 +107,7 @@ impl App {
         let room = self.operations.room()?;
         let (mut view, steps) = new(caller, &asked, tree, Uuid::now_v7(), OperationState::Running);
         view.retry_of = retry_of;
+        view.progress_interval_ms = Some(self.progress_interval_ms());
         let deed = Deed::of(caller, asked.command.word(), subject(&asked.targets));
         let begun = match retry_of {
             Some(of) => format!("operation {}, which tries {of} again; {} services", view.id, view.services.total),
@@ -155,6 +162,7 @@ fn new(
         created_at: Timestamp::now(),
         ended_at: None,
         retry_of: None,
+        progress_interval_ms: None,
         services: count(steps.iter().map(|step| &step.view)),
     };
     (view, steps)

@@ -21,7 +21,9 @@ pub fn of_step(detail: &OperationDetail, before: StepState, step: &StepView) -> 
     }
     let forest = Forest::of(detail);
     let subject = detail.steps.get(step.number as usize).and_then(|step| forest.subject(step));
-    let told = told(step)?;
+    // What the call named has no name; the report tells what became of it.
+    let is_unnamed = subject.is_none() && matches!(step.kind, NodeKind::Group(_));
+    let told = told(step).filter(|_| !is_unnamed)?;
     Some(match subject {
         Some(subject) => format!("{subject} {told}"),
         None => told,
@@ -29,7 +31,7 @@ pub fn of_step(detail: &OperationDetail, before: StepState, step: &StepView) -> 
 }
 
 fn told(step: &StepView) -> Option<String> {
-    let why = harmless(&step.message);
+    let why = words::why(step);
     let how = |text: &str| if why.is_empty() { text.to_owned() } else { format!("{text} ({why})") };
     let took = words::took(step, Timestamp::EPOCH).map(words::span);
     let ended = match &took {
@@ -73,6 +75,14 @@ pub fn of_log(detail: &OperationDetail, line: &LogLine) -> Vec<String> {
     let subject = step.and_then(|step| forest.subject(step)).map(|name| format!("{name} ")).unwrap_or_default();
     let program = match step.map(|step| &step.kind) {
         Some(NodeKind::Hook(hook)) => format!("{} ", harmless(&hook.program)),
+        // What was delivered is told by the step itself.
+        Some(NodeKind::Signal(node)) if line.text.starts_with(&format!("{}: ", node.signal.word())) => {
+            return Vec::new();
+        }
+        // That it is on its way is told by the signal.
+        Some(NodeKind::Wait(_)) if ["it is starting", "it is stopping"].contains(&line.text.as_str()) => {
+            return Vec::new();
+        }
         _ => String::new(),
     };
     line.text.lines().map(|text| format!("{subject}{program}| {}", harmless(text))).collect()

@@ -16,6 +16,10 @@ pub fn lines(detail: &OperationDetail) -> Vec<String> {
     let count = words::many(view.services.total, "service");
     let mut lines = vec![format!("{}: {count}; a dry run, nothing is done", words::title(view))];
     if let Some(root) = forest.root() {
+        // One service has no order.
+        let is_unnamed = matches!(&root.kind, NodeKind::Group(group) if words::group_name(group).is_none());
+        let is_alone = is_unnamed && forest.children(root).count() == 1;
+        let root = forest.children(root).next().filter(|_| is_alone).unwrap_or(root);
         add(&forest, root, 0, &mut lines);
     }
     lines

@@ -19,6 +19,8 @@ pub struct Row {
     pub service: String,
     /// What became of it.
     pub result: StepState,
+    /// Whether it was in hand when the manager ended.
+    pub interrupted: bool,
     /// How long that took.
     pub took: String,
     /// How, or why not.
@@ -29,10 +31,12 @@ pub struct Row {
 pub fn rows(detail: &OperationDetail, now: Timestamp) -> Vec<Row> {
     let forest = Forest::of(detail);
     let services = detail.steps.iter().filter(|step| matches!(step.kind, NodeKind::Service(_)));
+    let is_interrupted = detail.operation.state == OperationState::Interrupted;
     let row = |step: &StepView| Row {
         service: words::step(&step.kind),
         result: step.state,
-        took: words::took(step, now).map(words::span).unwrap_or_default(),
+        interrupted: is_interrupted && step.state == StepState::Running,
+        took: words::took(step, now).filter(|_| step.ended_at.is_some()).map(words::span).unwrap_or_default(),
         how: how(&forest, step, now),
     };
     services.map(row).collect()
@@ -40,9 +44,6 @@ pub fn rows(detail: &OperationDetail, now: Timestamp) -> Vec<Row> {
 
 /// How a service came to where it is: what is said of it, or what its steps brought about.
 fn how(forest: &Forest<'_>, service: &StepView, now: Timestamp) -> String {
-    if !service.message.is_empty() {
-        return harmless(&service.message);
-    }
     let said = |step: &StepView| match (&step.kind, step.state) {
         (NodeKind::Wait(wait), StepState::Done) => {
             let took = words::took(step, now).map(words::span).unwrap_or_default();
@@ -51,16 +52,21 @@ fn how(forest: &Forest<'_>, service: &StepView, now: Timestamp) -> String {
         (_, state) if state.is_failure() => Some(format!("{}: {}", words::step(&step.kind), words::state(state))),
         _ => None,
     };
-    forest.children(service).filter_map(said).collect::<Vec<_>>().join(", ")
+    let steps = forest.children(service).filter_map(said).collect::<Vec<_>>().join(", ");
+    match words::why(service) {
+        why if why.is_empty() || service.state == StepState::Done && !steps.is_empty() => steps,
+        why => why,
+    }
 }
 
 /// The operation as a whole, in one line.
 pub fn summary(view: &OperationView, now: Timestamp) -> String {
     let took = words::span(view.ended_at.unwrap_or(now).since(view.created_at));
-    let message = match view.message.is_empty() {
-        true => String::new(),
-        false => format!(" ({})", harmless(&view.message)),
-    };
+    // Counts stand in the line anyway, and how to go on is told below it.
+    let is_said = view.state != OperationState::Ended
+        || view.message.is_empty()
+        || view.result.is_some_and(|result| view.message.starts_with(&format!("{}: of ", result.word())));
+    let message = if is_said { String::new() } else { format!(" ({})", harmless(&view.message)) };
     format!(
         "{}: {}{message}; {} of {}, {took}; operation {}",
         words::title(view),
@@ -94,8 +100,9 @@ pub fn show(output: &mut Output, detail: &OperationDetail) {
     if !rows.is_empty() {
         let mut table = output.table(&["SERVICE", "RESULT", "TOOK", "HOW"]);
         for row in rows {
-            let (mark, colour) = words::mark(row.result);
-            let result = Cell::new(format!("{mark} {}", words::state(row.result)));
+            let (mark, colour) = if row.interrupted { ("?", None) } else { words::mark(row.result) };
+            let word = if row.interrupted { "interrupted".to_owned() } else { words::state(row.result) };
+            let result = Cell::new(format!("{mark} {word}"));
             let result = match colour {
                 Some(colour) => result.fg(table_colour(colour)),
                 None => result,

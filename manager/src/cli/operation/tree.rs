@@ -234,7 +234,7 @@ impl<'a> Drawing<'a> {
             return;
         }
         let took = words::took(step, self.now).map(|took| format!("  {}", words::span(took))).unwrap_or_default();
-        let message = harmless(&step.message);
+        let message = words::why(step);
         let message = if message.is_empty() { message } else { format!("  {message}") };
         let name = match &step.kind {
             NodeKind::Group(group) => format!("{} ({})", words::step(&step.kind), words::order(group)),

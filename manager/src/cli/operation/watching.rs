@@ -141,7 +141,10 @@ impl<'a> Shown<'a> {
             OperationNews::Whole(whole) => {
                 let before = self.detail.replace(*whole);
                 let Some(now) = self.detail.take() else { return };
-                for step in &now.steps {
+                let mut changed: Vec<&StepView> = now.steps.iter().collect();
+                // As it happened; where that was in one moment, what is part of something comes first.
+                changed.sort_by_key(|step| (step.ended_at.or(step.started_at), std::cmp::Reverse(step.number)));
+                for step in changed {
                     let was = before.as_ref().and_then(|before| before.steps.get(step.number as usize));
                     self.say_step(&now, was.map_or(StepState::Planned, |was| was.state), step);
                 }

@@ -99,7 +99,7 @@ pub fn order(group: &Group) -> String {
 /// A step as people read it.
 pub fn step(kind: &NodeKind) -> String {
     match kind {
-        NodeKind::Group(group) => group_name(group).unwrap_or_else(|| "everything".to_owned()),
+        NodeKind::Group(group) => group_name(group).unwrap_or_else(|| "what was named".to_owned()),
         NodeKind::Service(node) => node.service.to_string(),
         NodeKind::Hook(hook) => format!("hook {} {}{}", hook.event, harmless(&hook.program), place(hook)),
         NodeKind::Signal(signal) => format!("{} signal", signal.signal.word()),
@@ -134,7 +134,7 @@ pub fn failure(hook: &HookNode) -> &'static str {
 /// A step that is in hand, with how long it takes already and may take.
 pub fn in_hand(step: &StepView, now: Timestamp) -> String {
     let took = span(took(step, now).unwrap_or_default());
-    match &step.kind {
+    let doing = match &step.kind {
         NodeKind::Hook(hook) => format!("{}, {took} of {}", self::step(&step.kind), limit(hook.timeout_ms)),
         NodeKind::Signal(signal) => format!("{} signal is being delivered", signal.signal.word()),
         NodeKind::Wait(wait) => {
@@ -142,7 +142,15 @@ pub fn in_hand(step: &StepView, now: Timestamp) -> String {
         }
         NodeKind::Delay(delay) => format!("pause, {took} of {}", limit(delay.delay_ms)),
         NodeKind::Group(_) | NodeKind::Service(_) => took,
-    }
+    };
+    if step.message.is_empty() { doing } else { format!("{doing}: {}", harmless(&step.message)) }
+}
+
+/// Why a step is as it is, without the state, which stands beside it.
+pub fn why(step: &StepView) -> String {
+    let message = harmless(&step.message);
+    let prefix = format!("{}: ", step.state.word());
+    message.strip_prefix(&prefix).map(str::to_owned).unwrap_or(message)
 }
 
 /// Whether a step is only for the case that a stop takes too long.

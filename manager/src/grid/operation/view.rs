@@ -35,6 +35,9 @@ pub struct OperationView {
     pub retry_of: Option<Uuid>,
     /// How many services are how far.
     pub services: Counts,
+    /// How often its progress is to be told to those who wait, in milliseconds; `null` where that is not known.
+    #[serde(default)]
+    pub progress_interval_ms: Option<u64>,
 }
 
 /// How many services of an operation are how far.
