@@ -42,11 +42,8 @@ async fn many_are_started_at_once_and_the_question_says_how_many() {
     browser.click("[data-action=start]").await;
     browser.wait_text("dialog[open]", "Start 2 services").await;
     browser.wait_text("dialog[open]", "not needed").await;
+    browser.wait_text("dialog[open]", "One agent is left out").await;
     confirm(&dashboard).await;
-    browser.wait_text("#toasts", "Follow it").await;
-    browser.click("#toasts .toast button.link").await;
-    dashboard.wait_shown("[data-operation][data-state=ended]").await;
-    panic!("{}", browser.text("main").await);
     for name in ["shop", "blog", "api"] {
         wait_state(browser, &format!("{name}@web-1"), "active").await;
     }
