@@ -44,6 +44,26 @@ async fn everybody_can_use_every_view() {
         dashboard.go(view, sign).await;
         check(&dashboard, name).await;
     }
+    let deeper = [
+        ("#/operations", "[data-operation] th a", "[data-step]", "an operation"),
+        ("#/collections/front", "[data-action=collection-edit]", "[data-editor]", "a collection that is changed"),
+        (
+            "#/collections/front",
+            "[data-action=restart]",
+            "dialog[open] [data-confirm]",
+            "the question before a restart",
+        ),
+        ("#/hooks", "main [data-open]", "#program-file", "a program that is added"),
+    ];
+    for (view, opener, sign, name) in deeper {
+        dashboard.go(view, opener).await;
+        dashboard.browser.click(opener).await;
+        dashboard.wait_shown(sign).await;
+        check(&dashboard, name).await;
+        if sign.starts_with("dialog") {
+            dashboard.escape().await;
+        }
+    }
     dashboard.ask_to_stop("web-02").await;
     check(&dashboard, "the question before a stop").await;
     dashboard.escape().await;

@@ -28,9 +28,10 @@ const MEANS = {
  * @param {Command} command
  * @param {string[]} targets
  * @param {Plan} plan
+ * @param {number} agents how many agents are left out
  * @returns {Promise<Order|null>} null if it was not confirmed
  */
-export function askCommand(command, targets, plan) {
+export function askCommand(command, targets, plan, agents) {
   const place = document.createElement("div");
   document.getElementById("shell")?.append(place);
   return new Promise((resolve) => {
@@ -39,7 +40,7 @@ export function askCommand(command, targets, plan) {
       place.remove();
       resolve(order);
     };
-    render(html`<${Asking} command=${command} targets=${targets} first=${plan} answer=${answer} />`, place);
+    render(html`<${Asking} command=${command} targets=${targets} agents=${agents} first=${plan} answer=${answer} />`, place);
   });
 }
 
@@ -60,8 +61,8 @@ function foretell(command, { service = "", state, message, impossible }) {
   return null;
 }
 
-/** @param {{command: Command, targets: string[], first: Plan, answer: (order: Order|null) => void}} props */
-function Asking({ command, targets, first, answer }) {
+/** @param {{command: Command, targets: string[], agents: number, first: Plan, answer: (order: Order|null) => void}} props */
+function Asking({ command, targets, agents, first, answer }) {
   const plan = useSignal(first);
   const order = useSignal(/** @type {Order} */ ({ mode: "sequential", max_parallel: null, on_failure: "stop" }));
   const typed = useSignal("");
@@ -121,6 +122,7 @@ function Asking({ command, targets, first, answer }) {
             <ul class="names" tabindex="0">${left.map((step) => html`<li key=${step.number}><b>${step.service}</b> <span class="quiet">${told.get(step)?.[1]}</span></li>`)}</ul>
           </details>`,
         )}
+        ${agents > 0 && html`<p class="note">${agents === 1 ? "One agent is left out" : `${agents} agents are left out`}: select agents alone to work on them.</p>`}
         ${members.length === 0 && html`<p>${summed(targets)} holds no service.</p>`}
       </div>
       ${must && html`<label class="field"><span>Type <b>${must}</b> to go on</span> <input autocomplete="off" data-first data-typed value=${typed} onInput=${(/** @type {any} */ event) => (typed.value = event.target.value)} /></label>`}

@@ -5,7 +5,7 @@ import { asking, VERBS } from "/lib/actions.js";
 import { call } from "/lib/api.js";
 import { batch, computed, effect, signal, untracked } from "/lib/html.js";
 import { go, route } from "/lib/router.js";
-import { me, onEvent, onForget, resets } from "/lib/store.js";
+import { me, onEvent, onForget, resets, services } from "/lib/store.js";
 import { close, toast } from "/components/dialog.js";
 
 /** @import { Signal } from "/lib/html.js" */
@@ -45,6 +45,10 @@ export const summed = (targets) => (targets.length > 3 ? `${targets.slice(0, 2).
  * @returns {Promise<void>}
  */
 export async function begin(command, targets) {
+  const isAgent = (/** @type {string} */ name) => services.peek().get(name)?.peek().type === "agent";
+  // Agents are worked on alone: nobody restarts them by the way.
+  const agents = targets.every(isAgent) ? 0 : targets.filter(isAgent).length;
+  if (agents) targets = targets.filter((name) => !isAgent(name));
   if (!targets.length || asking.peek()) return;
   if (targets.length > MOST) {
     toast(`${nameOf(command)}: one operation names at most ${MOST.toLocaleString("en")} services. Choose a tag, a machine or a collection instead.`, "bad");
@@ -63,7 +67,7 @@ export async function begin(command, targets) {
     close(note);
     // Who has gone elsewhere meanwhile does something else.
     if (here() !== from) return;
-    const order = await askCommand(command, targets, plan);
+    const order = await askCommand(command, targets, plan, agents);
     if (!order) return;
     follow(await call("POST", "/operations", { command, targets, order }));
   } catch (problem) {

@@ -102,7 +102,7 @@ export default function Configuration() {
   const buttons = admin && html`
     <button type="button" data-action="config-check" disabled=${act.busy.value || !dirty} onClick=${check}>Check</button>
     <button type="button" data-action="config-apply" class="primary" disabled=${act.busy.value || !dirty || other.value !== null} onClick=${apply}>Apply…</button>
-    ${dirty && html`<button type="button" data-action="config-discard" onClick=${() => held.value && take(held.value)}>Discard changes</button>`}`;
+    ${dirty && html`<button type="button" data-action="config-discard" onClick=${() => held.value && take(other.value ?? held.value)}>Discard changes</button>`}`;
   const about = version ? html`Version ${version}${at && html`, <${Time} at=${at} as="date" />`}${actor && ` by ${actor}`}` : "Nothing has been configured yet.";
   return html`<${Page} title="Configuration" about=${about} actions=${buttons} class="config">
     ${other.value && html`<div class="problem" role="alert" data-conflict>

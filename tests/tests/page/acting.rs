@@ -42,6 +42,7 @@ async fn many_are_started_at_once_and_the_question_says_how_many() {
     browser.click("[data-action=start]").await;
     browser.wait_text("dialog[open]", "Start 2 services").await;
     browser.wait_text("dialog[open]", "not needed").await;
+    browser.wait_text("dialog[open]", "One agent is left out").await;
     confirm(&dashboard).await;
     for name in ["shop", "blog", "api"] {
         wait_state(browser, &format!("{name}@web-1"), "active").await;

@@ -205,7 +205,7 @@ export function useFeed(filters, held) {
 export const FAMILIES = [
   { key: "services", label: "Services", kinds: ["service."] },
   { key: "triggers", label: "Triggers", kinds: ["trigger"] },
-  { key: "operations", label: "Operations", kinds: ["operation."] },
+  { key: "operations", label: "Operations", kinds: ["operation.state"] },
   { key: "hooks", label: "Hooks", kinds: ["hook.", "program."] },
   { key: "schedules", label: "Schedules", kinds: ["schedule."] },
   { key: "config", label: "Configuration", kinds: ["config."] },
@@ -244,7 +244,8 @@ export function kindsOf(chosen) {
  */
 export function journalPath(filters, limit) {
   const query = new URLSearchParams({ limit: String(limit) });
-  const kinds = kindsOf(filters.kind);
+  // The steps of operations are read where these are: there are too many of them.
+  const kinds = kindsOf(filters.kind.length ? filters.kind : FAMILIES.map((family) => family.key));
   if (kinds.length) query.set("kind", kinds.join(","));
   for (const key of /** @type {const} */ (["service", "machine", "actor", "state"])) {
     if (filters[key]) query.set(key, filters[key]);
@@ -258,7 +259,6 @@ export function journalPath(filters, limit) {
  * @param {Filters} filters
  */
 export function belongs(event, filters) {
-  // What the journal does not keep is read where the operation is.
   if (event.kind === "operation.step" || event.kind === "operation.log") return false;
   const kinds = kindsOf(filters.kind);
   const fits = (/** @type {string} */ kind) => (kind.endsWith(".") ? event.kind.startsWith(kind) : event.kind === kind);
