@@ -143,7 +143,7 @@ fn ended(exit_code: i32) -> HookEnd {
 /// The fates that are recorded, in their order.
 async fn fates(app: &App) -> Vec<Value> {
     let events = app.store.events_after(0, 1000).await.unwrap();
-    let bodies = events.iter().map(|event| serde_json::from_str::<Value>(&event.body).unwrap());
+    let bodies = events.iter().map(|event| serde_json::from_str::<Value>(&event.1).unwrap());
     bodies.filter(|event| event["kind"] == "hook.ran").collect()
 }
 

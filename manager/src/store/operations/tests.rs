@@ -45,6 +45,7 @@ fn view(id: u128, actor: &str) -> OperationView {
         ended_at: None,
         retry_of: None,
         services: Counts { total: 2, planned: 2, ..Counts::default() },
+        progress_interval_ms: None,
     }
 }
 
