@@ -91,13 +91,18 @@ impl Grid {
 
     /// The next order that the agent gets: its id.
     async fn order(&self) -> Uuid {
-        let next = tokio::time::timeout(std::time::Duration::from_secs(10), self.mailbox.next());
-        let Post::Messages(messages) = next.await.expect("an order comes") else { panic!("the link is closed") };
-        let order = messages.into_iter().find_map(|message| match message {
-            ToAgent::Order(order) => Some(order.id),
-            _ => None,
-        });
-        order.expect("an order")
+        let orders = async {
+            loop {
+                let Post::Messages(messages) = self.mailbox.next().await else { panic!("the link is closed") };
+                // Agents are told other things, too.
+                for message in messages {
+                    if let ToAgent::Order(order) = message {
+                        return order.id;
+                    }
+                }
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(10), orders).await.expect("an order comes")
     }
 
     fn answer(&self, order: Uuid) {
