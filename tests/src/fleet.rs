@@ -23,6 +23,7 @@ use tokio::{
     sync::{Semaphore, mpsc},
 };
 
+pub use self::instance::{START, STOP};
 use self::machine::Machine;
 use crate::{http, manager::TestManager, wait};
 

@@ -9,10 +9,10 @@ use protocol::{
 };
 
 /// How long a start takes.
-const START: Duration = Duration::from_millis(900);
+pub const START: Duration = Duration::from_millis(900);
 
 /// How long a stop takes.
-const STOP: Duration = Duration::from_millis(600);
+pub const STOP: Duration = Duration::from_millis(600);
 
 /// How an instance takes orders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,83 @@
+//! How much longer a restart of a real Tomcat takes than its own stop and start: beside a script that does the same with
+//! `catalina.sh` and asks every 50 ms.
+//!
+//! Run by `script/bench`.
+
+#![allow(clippy::print_stdout, reason = "printing is what it is for")]
+
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use tests::{agent::TestAgent, figures::Figures, manager::TestManager, tomcat::TomcatBase};
+
+/// How often each is measured.
+const ROUNDS: usize = 10;
+
+/// How long one restart may take.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Stops with what was asked for, waits for the end of the process, starts, and waits for the first answer, each by a
+/// look every 50 ms.
+const SCRIPT: &str = r#"
+pid=$(cat "$CATALINA_PID")
+if [ "$1" = term ]; then kill "$pid"; else "$CATALINA_HOME/bin/catalina.sh" stop; fi
+while kill -0 "$pid" 2>&-; do sleep 0.05; done
+rm -f "$CATALINA_PID"
+"$CATALINA_HOME/bin/catalina.sh" start
+until curl --silent --output /dev/null "http://127.0.0.1:$2/"; do sleep 0.05; done
+"#;
+
+fn main() {
+    // `cargo test --benches` calls this too; there is nothing to measure in a debug build.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return;
+    }
+    let manager = TestManager::start();
+    let base = TomcatBase::builder(manager.dir(), "a").build();
+    let by_hand = TomcatBase::builder(manager.dir(), "b").build();
+    let config = format!("exclude = [\"{}\"]\n[tomcat]\nuser = \"root\"", by_hand.dir().display());
+    let _agent = TestAgent::builder(&manager, "web-1", manager.dir()).config(&config).start(&manager);
+    manager.trigger("start", "a@web-1");
+    manager.wait_state("a@web-1", "active");
+    by_hand.catalina_start();
+    by_hand.wait_answering();
+    let (mut grid, mut term, mut stop) = (Figures::default(), Figures::default(), Figures::default());
+    for _ in 0..ROUNDS {
+        let begun = Instant::now();
+        let ran = manager.cli(&["restart", "a@web-1"]);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        grid.add(millis(begun));
+        assert!(base.get("/").is_some(), "it answers");
+        term.add(script(&by_hand, "term"));
+        stop.add(script(&by_hand, "stop"));
+    }
+    println!("restart of a real Tomcat by `tomcat-grid restart`, the command line included:\n  {grid}");
+    println!("floor, a script with SIGTERM, `catalina.sh start` and a look every 50 ms:\n  {term}");
+    println!("a script with `catalina.sh stop`, which starts a JVM for it:\n  {stop}");
+    println!(
+        "longer than the floor at the median: {:.0} ms   limit 150 ms   (than `catalina.sh stop`: {:.0} ms)",
+        grid.median() - term.median(),
+        grid.median() - stop.median()
+    );
+}
+
+fn script(base: &TomcatBase, how: &str) -> f64 {
+    let begun = Instant::now();
+    let status = Command::new("timeout")
+        .arg(LIMIT.as_secs().to_string())
+        .args(["sh", "-c", SCRIPT, "restart", how, &base.port().to_string()])
+        .env("CATALINA_HOME", base.home())
+        .env("CATALINA_BASE", base.dir())
+        .env("CATALINA_PID", base.pid_file())
+        .stdout(std::process::Stdio::null())
+        .status()
+        .expect("sh runs");
+    assert!(status.success(), "{status}");
+    millis(begun)
+}
+
+fn millis(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1000.0
+}
