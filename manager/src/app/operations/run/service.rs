@@ -1,6 +1,6 @@
 //! One service: it is claimed, and its steps are carried out one after the other.
 
-use protocol::time::Timestamp;
+use protocol::{state::State, time::Timestamp};
 use tokio::time::Instant;
 
 use super::{CANCELLED, Ended, Run, hook::About, signal::Sent, wait::GRACE};
@@ -14,14 +14,19 @@ use crate::{
             rules::{self, Scope, Situation, Verdict},
         },
         operation::{
-            HookNode, NodeKind, ServiceNode, Signal, SignalNode, StepState, WaitNode, looking::Mark,
-            needless::needless, outcome,
+            HookNode, NodeKind, ServiceNode, Signal, SignalNode, StepState, WaitFor, WaitNode,
+            looking::{Look, Mark, look},
+            needless::needless,
+            outcome,
         },
     },
 };
 
 /// What a pre-hook and its signal are skipped for.
 const NOT_LATE: &str = "the stop did not take too long";
+
+/// What is said of a service that is left.
+const LEFT: &str = "left in the middle: the operation was cancelled";
 
 /// How far the steps of a service have come.
 #[derive(Default)]
@@ -68,6 +73,10 @@ impl Run {
         if is_new && self.live.control() != Control::Go {
             return (StepState::Skipped, CANCELLED.to_owned());
         }
+        // What is left needs no claim: it would only take the service from somebody else.
+        if self.live.control() == Control::Now {
+            return (StepState::Cancelled, LEFT.to_owned());
+        }
         if let Some(why) = &node.impossible {
             return (StepState::NotAvailable, why.clone());
         }
@@ -91,7 +100,7 @@ impl Run {
             // What is left, or goes to somebody else, sends nothing more.
             biased;
             () = self.live.left_now() => {
-                (StepState::Cancelled, "left in the middle: the operation was cancelled".to_owned())
+                (StepState::Cancelled, LEFT.to_owned())
             }
             why = claim.superseded() => (StepState::Superseded, why),
             ended = self.course(number, node) => ended,
@@ -126,6 +135,13 @@ impl Run {
     fn why_needless(&self, node: &ServiceNode, signal: Signal) -> Option<String> {
         let standing = self.app.fleet().standing(&node.service)?;
         needless(signal, standing.r#type, standing.state)
+    }
+
+    /// Why the process that was told to stop needs no kill.
+    fn why_ended(&self, node: &ServiceNode, stop: &Mark) -> Option<String> {
+        let now = self.app.fleet().standing(&node.service)?;
+        let is_ended = now.state != State::Stopped && look(WaitFor::Stopped, stop, &now) == Look::Reached;
+        is_ended.then(|| "the process that was told to stop has ended".to_owned())
     }
 
     async fn course(&self, number: u32, node: &ServiceNode) -> Ended {
@@ -251,7 +267,12 @@ impl Run {
         match &course.needless {
             Some((looked, why)) if *looked == at => why.clone(),
             _ => {
-                let why = self.why_needless(node, signal.signal);
+                let why = match &course.last {
+                    // A process that was started since the stop is none that was told to end.
+                    Some((_, stop)) if signal.if_stop_timed_out => self.why_ended(node, &stop.mark),
+                    _ => None,
+                };
+                let why = why.or_else(|| self.why_needless(node, signal.signal));
                 course.needless = Some((at, why.clone()));
                 why
             }
@@ -271,8 +292,13 @@ impl Run {
             let step = self.live.step(child);
             let at = step.and_then(|step| step.view.started_at).unwrap_or_else(Timestamp::now);
             let from = Instant::now().checked_sub(Timestamp::now().since(at)).unwrap_or_else(Instant::now);
-            if self.state(child) != StepState::Skipped {
-                course.last = Some((self.state(child), Sent { mark: Mark { at, before: None }, from }));
+            // Without a kill the stop before it is what is waited for.
+            let needless = self.state(child) == StepState::Ignored;
+            if self.state(child) != StepState::Skipped && !(needless && signal.if_stop_timed_out) {
+                course.last = Some((
+                    self.state(child),
+                    Sent { mark: Mark { signal: signal.signal, needless, at, before: None }, from },
+                ));
             }
         } else if let Some(why) =
             course.stop().or_else(|| (signal.if_stop_timed_out && !course.late).then(|| NOT_LATE.to_owned()))
@@ -287,7 +313,11 @@ impl Run {
             let sent_before = self.live.step(child).is_some_and(|step| step.order.is_some());
             let needless = if sent_before { None } else { self.next_needless(number, node, place, course) };
             let ((state, message), sent) = match needless {
-                Some(why) => ((StepState::Ignored, why), Sent::now(None)),
+                Some(why) => {
+                    let before = course.last.as_ref().filter(|_| signal.if_stop_timed_out);
+                    let sent = before.map_or_else(|| Sent::needless(signal.signal), |(_, sent)| sent.clone());
+                    ((StepState::Ignored, why), sent)
+                }
                 None => self.send(child, node, signal.signal, limit, patient).await,
             };
             self.recorder.line(&self.live, child, format!("{}: {message}", signal.signal.word())).await;
@@ -322,7 +352,7 @@ impl Run {
             if is_new {
                 self.begin(child, "").await;
             }
-            let sent = course.last.as_ref().map_or_else(|| Sent::now(None), |(_, sent)| sent.clone());
+            let sent = course.last.as_ref().map_or_else(|| Sent::needless(Signal::Stop), |(_, sent)| sent.clone());
             let (state, message) = self.wait(child, &node.service, wait, &sent).await;
             self.end(child, state, message.clone()).await;
             // Why there was no need says more than that it is so.
