@@ -75,16 +75,22 @@ impl Run {
         }
         // What is left needs no claim: it would only take the service from somebody else.
         if self.live.control() == Control::Now {
+            self.abandon_hooks(number, Some(&node.machine));
             return (StepState::Cancelled, LEFT.to_owned());
         }
         if let Some(why) = &node.impossible {
             return (StepState::NotAvailable, why.clone());
         }
-        let standing = if node.gone { None } else { self.standing(node).await };
+        let standing = if node.gone { None } else { self.known_standing(node).await };
         let Some(standing) = standing else { return (StepState::Gone, gone(node)) };
-        let claim = match self.app.operations.claims.claim(&node.service, self.live.holder()) {
-            Ok(claim) => claim,
-            Err(holder) => return (StepState::Conflict, holder.words()),
+        let (claims, command) = (&self.app.operations.claims, self.live.asked.command);
+        // A kill of what has no process takes nothing from whoever works on it.
+        let needless = self.needless_now(number, node).filter(|_| is_new && command == Command::Kill);
+        let by_force = command.goes_before() && needless.is_none();
+        let claim = match (claims.claim(&node.service, self.live.holder(), by_force), needless) {
+            (Ok(claim), _) => claim,
+            (Err(_), Some(why)) => return (StepState::Ignored, why),
+            (Err(holder), None) => return (StepState::Conflict, holder.words_for(self.live.is_limited)),
         };
         // Nothing is begun on what cannot be reached. What was begun before is waited for.
         if is_new && !self.resumed && !standing.linked && self.needless_now(number, node).is_none() {
@@ -102,13 +108,16 @@ impl Run {
             () = self.live.left_now() => {
                 (StepState::Cancelled, LEFT.to_owned())
             }
-            why = claim.superseded() => (StepState::Superseded, why),
+            why = claim.superseded() => {
+                let why = if self.live.is_limited { "superseded by a kill".to_owned() } else { why };
+                (StepState::Superseded, why)
+            }
             ended = self.course(number, node) => ended,
         }
     }
 
     /// How a service stands. One that a manager that has just started does not know may be told of yet.
-    async fn standing(&self, node: &ServiceNode) -> Option<Standing> {
+    async fn known_standing(&self, node: &ServiceNode) -> Option<Standing> {
         let mut wake = self.app.operations.waits.watch(&node.service);
         let until = Instant::now() + GRACE;
         loop {
