@@ -4,10 +4,14 @@ mod acting;
 mod beginning;
 pub mod claims;
 mod ending;
+#[cfg(test)]
+mod hook_tests;
 pub mod live;
 mod looking;
 pub mod recorder;
 mod run;
+#[cfg(test)]
+mod taking_tests;
 #[cfg(test)]
 mod tests;
 pub mod waits;
