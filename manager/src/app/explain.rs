@@ -27,7 +27,8 @@ impl App {
         let (config, services) = (self.configuration.current(), self.services_for(caller, &[])?);
         let tree = self.plan_with(caller, &request, &config, &services)?;
         let permission = permission_of(caller);
-        let known = Now { app: self, machines: self.machines_of(&services) };
+        let is_limited = caller.targets.is_some();
+        let known = Now { app: self, machines: self.machines_of(&services), is_limited };
         let question =
             Question { command, targets: words, tree: &tree, config: &config, services: &services, permission };
         Ok(explain(question, &known))
@@ -58,11 +59,17 @@ fn permission_of(caller: &Caller) -> PermissionView {
 struct Now<'a> {
     app: &'a App,
     machines: HashMap<MachineName, MachineView>,
+    /// Whether the caller may see only some services.
+    is_limited: bool,
 }
 
 impl Known for Now<'_> {
     fn claim(&self, service: &ServiceName) -> Option<ClaimView> {
         let holder = self.app.operations.claims.holder(service)?;
+        if self.is_limited {
+            let command = "another operation".to_owned();
+            return Some(ClaimView { operation: uuid::Uuid::nil(), command, actor: "somebody".to_owned() });
+        }
         let command = format!("{} {}", holder.command, holder.targets);
         Some(ClaimView { operation: holder.operation, command, actor: holder.actor })
     }

@@ -38,9 +38,9 @@ pub fn order(id: Uuid, signal: Signal, standing: &Standing, ttl_ms: u64) -> Opti
     }
 }
 
-/// Whether the end of its link is all that is heard of an agent that was told to end.
+/// Whether the end of its link is all that is heard of an agent: one that is killed says nothing.
 pub fn ends_link(signal: Signal, standing: &Standing) -> bool {
-    standing.r#type == ServiceType::Agent && matches!(signal, Signal::Stop | Signal::Kill)
+    standing.r#type == ServiceType::Agent && signal == Signal::Kill
 }
 
 /// What is said of a service whose agent is away, and what to do.

@@ -27,6 +27,8 @@ struct Beside {
     asked: OperationRequest,
     steps: usize,
     services: Counts,
+    #[serde(default)]
+    cancelled_by: Option<String>,
 }
 
 /// An operation as it is stored, without its steps.
@@ -123,7 +125,7 @@ impl TryFrom<Row> for StoredOperation {
     type Error = super::StoreError;
 
     fn try_from(row: Row) -> Result<Self> {
-        let Beside { asked, services, .. } =
+        let Beside { asked, services, cancelled_by, .. } =
             serde_json::from_str(&row.request).map_err(|error| unreadable("request", error))?;
         let view = OperationView {
             id: row.id.parse().map_err(|error| unreadable("id", error))?,
@@ -136,6 +138,7 @@ impl TryFrom<Row> for StoredOperation {
             created_at: Timestamp::from_millis(row.created_at),
             ended_at: row.ended_at.map(Timestamp::from_millis),
             retry_of: row.retry_of.and_then(|id| id.parse().ok()),
+            cancelled_by,
             progress_interval_ms: None,
             services,
         };
@@ -161,7 +164,7 @@ impl TryFrom<StepRow> for StoredStep {
 }
 
 fn beside(asked: &OperationRequest, steps: usize, services: Counts) -> String {
-    let beside = Beside { asked: asked.clone(), steps, services };
+    let beside = Beside { asked: asked.clone(), steps, services, cancelled_by: None };
     serde_json::to_string(&beside).expect("a request is plain data")
 }
 
@@ -216,13 +219,14 @@ impl Store {
         let services = json!(view.services).to_string();
         sqlx::query(
             "update operation set state = ?, result = ?, message = ?, ended_at = ?, \
-             request = json_set(request, '$.services', json(?)) where id = ?",
+             request = json_set(request, '$.services', json(?), '$.cancelled_by', ?) where id = ?",
         )
         .bind(view.state.word())
         .bind(view.result.map(StepState::word))
         .bind(&view.message)
         .bind(view.ended_at.map(|at| at.as_millis()))
         .bind(services)
+        .bind(&view.cancelled_by)
         .bind(view.id.to_string())
         .execute(&mut *tx)
         .await?;

@@ -1,6 +1,7 @@
 //! Commands that wait, on fake Tomcats: how they go on, end, are cancelled, resumed and tried again.
 
 mod ends;
+mod groups;
 mod links;
 mod order;
 mod resumed;

@@ -16,6 +16,7 @@ use crate::{
         operation::{
             Tree,
             plan::{PlanError, plan},
+            prune::without_grid,
             request::OperationRequest,
             view::{OperationDetail, OperationState, OperationView, StepView},
         },
@@ -72,7 +73,7 @@ impl App {
     ) -> Result<Tree> {
         let is_limited = caller.targets.is_some();
         let outside = |name: String| AppError::from(caller.outside(name));
-        let tree = plan(asked, config, services).map_err(|error| match error {
+        let mut tree = plan(asked, config, services).map_err(|error| match error {
             // What is outside is refused whether it is there or not: the answer tells nothing of it.
             PlanError::NoSuchTarget(_) if is_limited => outside(subject(&asked.targets)),
             PlanError::NoSuchTarget(error) => error.into(),
@@ -80,6 +81,10 @@ impl App {
         })?;
         if let Some(gone) = tree.first_gone().filter(|_| is_limited) {
             return Err(outside(gone.to_string()));
+        }
+        if is_limited {
+            // `all` is then all that the caller may see, and not the grid.
+            tree = without_grid(&tree);
         }
         if tree.services() > MOST_SERVICES {
             let count = tree.services();
@@ -104,7 +109,7 @@ impl App {
         tree: &Tree,
         retry_of: Option<Uuid>,
     ) -> Result<OperationView> {
-        let room = self.operations.room()?;
+        let room = self.operations.room(asked.command)?;
         let (mut view, steps) = new(caller, &asked, tree, Uuid::now_v7(), OperationState::Running);
         view.retry_of = retry_of;
         view.progress_interval_ms = Some(self.progress_interval_ms());
@@ -114,9 +119,11 @@ impl App {
             None => format!("operation {}, {} services", view.id, view.services.total),
         };
         let draft = told(&view).deed(deed.clone().outcome("begun").detail(begun));
+        // Between its storing and its being in hand nobody takes it for one that was interrupted.
+        let _beginning = self.operations.taking_up.read().await;
         self.carry_out(draft, async |event| self.store.add_operation(event, &view, &asked, tree).await).await?;
-        let live = Arc::new(Live::new(view.clone(), asked, deed, steps, (0, 0)));
-        self.set_going(live, room, false);
+        let live = Arc::new(Live::new(view.clone(), asked, deed, steps, (0, 0)).of(caller));
+        self.set_going(live, Some(room), false);
         Ok(view)
     }
 }
@@ -162,6 +169,7 @@ fn new(
         created_at: Timestamp::now(),
         ended_at: None,
         retry_of: None,
+        cancelled_by: None,
         progress_interval_ms: None,
         services: count(steps.iter().map(|step| &step.view)),
     };

@@ -11,6 +11,9 @@ use uuid::Uuid;
 
 use crate::grid::command::Command;
 
+/// What somebody is told of a holder who may not see what else it is about.
+pub const ANOTHER: &str = "held by another operation";
+
 /// Who holds a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
@@ -25,6 +28,11 @@ pub struct Holder {
 }
 
 impl Holder {
+    /// The holder in words, for somebody who may not see everything.
+    pub fn words_for(&self, is_limited: bool) -> String {
+        if is_limited { ANOTHER.to_owned() } else { self.words() }
+    }
+
     /// The holder in words.
     pub fn words(&self) -> String {
         format!("held by operation {} ({} {}, by {})", self.operation, self.command, self.targets, self.actor)
@@ -62,11 +70,11 @@ impl Claims {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Claims a service; whoever holds it already stands in the way. A kill does not ask: the holder is superseded.
-    pub fn claim(&self, service: &ServiceName, holder: Holder) -> Result<Claim, Holder> {
+    /// Claims a service; whoever holds it already stands in the way, or is superseded where the claim is `by_force`.
+    pub fn claim(&self, service: &ServiceName, holder: Holder, by_force: bool) -> Result<Claim, Holder> {
         let mut inner = self.lock();
         if let Some(held) = inner.held.get(service) {
-            if !holder.command.goes_before() {
+            if !by_force {
                 return Err(held.holder.clone());
             }
             held.superseded.send_replace(Some(format!("superseded by {}", by(&holder))));
@@ -139,20 +147,20 @@ mod tests {
     #[test]
     fn a_second_claim_is_told_of_the_first_until_that_is_dropped() {
         let claims = Claims::default();
-        let first = claims.claim(&service(), holder(1, Command::Restart)).unwrap();
-        let conflict = claims.claim(&service(), holder(2, Command::Stop)).unwrap_err();
+        let first = claims.claim(&service(), holder(1, Command::Restart), false).unwrap();
+        let conflict = claims.claim(&service(), holder(2, Command::Stop), false).unwrap_err();
         assert_eq!(conflict, holder(1, Command::Restart));
         assert!(conflict.words().ends_with("(restart front, by anna)"), "{}", conflict.words());
         drop(first);
-        let _second = claims.claim(&service(), holder(2, Command::Stop)).unwrap();
+        let _second = claims.claim(&service(), holder(2, Command::Stop), false).unwrap();
         assert_eq!(claims.holder(&service()), Some(holder(2, Command::Stop)));
     }
 
     #[tokio::test]
     async fn a_kill_supersedes_and_is_not_freed_by_whom_it_superseded() {
         let claims = Claims::default();
-        let first = claims.claim(&service(), holder(1, Command::Stop)).unwrap();
-        let kill = claims.claim(&service(), holder(2, Command::Kill)).unwrap();
+        let first = claims.claim(&service(), holder(1, Command::Stop), false).unwrap();
+        let kill = claims.claim(&service(), holder(2, Command::Kill), true).unwrap();
         assert!(first.superseded().await.contains("(kill front, by anna)"));
         drop(first);
         assert_eq!(claims.holder(&service()), Some(holder(2, Command::Kill)));

@@ -33,7 +33,7 @@ const MANAGER: &str = "manager";
 
 impl App {
     /// Carries an operation out, in a task of its own.
-    pub(super) fn set_going(self: &Arc<Self>, live: Arc<Live>, room: OwnedSemaphorePermit, resumed: bool) {
+    pub(super) fn set_going(self: &Arc<Self>, live: Arc<Live>, room: Option<OwnedSemaphorePermit>, resumed: bool) {
         self.operations.lock().insert(live.id, live.clone());
         let app = self.clone();
         tokio::spawn(async move {
@@ -147,8 +147,13 @@ impl App {
 /// It is not carried out any more, and has not ended.
 pub(super) fn interrupt(view: &mut OperationView) {
     view.state = OperationState::Interrupted;
-    view.message =
-        format!("the manager ended while it was carried out: `tomcat-grid operations resume {}` goes on", view.id);
+    let resume = format!("`tomcat-grid operations resume {}`", view.id);
+    view.message = match &view.cancelled_by {
+        None => format!("the manager ended while it was carried out: {resume} goes on"),
+        Some(by) => format!(
+            "cancelled by {by}, and then the manager ended: {resume} finishes what was in hand, and begins nothing else"
+        ),
+    };
 }
 
 impl Live {

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::claims::Holder;
 use crate::{
     grid::{
+        access::Caller,
         audit::Deed,
         operation::{
             NodeKind, StepState,
@@ -53,6 +54,8 @@ pub struct Live {
     pub asked: OperationRequest,
     /// What the audit says of its end.
     pub deed: Deed,
+    /// Whether whoever asked may see only some services, and so must not learn of others' operations.
+    pub is_limited: bool,
     /// Of each step the service that it is of.
     subjects: Vec<Option<u32>>,
     // Held for moments only, never across an await.
@@ -92,12 +95,20 @@ impl Live {
             id: view.id,
             asked,
             deed,
+            is_limited: false,
             subjects,
             progress: Mutex::new(Progress { view, steps, lines, bytes }),
             recording: tokio::sync::Mutex::default(),
             news: broadcast::Sender::new(BEHIND),
             control: watch::Sender::new(Control::Go),
         }
+    }
+
+    /// The same, asked for or taken up by somebody.
+    #[must_use]
+    pub fn of(mut self, caller: &Caller) -> Self {
+        self.is_limited = caller.targets.is_some();
+        self
     }
 
     fn lock(&self) -> MutexGuard<'_, Progress> {

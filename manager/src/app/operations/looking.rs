@@ -134,6 +134,18 @@ impl App {
         Ok(())
     }
 
+    /// The same for somebody who acts on it: what is refused is on record.
+    pub(super) async fn check_covered_to_act(&self, caller: &Caller, id: Uuid, action: &str) -> Result<()> {
+        let checked = self.check_covered(caller, id).await;
+        if matches!(checked, Err(AppError::NotFound)) {
+            let subject = id.to_string();
+            let refusal = caller.outside(subject.clone());
+            // The answer tells nothing of what is outside.
+            let _recorded = self.refused(caller, action, &subject, refusal).await;
+        }
+        checked
+    }
+
     fn covers_all(&self, caller: &Caller, services: &[ServiceName]) -> bool {
         let Some(targets) = &caller.targets else { return true };
         let fleet = self.fleet();

@@ -4,10 +4,14 @@ mod acting;
 mod beginning;
 pub mod claims;
 mod ending;
+#[cfg(test)]
+mod hook_tests;
 pub mod live;
 mod looking;
 pub mod recorder;
 mod run;
+#[cfg(test)]
+mod taking_tests;
 #[cfg(test)]
 mod tests;
 pub mod waits;
@@ -27,10 +31,13 @@ pub(in crate::app) use self::run::hook_ended;
 pub use self::{beginning::Begun, looking::Watched};
 use self::{claims::Claims, live::Live, recorder::Recorder, waits::Waits};
 use super::{AppError, Result, journal::Journal};
-use crate::store::Store;
+use crate::{grid::command::Command, store::Store};
 
 /// How many operations may be in hand at once.
 pub const MOST_IN_HAND: usize = 64;
+
+/// How many more may be in hand that go before others: what hangs must not keep it from being killed.
+pub const MOST_KILLS: usize = 8;
 
 /// The most services of one operation.
 pub const MOST_SERVICES: usize = 10_000;
@@ -45,6 +52,9 @@ pub struct Operations {
     // Held for moments only, never across an await.
     in_hand: Mutex<HashMap<Uuid, Arc<Live>>>,
     room: Arc<Semaphore>,
+    room_for_kills: Arc<Semaphore>,
+    // Alone while one is taken up again, shared while one is begun: what is stored and what is in hand fit.
+    taking_up: tokio::sync::RwLock<()>,
     ending: AtomicBool,
 }
 
@@ -57,6 +67,8 @@ impl Operations {
             recorder: Recorder::start(store, journal),
             in_hand: Mutex::default(),
             room: Arc::new(Semaphore::new(MOST_IN_HAND)),
+            room_for_kills: Arc::new(Semaphore::new(MOST_KILLS)),
+            taking_up: tokio::sync::RwLock::default(),
             ending: AtomicBool::new(false),
         }
     }
@@ -75,13 +87,21 @@ impl Operations {
         self.lock().values().cloned().collect()
     }
 
-    fn room(&self) -> Result<OwnedSemaphorePermit> {
+    fn room(&self, command: Command) -> Result<OwnedSemaphorePermit> {
+        self.going_on()?;
+        let reserved = || self.room_for_kills.clone().try_acquire_owned();
+        let room = self.room.clone().try_acquire_owned();
+        room.or_else(|none| if command.goes_before() { reserved() } else { Err(none) }).map_err(|_| {
+            AppError::Conflict(format!("so many operations are in hand already: {MOST_IN_HAND} at once is the most"))
+        })
+    }
+
+    /// Whether anything may still be begun.
+    fn going_on(&self) -> Result<()> {
         if self.is_ending() {
             return Err(AppError::Conflict("the manager ends".to_owned()));
         }
-        self.room.clone().try_acquire_owned().map_err(|_| {
-            AppError::Conflict(format!("so many operations are in hand already: {MOST_IN_HAND} at once is the most"))
-        })
+        Ok(())
     }
 
     fn is_ending(&self) -> bool {

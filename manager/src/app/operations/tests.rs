@@ -31,10 +31,10 @@ use crate::{
     store::operations::OperationFilter,
 };
 
-struct Grid {
+pub(super) struct Grid {
     _dir: TempDir,
-    app: Arc<App>,
-    mailbox: Arc<Mailbox>,
+    pub(super) app: Arc<App>,
+    pub(super) mailbox: Arc<Mailbox>,
 }
 
 fn named(name: &str, state: &str) -> Named {
@@ -46,17 +46,17 @@ fn named(name: &str, state: &str) -> Named {
     }
 }
 
-fn anna() -> Caller {
+pub(super) fn anna() -> Caller {
     Caller::at_socket("anna".to_owned(), Some(Role::Operator))
 }
 
-fn asked(command: &str, targets: &[&str]) -> OperationRequest {
+pub(super) fn asked(command: &str, targets: &[&str]) -> OperationRequest {
     serde_json::from_value(serde_json::json!({"command": command, "targets": targets})).unwrap()
 }
 
 impl Grid {
     /// `a` and `b` on `web-1`, both active.
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let (dir, app) = temporary::app().await;
         let name = "web-1".parse().unwrap();
         let machine = KnownMachine {
@@ -76,13 +76,13 @@ impl Grid {
         Self { _dir: dir, app, mailbox }
     }
 
-    fn is(&self, name: &str, state: State) {
+    pub(super) fn is(&self, name: &str, state: State) {
         let named = named(name, state.as_str());
         let number = self.mailbox.number;
         self.app.change(|fleet, now| fleet.status(&"web-1".parse().unwrap(), number, named, now));
     }
 
-    async fn begin(&self, request: OperationRequest) -> OperationView {
+    pub(super) async fn begin(&self, request: OperationRequest) -> OperationView {
         match self.app.begin_operation(&anna(), request).await.unwrap() {
             Begun::Begun(view) => *view,
             Begun::Planned(_) => panic!("it was no dry run"),
@@ -90,7 +90,7 @@ impl Grid {
     }
 
     /// The next order that the agent gets: its id.
-    async fn order(&self) -> Uuid {
+    pub(super) async fn order(&self) -> Uuid {
         let orders = async {
             loop {
                 let Post::Messages(messages) = self.mailbox.next().await else { panic!("the link is closed") };
@@ -105,11 +105,46 @@ impl Grid {
         tokio::time::timeout(std::time::Duration::from_secs(10), orders).await.expect("an order comes")
     }
 
-    fn answer(&self, order: Uuid) {
+    pub(super) fn answer(&self, order: Uuid) {
         self.app.links.outcome(self.mailbox.number, order, Outcome::Done { message: "done".to_owned() });
     }
 
-    async fn ended(&self, id: Uuid) -> OperationView {
+    /// Makes an operation that has ended one that a manager's end has interrupted: the step of a number is in hand, and
+    /// was sent under this id; what comes after it was not begun.
+    pub(super) async fn interrupt(&self, id: Uuid, at: u32, order: Uuid, cancelled_by: Option<&str>) {
+        let steps = self.app.store.steps(id).await.unwrap();
+        let rows: Vec<_> = (steps.into_iter())
+            .map(|step| {
+                let number = step.view.number;
+                let is_inner = !matches!(
+                    step.view.kind,
+                    crate::grid::operation::NodeKind::Group(_) | crate::grid::operation::NodeKind::Service(_)
+                );
+                let state = match number.cmp(&at) {
+                    _ if !is_inner => StepState::Running,
+                    std::cmp::Ordering::Less => step.view.state,
+                    std::cmp::Ordering::Equal => StepState::Running,
+                    std::cmp::Ordering::Greater => StepState::Planned,
+                };
+                crate::store::operations::StepWrite {
+                    operation: id,
+                    number,
+                    state,
+                    message: String::new(),
+                    order: (number == at).then_some(order),
+                    started_at: step.view.started_at,
+                    ended_at: step.view.ended_at,
+                }
+            })
+            .collect();
+        self.app.store.write_steps(&rows, &[]).await.unwrap();
+        let mut view = self.app.store.operation(id).await.unwrap().view;
+        (view.state, view.result, view.ended_at) = (OperationState::Interrupted, None, None);
+        view.cancelled_by = cancelled_by.map(str::to_owned);
+        self.app.record_operation(&view, None).await.unwrap();
+    }
+
+    pub(super) async fn ended(&self, id: Uuid) -> OperationView {
         for _ in 0..1000 {
             if self.app.operations.live(id).is_none() {
                 return self.app.operation(&anna(), id).await.unwrap().operation;

@@ -60,7 +60,7 @@ impl App {
             })
             .collect();
         if dry_run {
-            return Ok(plan.iter().map(|one| self.planned(one)).collect());
+            return Ok(plan.iter().map(|one| self.planned(caller, one)).collect());
         }
         // What was asked for is recorded before anything is sent: also if the manager ends in between. A full disk
         // must not keep anybody from acting; the answer says that it is not on record.

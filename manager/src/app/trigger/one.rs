@@ -24,6 +24,10 @@ use crate::{
         config::HookFailure,
         event::{Draft, Kind},
         fleet::Standing,
+        hooks::{
+            Phase,
+            rules::{self, Scope, Situation, Verdict},
+        },
         operation::{HookNode, Signal, StepState, needless::needless},
         view::{TriggerOutcome, TriggerResult},
     },
@@ -44,11 +48,11 @@ type Told = (TriggerOutcome, String);
 
 impl App {
     /// What a trigger would come to, as things are.
-    pub(super) fn planned(&self, one: &One) -> TriggerResult {
+    pub(super) fn planned(&self, caller: &Caller, one: &One) -> TriggerResult {
         let standing = self.fleet().standing(&one.service);
         let (outcome, message) = match &standing {
             None => (TriggerOutcome::NotAvailable, gone(&one.service)),
-            Some(standing) => self.in_the_way(one, standing).unwrap_or_else(|| {
+            Some(standing) => self.in_the_way(caller, one, standing).unwrap_or_else(|| {
                 let (state, verb) = (standing.state, one.action);
                 match needless(verb.into(), standing.r#type, state) {
                     Some(why) => (TriggerOutcome::Ignored, why),
@@ -64,11 +68,11 @@ impl App {
     }
 
     /// What keeps a trigger from being delivered at all.
-    fn in_the_way(&self, one: &One, standing: &Standing) -> Option<Told> {
+    fn in_the_way(&self, caller: &Caller, one: &One, standing: &Standing) -> Option<Told> {
         let signal = Signal::from(one.action);
         let is_needless = needless(signal, standing.r#type, standing.state).is_some();
         if let Some(holder) = self.operations.claims.holder(&one.service).filter(|_| one.action != Action::Kill) {
-            return Some((TriggerOutcome::Conflict, holder.words()));
+            return Some((TriggerOutcome::Conflict, holder.words_for(caller.targets.is_some())));
         }
         // The start of an agent that is down is heard by nobody.
         let is_heard = standing.linked && order(Uuid::nil(), signal, standing, 0).is_some();
@@ -99,53 +103,58 @@ impl App {
     async fn delivered(self: &Arc<Self>, caller: &Caller, one: &One, ttl: Duration, deadline: Instant) -> Told {
         let standing = self.fleet().standing(&one.service);
         let Some(standing) = standing else { return (TriggerOutcome::NotAvailable, gone(&one.service)) };
-        if let Some(told) = self.in_the_way(one, &standing) {
+        if let Some(told) = self.in_the_way(caller, one, &standing) {
             return told;
-        }
-        if one.action == Action::Kill {
-            self.operations.claims.supersede(&one.service, &format!("a {} by {}", word(one.action), caller.name));
         }
         if one.pre.is_empty() && one.post.is_empty() && standing.linked {
-            return self.ordered(one, &standing, ttl, deadline).await;
+            return self.sent(caller, one, &standing, ttl, deadline).await;
         }
+        let (mut situation, mut told) = (Situation::Expected, (TriggerOutcome::Vetoed, String::new()));
         if let Some(why) = needless(one.action.into(), standing.r#type, standing.state) {
-            for hook in one.pre.iter().chain(&one.post) {
-                let context = self.context(caller, one, hook, None);
-                self.record_skipped_hook(hook, &context, "the trigger was not needed").await;
-            }
-            return (TriggerOutcome::Ignored, why);
+            (situation, told) = (Situation::TriggerNotNeeded, (TriggerOutcome::Ignored, why));
         }
-        for (place, hook) in one.pre.iter().enumerate() {
-            if let Some(why) = self.hooked(caller, one, hook, None).await {
-                for skipped in one.pre.iter().skip(place + 1).chain(&one.post) {
-                    let context = self.context(caller, one, skipped, None);
-                    self.record_skipped_hook(skipped, &context, "a `pre-` hook before it failed").await;
-                }
-                return (TriggerOutcome::Vetoed, format!("vetoed by {why}"));
+        for hook in &one.pre {
+            if let Some(why) = self.hooked(caller, one, hook, situation).await {
+                (situation, told) = (Situation::Vetoed, (TriggerOutcome::Vetoed, format!("vetoed by {why}")));
             }
         }
-        // Hooks take their time, and an operation may have begun meanwhile.
-        let standing = self.fleet().standing(&one.service).unwrap_or(standing);
-        if let Some(told) = self.in_the_way(one, &standing) {
-            return told;
+        if situation == Situation::Expected {
+            // Hooks take their time, and an operation may have begun meanwhile.
+            let standing = self.fleet().standing(&one.service).unwrap_or(standing);
+            told = match self.in_the_way(caller, one, &standing) {
+                Some(told) => told,
+                None => self.sent(caller, one, &standing, WORTH, Instant::now() + OUTCOME).await,
+            };
+            situation = match told.0 {
+                TriggerOutcome::Done => Situation::Expected,
+                TriggerOutcome::Ignored => Situation::TriggerNotNeeded,
+                _ => Situation::SignalNotDelivered,
+            };
         }
-        let (mut outcome, mut message) = self.ordered(one, &standing, WORTH, Instant::now() + OUTCOME).await;
-        let delivered = outcome == TriggerOutcome::Done;
         for hook in &one.post {
-            if delivered {
-                if let Some(why) = self.hooked(caller, one, hook, Some(StepState::Done)).await {
-                    (outcome, message) = (TriggerOutcome::Failed, format!("{message}; but {why}"));
-                }
-            } else {
-                let context = self.context(caller, one, hook, None);
-                let why = match outcome {
-                    TriggerOutcome::Ignored => "the trigger was not needed",
-                    _ => "the signal was not delivered",
-                };
-                self.record_skipped_hook(hook, &context, why).await;
+            if let Some(why) = self.hooked(caller, one, hook, situation).await {
+                told = (TriggerOutcome::Failed, format!("{}; but {why}", told.1));
+                situation = Situation::PostFailed;
             }
         }
-        (outcome, message)
+        told
+    }
+
+    /// Sends the order; a kill that is needed takes the service from whoever works on it.
+    async fn sent(&self, caller: &Caller, one: &One, standing: &Standing, ttl: Duration, deadline: Instant) -> Told {
+        let take = || {
+            self.operations.claims.supersede(&one.service, &format!("a {} by {}", word(one.action), caller.name));
+        };
+        let is_needed = needless(one.action.into(), standing.r#type, standing.state).is_none();
+        if one.action == Action::Kill && is_needed {
+            take();
+        }
+        let told = self.ordered(one, standing, ttl, deadline).await;
+        // The agent knows better what runs there.
+        if one.action == Action::Kill && !is_needed && told.0 == TriggerOutcome::Done {
+            take();
+        }
+        told
     }
 
     fn context(&self, caller: &Caller, one: &One, hook: &HookNode, result: Option<StepState>) -> HookContext {
@@ -161,14 +170,21 @@ impl App {
         }
     }
 
-    /// Runs a hook; returns what failed, if that matters.
+    /// Runs a hook, or records why it does not run; returns what failed, if that matters.
     async fn hooked(
         self: &Arc<Self>,
         caller: &Caller,
         one: &One,
         hook: &HookNode,
-        result: Option<StepState>,
+        situation: Situation,
     ) -> Option<String> {
+        let phase = hook.event.phase;
+        if let Verdict::Skip(why) = rules::verdict(phase, Scope::Trigger, situation) {
+            let context = self.context(caller, one, hook, None);
+            self.record_skipped_hook(hook, &context, why).await;
+            return None;
+        }
+        let result = (phase == Phase::Post).then_some(StepState::Done);
         let end = self.run_hook(hook, self.context(caller, one, hook, result), |_| {}).await;
         let (state, message) = crate::app::operations::hook_ended(&end);
         let matters = state.is_failure() && hook.on_failure == HookFailure::Abort;

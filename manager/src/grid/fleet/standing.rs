@@ -29,6 +29,8 @@ pub struct Standing {
     pub reason: Option<String>,
     /// Since when it has been in its state.
     pub since: Timestamp,
+    /// The number of its process, where that is known.
+    pub pid: Option<u32>,
     /// When and how its last process ended.
     pub exit: Option<(Timestamp, String)>,
 }
@@ -45,6 +47,7 @@ impl Fleet {
             state: view.state,
             reason: view.reason,
             since: view.since,
+            pid: view.pid,
             exit: view.last_exit.map(|exit| (exit.at, exit.how)),
         };
         if let Some((machine, base)) = self.services.get(name) {

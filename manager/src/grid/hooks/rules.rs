@@ -27,7 +27,8 @@ pub enum Situation {
     TriggerNotNeeded,
     /// The stop was in time, so the automatic kill is not needed.
     KillNotNeeded,
-    /// The signal was refused, failed, could not be sent, or nobody can say.
+    /// The signal was refused, failed, could not be sent, or nobody answered. What an agent had begun when it died is
+    /// delivered to an operation, which sees what comes of it, and not to a trigger, which waits for nothing.
     SignalNotDelivered,
     /// Something in it failed, or its time was up: a step of the service, a member of the collection.
     Failed,
@@ -85,12 +86,12 @@ impl Situation {
             Situation::Expected => "all goes as planned",
             Situation::TriggerNotNeeded => "the trigger is ignored: there is no need",
             Situation::KillNotNeeded => "the automatic kill is not needed",
-            Situation::SignalNotDelivered => "the signal is refused, fails, or cannot be delivered",
+            Situation::SignalNotDelivered => "the signal is refused, fails, cannot be delivered, or is not answered",
             Situation::Failed => "a step of the service, or a member of the collection, failed or took too long",
             Situation::Vetoed => "a `pre-` hook of the same service or collection failed (`abort`)",
             Situation::Warned => "a `pre-` hook before it failed (`warn`)",
             Situation::PostFailed => "a `post-` hook of the same event failed before it",
-            Situation::NotBegun => "the service or collection was never begun",
+            Situation::NotBegun => "the service or collection was never begun, or cancelled before its first hook",
             Situation::Cancelled => "cancelled while the service or collection was in hand",
             Situation::CancelledNow => "cancelled with `--now`",
             Situation::Superseded => "superseded by a kill",
@@ -140,7 +141,8 @@ pub fn verdict(phase: Phase, scope: Scope, situation: Situation) -> Verdict {
         (Situation::Vetoed, ..) => Skip("a `pre-` hook before it failed"),
         (Situation::NotBegun, ..) => Skip("it was not begun"),
 
-        // What is in hand is finished, with its hooks.
+        // What is in hand is finished, with its hooks; of a whole nothing else is begun.
+        (Situation::Cancelled, Whole, Pre) => Skip("it was cancelled"),
         (Situation::Cancelled, ..) => Run,
         (Situation::CancelledNow, ..) => Skip("it was cancelled with `--now`"),
         (Situation::Superseded, Trigger | Command, _) => Skip("a kill went before it"),
@@ -148,6 +150,10 @@ pub fn verdict(phase: Phase, scope: Scope, situation: Situation) -> Verdict {
 
         (Situation::NotReady, ..) => Await("for the program, as long as the hook may run; then it has failed"),
         (Situation::ResumedEnded, ..) => Skip("it has run already"),
+        // What ran on the manager's host ended with the manager, however far it was.
+        (Situation::ResumedRunning | Situation::ResumedNeverReceived, Whole, _) => {
+            Fail("nobody can say what became of it")
+        }
         (Situation::ResumedRunning, ..) => Await("for its end"),
         (Situation::ResumedNeverReceived, ..) => Run,
         (Situation::ResumedUnknown, ..) => Fail("nobody can say what became of it"),
@@ -181,13 +187,13 @@ mod tests {
             (Situation::Warned, "rr rr rr"),
             (Situation::PostFailed, "rr rr rr"),
             (Situation::NotBegun, "-- -- --"),
-            (Situation::Cancelled, "rr rr rr"),
+            (Situation::Cancelled, "rr rr -r"),
             (Situation::CancelledNow, "-- -- --"),
             (Situation::Superseded, "-- -- rr"),
             (Situation::NotReady, "ww ww ww"),
             (Situation::ResumedEnded, "-- -- --"),
-            (Situation::ResumedRunning, "ww ww ww"),
-            (Situation::ResumedNeverReceived, "rr rr rr"),
+            (Situation::ResumedRunning, "ww ww ff"),
+            (Situation::ResumedNeverReceived, "rr rr ff"),
             (Situation::ResumedUnknown, "ff ff ff"),
         ];
         assert_eq!(expected.map(|(situation, _)| situation), Situation::ALL);

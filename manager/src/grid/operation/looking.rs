@@ -2,12 +2,16 @@
 
 use protocol::{state::State, time::Timestamp};
 
-use super::WaitFor;
+use super::{Signal, WaitFor};
 use crate::grid::{fleet::Standing, view::ServiceType};
 
-/// Since when somebody waits.
+/// Since when somebody waits, and for the effect of what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
+    /// The signal.
+    pub signal: Signal,
+    /// Whether there was no need for it: what is so already is what is waited for.
+    pub needless: bool,
     /// When the signal was sent.
     pub at: Timestamp,
     /// How the service stood just before; nothing if that is not known any more.
@@ -28,11 +32,15 @@ pub enum Look {
 /// Looks at a service that is waited for.
 pub fn look(until: WaitFor, mark: &Mark, now: &Standing) -> Look {
     match (now.r#type, until, now.state) {
-        // A link that is gone is all that can be seen of an agent's end.
-        (ServiceType::Agent, WaitFor::Stopped, State::Stopped | State::NotAvailable) => Look::Reached,
-        (ServiceType::Agent, WaitFor::Active, State::Active) if is_news(mark, now) => Look::Reached,
+        (ServiceType::Agent, WaitFor::Stopped, State::Stopped) => Look::Reached,
+        // A link that is gone is all that can be seen of the end of an agent that was killed. One that was told to
+        // stop says so before it goes.
+        (ServiceType::Agent, WaitFor::Stopped, State::NotAvailable) if mark.signal == Signal::Kill => Look::Reached,
+        (ServiceType::Agent, WaitFor::Active, State::Active) if mark.needless || is_news(mark, now) => Look::Reached,
         (ServiceType::Agent, ..) => Look::Wait(words(now)),
         (_, WaitFor::Active, State::Active) | (_, WaitFor::Stopped, State::Stopped) => Look::Reached,
+        // Whoever started it again meanwhile started another process.
+        (_, WaitFor::Stopped, _) if now.linked && has_ended(mark, now) => Look::Reached,
         (_, WaitFor::Active, State::Stopped) if is_news(mark, now) => {
             let how = now.reason.clone().or_else(|| now.exit.as_ref().map(|(_, how)| how.clone()));
             Look::Failed(format!("the process ended: {}", how.unwrap_or_else(|| "nobody saw how".to_owned())))
@@ -50,6 +58,18 @@ fn is_news(mark: &Mark, now: &Standing) -> bool {
     match &mark.before {
         Some(before) => (before.state, before.since, &before.exit) != (now.state, now.since, &now.exit),
         None => now.since > mark.at || now.exit.as_ref().is_some_and(|(at, _)| *at > mark.at),
+    }
+}
+
+/// Whether the process that the signal was for has ended, whatever runs now.
+fn has_ended(mark: &Mark, now: &Standing) -> bool {
+    let is_newer = now.exit.as_ref().is_some_and(|(at, _)| *at > mark.at);
+    match &mark.before {
+        Some(before) => {
+            let is_another = matches!((before.pid, now.pid), (Some(before), Some(now)) if before != now);
+            is_another || is_newer && before.exit != now.exit
+        }
+        None => is_newer,
     }
 }
 
@@ -77,8 +97,42 @@ mod tests {
             state,
             reason: reason.map(str::to_owned),
             since: Timestamp::from_millis(since),
+            pid: None,
             exit: None,
         }
+    }
+
+    fn mark(signal: Signal, before: Option<Standing>) -> Mark {
+        Mark { signal, needless: false, at: Timestamp::from_millis(10), before }
+    }
+
+    #[test]
+    fn a_process_that_ended_and_was_started_again_by_somebody_else_has_ended() {
+        let of = |pid, exit: Option<i64>| Standing {
+            pid,
+            exit: exit.map(|at| (Timestamp::from_millis(at), "it ended".to_owned())),
+            ..standing(ServiceType::Instance, State::Active, 5, None)
+        };
+        for (before, pid, exit, ended) in [
+            (None, Some(7), None, false),
+            (None, Some(7), Some(9), false),
+            (None, Some(7), Some(11), true),
+            (Some(of(Some(7), Some(2))), Some(7), Some(2), false),
+            (Some(of(Some(7), Some(2))), Some(8), Some(2), true),
+            (Some(of(Some(7), Some(2))), None, Some(11), true),
+            (Some(of(None, None)), Some(8), None, false),
+        ] {
+            let look = look(WaitFor::Stopped, &mark(Signal::Stop, before), &of(pid, exit));
+            assert_eq!(look == Look::Reached, ended, "{pid:?} {exit:?}");
+        }
+    }
+
+    #[test]
+    fn an_agent_that_is_there_need_not_come_again_and_one_that_was_killed_says_nothing() {
+        let of = |state| standing(ServiceType::Agent, state, 5, None);
+        let needless = Mark { needless: true, ..mark(Signal::Start, None) };
+        assert_eq!(look(WaitFor::Active, &needless, &of(State::Active)), Look::Reached);
+        assert_eq!(look(WaitFor::Stopped, &mark(Signal::Kill, None), &of(State::NotAvailable)), Look::Reached);
     }
 
     #[test]
@@ -105,11 +159,12 @@ mod tests {
             (Instance, WaitFor::Stopped, before(Active), Stopping, 9, None, "wait"),
             (Instance, WaitFor::Stopped, before(Active), Stopped, 9, None, "reached"),
             (Instance, WaitFor::Stopped, before(Active), NotAvailable, 9, None, "wait"),
-            (Agent, WaitFor::Stopped, None, NotAvailable, 9, None, "reached"),
+            (Agent, WaitFor::Stopped, None, NotAvailable, 9, None, "wait"),
+            (Agent, WaitFor::Stopped, None, Stopped, 9, None, "reached"),
             (Agent, WaitFor::Active, before(Active), Active, 5, None, "wait"),
             (Agent, WaitFor::Active, before(Active), Active, 9, None, "reached"),
         ] {
-            let mark = Mark { at: Timestamp::from_millis(10), before };
+            let mark = mark(Signal::Stop, before);
             let look = look(until, &mark, &standing(r#type, state, since, reason));
             assert_eq!(word(look), expected, "{type:?} {until:?} {state:?} {since}");
         }

@@ -1,6 +1,6 @@
 //! What the ends of steps come to: for a service, a group, and the whole operation.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use super::{Node, NodeKind, StepState, Tree, view::Counts};
 use crate::grid::{config::HookFailure, hooks::Phase};
@@ -140,14 +140,30 @@ impl Tally {
 #[derive(Debug)]
 pub struct Standing<'a> {
     nodes: &'a [Node],
-    children: Vec<Vec<u32>>,
+    children: Cow<'a, [Vec<u32>]>,
     states: &'a [StepState],
 }
 
 impl<'a> Standing<'a> {
     /// Looks at a tree; a node without a state is planned.
     pub fn new(tree: &'a Tree, states: &'a [StepState]) -> Self {
-        Self { nodes: &tree.nodes, children: tree.children(), states }
+        Self { nodes: &tree.nodes, children: Cow::Owned(tree.children()), states }
+    }
+
+    /// The same by the children of each node, where these are known already.
+    pub fn with(tree: &'a Tree, children: &'a [Vec<u32>], states: &'a [StepState]) -> Self {
+        Self { nodes: &tree.nodes, children: Cow::Borrowed(children), states }
+    }
+
+    /// The first hook of a group that made it fail, in words.
+    pub fn failed_hook(&self) -> Option<String> {
+        self.nodes.iter().zip(0..).find_map(|(node, number)| match &node.kind {
+            NodeKind::Hook(hook) => {
+                let failed = of_hook(hook.event.phase, hook.on_failure, self.state(number));
+                failed.map(|_| format!("the hook {} ({})", hook.program, hook.event))
+            }
+            _ => None,
+        })
     }
 
     fn state(&self, number: u32) -> StepState {
@@ -175,7 +191,7 @@ impl<'a> Standing<'a> {
     }
 
     /// What the hooks of a group itself mean for it.
-    fn by_hooks(&self, group: u32) -> Option<StepState> {
+    pub fn by_hooks(&self, group: u32) -> Option<StepState> {
         self.children[group as usize].iter().find_map(|child| match &self.nodes[*child as usize].kind {
             NodeKind::Hook(hook) => of_hook(hook.event.phase, hook.on_failure, self.state(*child)),
             _ => None,

@@ -33,6 +33,9 @@ pub struct OperationView {
     pub ended_at: Option<Timestamp>,
     /// The operation whose failed part it tries again.
     pub retry_of: Option<Uuid>,
+    /// Who cancelled it; `null` if nobody did.
+    #[serde(default)]
+    pub cancelled_by: Option<String>,
     /// How many services are how far.
     pub services: Counts,
     /// How often its progress is to be told to those who wait, in milliseconds; `null` where that is not known.

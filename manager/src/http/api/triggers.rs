@@ -41,7 +41,8 @@ pub struct TriggerResponse {
 
 /// Triggers services: delivers a signal to each, and says what became of it.
 ///
-/// The answer comes when every agent has said so, at the latest after 40 s. What a service does then is told by events.
+/// The answer comes when every agent has said so, at the latest after 40 s, and later by the time that hooks of the
+/// trigger take. What a service does then is told by events.
 #[utoipa::path(
     post,
     path = "/trigger",

@@ -44,6 +44,7 @@ fn view(id: u128, actor: &str) -> OperationView {
         created_at: Timestamp::from_millis(5),
         ended_at: None,
         retry_of: None,
+        cancelled_by: None,
         services: Counts { total: 2, planned: 2, ..Counts::default() },
         progress_interval_ms: None,
     }

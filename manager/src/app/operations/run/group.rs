@@ -8,17 +8,19 @@ use super::{CANCELLED, Run, hook::About};
 use crate::{
     app::operations::live::Control,
     grid::{
-        hooks::Phase,
+        hooks::{
+            Phase,
+            rules::{self, Scope, Situation, Verdict},
+        },
         operation::{
-            Group, HookNode, NodeKind, StepState,
-            outcome::{self, Standing},
+            Group, HookNode, NodeKind, StepState, outcome,
             progress::{Member, progress},
         },
     },
 };
 
-/// Why the hooks of a group are skipped that is left.
-const LEFT: &str = "skipped: the operation was cancelled, and what was in hand was left";
+/// What is said of a hook in hand that is left.
+const LEFT: &str = "left: the operation was cancelled";
 
 impl Run {
     /// Carries a member of a group, or the root, out.
@@ -36,26 +38,65 @@ impl Run {
         if before.is_ended() {
             return before;
         }
+        if before == StepState::Planned && self.live.control() != Control::Go {
+            self.skip(number, CANCELLED).await;
+            return StepState::Skipped;
+        }
         self.begin(number, "").await;
-        match self.group_hooks(number, group, Phase::Pre, None).await {
+        let stop = self.group_hooks(number, group, Phase::Pre, None).await;
+        match &stop {
             None => self.members(number, group).await,
             Some(why) => {
                 for &member in self.children(number) {
-                    self.skip(member, &why).await;
+                    if matches!(self.kind(member), NodeKind::Group(_) | NodeKind::Service(_)) {
+                        self.skip(member, why).await;
+                    }
                 }
             }
         }
-        let result = Standing::new(&self.tree, &self.states()).group(number);
+        let result = self.standing(|standing| standing.group(number));
         self.group_hooks(number, group, Phase::Post, Some(result)).await;
-        let states = self.states();
-        let standing = Standing::new(&self.tree, &states);
-        let (result, counts) = (standing.group(number), standing.tally(number).counts);
+        let (result, counts, by_hooks) = self
+            .standing(|standing| (standing.group(number), standing.tally(number).counts, standing.by_hooks(number)));
         self.end(number, result, outcome::words(result, &counts)).await;
+        if by_hooks.is_some_and(StepState::is_failure) {
+            self.count_group(number);
+        }
         result
+    }
+
+    /// What has happened when a hook of a group would be next.
+    fn group_situation(&self, number: u32, phase: Phase, result: Option<StepState>) -> Situation {
+        let (mut vetoed, mut begun) = (false, false);
+        for &child in self.children(number) {
+            let state = self.state(child);
+            match self.kind(child) {
+                NodeKind::Hook(hook) if hook.event.phase == Phase::Pre => {
+                    let meaning = outcome::of_hook(Phase::Pre, hook.on_failure, state);
+                    vetoed |= meaning == Some(StepState::Vetoed);
+                    begun |= !matches!(state, StepState::Planned | StepState::Skipped);
+                }
+                NodeKind::Group(_) | NodeKind::Service(_) => {
+                    begun |= !matches!(state, StepState::Planned | StepState::Skipped);
+                }
+                _ => {}
+            }
+        }
+        match (self.live.control(), phase) {
+            _ if vetoed => Situation::Vetoed,
+            (Control::Now, _) => Situation::CancelledNow,
+            (Control::Cancel, Phase::Post) if !begun => Situation::NotBegun,
+            (Control::Cancel, _) => Situation::Cancelled,
+            (Control::Go, Phase::Post) if result.is_some_and(StepState::is_failure) => Situation::Failed,
+            (Control::Go, _) => Situation::Expected,
+        }
     }
 
     /// Runs the hooks of a phase; returns why nothing may follow them, if that is so.
     async fn group_hooks(&self, number: u32, group: &Group, phase: Phase, result: Option<StepState>) -> Option<String> {
+        if self.live.control() == Control::Now {
+            self.abandon_hooks(number, None);
+        }
         let mut stop: Option<String> = None;
         let hooks: Vec<(u32, &HookNode)> = (self.children(number).iter())
             .filter_map(|&child| match self.kind(child) {
@@ -65,23 +106,24 @@ impl Run {
             .collect();
         for (child, hook) in hooks {
             let state = self.state(child);
+            let situation = self.group_situation(number, phase, result);
             let state = if state.is_ended() {
                 state
-            } else if let Some(why) = stop.as_deref().filter(|_| phase == Phase::Pre) {
-                self.skip(child, why).await;
-                continue;
-            } else if self.live.control() == Control::Now {
-                self.skip(child, LEFT).await;
-                continue;
-            } else if phase == Phase::Pre && self.live.control() != Control::Go {
-                self.skip(child, CANCELLED).await;
-                stop.get_or_insert_with(|| CANCELLED.to_owned());
+            } else if let Verdict::Skip(why) = rules::verdict(phase, Scope::Whole, situation) {
+                if state == StepState::Running {
+                    self.end(child, StepState::Cancelled, LEFT).await;
+                } else {
+                    self.skip(child, why).await;
+                }
+                if phase == Phase::Pre && situation != Situation::Vetoed {
+                    stop.get_or_insert_with(|| CANCELLED.to_owned());
+                }
                 continue;
             } else {
                 let about = About { service: None, collection: group.collection.as_ref() };
                 let (state, message) = tokio::select! {
                     ended = self.run_hook(child, hook, about, result) => ended,
-                    () = self.live.left_now() => (StepState::Cancelled, "left: the operation was cancelled".to_owned()),
+                    () = self.live.left_now() => (StepState::Cancelled, LEFT.to_owned()),
                 };
                 self.end(child, state, message).await;
                 state
@@ -99,6 +141,10 @@ impl Run {
     async fn members(&self, number: u32, group: &Group) {
         let is_member = |child: &u32| matches!(self.kind(*child), NodeKind::Group(_) | NodeKind::Service(_));
         let members: Vec<u32> = self.children(number).iter().copied().filter(is_member).collect();
+        let groups: Vec<usize> = (members.iter().enumerate())
+            .filter(|(_, member)| self.failures.contains_key(member))
+            .map(|(place, _)| place)
+            .collect();
         let mut places: Vec<Member> = members.iter().map(|member| self.member(*member)).collect();
         // What a manager that is gone had in hand goes first, whatever came of the others meanwhile.
         let mut in_hand = FuturesUnordered::new();
@@ -115,8 +161,8 @@ impl Run {
             }
             let Some(place) = in_hand.next().await else { break next.stop };
             // Others of them may have failed in their depth meanwhile.
-            for (place, member) in members.iter().enumerate().filter(|(_, member)| self.failures.contains_key(member)) {
-                places[place].failures = self.member(*member).failures;
+            for &place in &groups {
+                places[place].failures = self.member(members[place]).failures;
             }
             places[place] = self.member(members[place]);
         };

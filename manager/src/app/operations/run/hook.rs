@@ -1,7 +1,10 @@
 //! A hook of an operation is run, once.
 
+use std::time::Duration;
+
 use protocol::{
     hook::{HookEnd, HookFate},
+    link::ToAgent,
     name::{MachineName, ServiceName},
 };
 use uuid::Uuid;
@@ -11,7 +14,8 @@ use crate::{
     app::hooks::running::HookContext,
     grid::{
         config::HookFailure,
-        operation::{HookNode, StepState},
+        hooks::HookPlace,
+        operation::{HookNode, NodeKind, StepState},
     },
 };
 
@@ -69,6 +73,56 @@ impl Run {
             message.push_str(" (only noted: `on_failure` is `warn`)");
         }
         (state, message)
+    }
+}
+
+/// How long an agent that is away is waited for that is to end a hook.
+const ABANDON: Duration = Duration::from_secs(60);
+
+impl Run {
+    /// What an operation that was interrupted had running among the hooks of a node is ended.
+    pub(super) fn abandon_hooks(&self, number: u32, machine: Option<&MachineName>) {
+        for &child in self.children(number) {
+            let NodeKind::Hook(hook) = self.kind(child) else { continue };
+            let order = self.live.step(child).and_then(|step| step.order);
+            let Some(run) = order.filter(|_| self.state(child) == StepState::Running) else { continue };
+            let (app, hook, actor) = (self.app.clone(), hook.as_ref().clone(), self.live.view().actor);
+            let (operation, machine) = ((self.live.id, child), machine.cloned());
+            tokio::spawn(async move {
+                match hook.place {
+                    HookPlace::Machine => {
+                        let Some(agent) = machine.and_then(|machine| app.fleet().agent_of(&machine)) else { return };
+                        // A manager that has just started may wait for its agents.
+                        let told = async {
+                            loop {
+                                let entered = app.links.next_entered();
+                                if app.links.send(agent, ToAgent::AbandonHook { run }) {
+                                    return;
+                                }
+                                entered.await;
+                            }
+                        };
+                        if tokio::time::timeout(ABANDON, told).await.is_err() {
+                            tracing::warn!("the hook {} could not be ended: its agent is away", hook.program);
+                        }
+                    }
+                    HookPlace::Manager => {
+                        let command = hook.event.around.to_string();
+                        let context = HookContext {
+                            run,
+                            command,
+                            service: None,
+                            collection: None,
+                            operation: Some(operation),
+                            actor,
+                            result: None,
+                            more: serde_json::Value::Null,
+                        };
+                        let _ended = app.hook_died_with_manager(&hook, &context).await;
+                    }
+                }
+            });
+        }
     }
 }
 

@@ -63,6 +63,11 @@ impl Run {
             if matches!(run.kind(number), NodeKind::Service(_)) && run.state(number).is_failure() {
                 run.count_failure(number);
             }
+            // What their own hooks made fail counts, too; those in hand are counted at their end.
+            let is_group = matches!(run.kind(number), NodeKind::Group(_)) && run.state(number).is_ended();
+            if is_group && run.standing(|standing| standing.by_hooks(number)).is_some_and(StepState::is_failure) {
+                run.count_group(number);
+            }
         }
         run
     }
@@ -72,10 +77,9 @@ impl Run {
         self.node(0).await;
         // What is said of the whole is read from what is shown of its parts.
         let _tried_again = self.recorder.flush().await;
-        let states = self.states();
-        let standing = Standing::new(&self.tree, &states);
-        let result = standing.operation(self.live.control() != Control::Go);
-        let mut words = crate::grid::operation::outcome::words(result, &standing.counts());
+        let cancelled = self.live.control() != Control::Go;
+        let (result, counts) = self.standing(|standing| (standing.operation(cancelled), standing.counts()));
+        let mut words = crate::grid::operation::outcome::words(result, &counts);
         // Of one service what became of it says more.
         let mut services = (0..).zip(&self.tree.nodes).filter(|(_, node)| matches!(node.kind, NodeKind::Service(_)));
         if let (Some((only, _)), None) = (services.next(), services.next())
@@ -94,8 +98,10 @@ impl Run {
         &self.children[number as usize]
     }
 
-    fn states(&self) -> Vec<StepState> {
-        self.states.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Looks at how far the tree is.
+    fn standing<T>(&self, look: impl FnOnce(Standing<'_>) -> T) -> T {
+        let states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        look(Standing::with(&self.tree, &self.children, &states))
     }
 
     fn state(&self, number: u32) -> StepState {
@@ -144,6 +150,14 @@ impl Run {
             }
             at = self.tree.nodes[group as usize].parent;
         }
+    }
+
+    /// A group has failed by a hook of its own: it and all groups around it count it.
+    fn count_group(&self, number: u32) {
+        if let Some(failures) = self.failures.get(&number) {
+            failures.fetch_add(1, Ordering::Relaxed);
+        }
+        self.count_failure(number);
     }
 
     /// Whether nothing may begin in a group for a reason that is outside of it: the operation is cancelled, or too much

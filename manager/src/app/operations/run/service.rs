@@ -1,6 +1,6 @@
 //! One service: it is claimed, and its steps are carried out one after the other.
 
-use protocol::time::Timestamp;
+use protocol::{state::State, time::Timestamp};
 use tokio::time::Instant;
 
 use super::{CANCELLED, Ended, Run, hook::About, signal::Sent, wait::GRACE};
@@ -14,14 +14,19 @@ use crate::{
             rules::{self, Scope, Situation, Verdict},
         },
         operation::{
-            HookNode, NodeKind, ServiceNode, Signal, SignalNode, StepState, WaitNode, looking::Mark,
-            needless::needless, outcome,
+            HookNode, NodeKind, ServiceNode, Signal, SignalNode, StepState, WaitFor, WaitNode,
+            looking::{Look, Mark, look},
+            needless::needless,
+            outcome,
         },
     },
 };
 
 /// What a pre-hook and its signal are skipped for.
 const NOT_LATE: &str = "the stop did not take too long";
+
+/// What is said of a service that is left.
+const LEFT: &str = "left in the middle: the operation was cancelled";
 
 /// How far the steps of a service have come.
 #[derive(Default)]
@@ -68,14 +73,24 @@ impl Run {
         if is_new && self.live.control() != Control::Go {
             return (StepState::Skipped, CANCELLED.to_owned());
         }
+        // What is left needs no claim: it would only take the service from somebody else.
+        if self.live.control() == Control::Now {
+            self.abandon_hooks(number, Some(&node.machine));
+            return (StepState::Cancelled, LEFT.to_owned());
+        }
         if let Some(why) = &node.impossible {
             return (StepState::NotAvailable, why.clone());
         }
-        let standing = if node.gone { None } else { self.standing(node).await };
+        let standing = if node.gone { None } else { self.known_standing(node).await };
         let Some(standing) = standing else { return (StepState::Gone, gone(node)) };
-        let claim = match self.app.operations.claims.claim(&node.service, self.live.holder()) {
-            Ok(claim) => claim,
-            Err(holder) => return (StepState::Conflict, holder.words()),
+        let (claims, command) = (&self.app.operations.claims, self.live.asked.command);
+        // A kill of what has no process takes nothing from whoever works on it.
+        let needless = self.needless_now(number, node).filter(|_| is_new && command == Command::Kill);
+        let by_force = command.goes_before() && needless.is_none();
+        let claim = match (claims.claim(&node.service, self.live.holder(), by_force), needless) {
+            (Ok(claim), _) => claim,
+            (Err(_), Some(why)) => return (StepState::Ignored, why),
+            (Err(holder), None) => return (StepState::Conflict, holder.words_for(self.live.is_limited)),
         };
         // Nothing is begun on what cannot be reached. What was begun before is waited for.
         if is_new && !self.resumed && !standing.linked && self.needless_now(number, node).is_none() {
@@ -91,15 +106,18 @@ impl Run {
             // What is left, or goes to somebody else, sends nothing more.
             biased;
             () = self.live.left_now() => {
-                (StepState::Cancelled, "left in the middle: the operation was cancelled".to_owned())
+                (StepState::Cancelled, LEFT.to_owned())
             }
-            why = claim.superseded() => (StepState::Superseded, why),
+            why = claim.superseded() => {
+                let why = if self.live.is_limited { "superseded by a kill".to_owned() } else { why };
+                (StepState::Superseded, why)
+            }
             ended = self.course(number, node) => ended,
         }
     }
 
     /// How a service stands. One that a manager that has just started does not know may be told of yet.
-    async fn standing(&self, node: &ServiceNode) -> Option<Standing> {
+    async fn known_standing(&self, node: &ServiceNode) -> Option<Standing> {
         let mut wake = self.app.operations.waits.watch(&node.service);
         let until = Instant::now() + GRACE;
         loop {
@@ -126,6 +144,13 @@ impl Run {
     fn why_needless(&self, node: &ServiceNode, signal: Signal) -> Option<String> {
         let standing = self.app.fleet().standing(&node.service)?;
         needless(signal, standing.r#type, standing.state)
+    }
+
+    /// Why the process that was told to stop needs no kill.
+    fn why_ended(&self, node: &ServiceNode, stop: &Mark) -> Option<String> {
+        let now = self.app.fleet().standing(&node.service)?;
+        let is_ended = now.state != State::Stopped && look(WaitFor::Stopped, stop, &now) == Look::Reached;
+        is_ended.then(|| "the process that was told to stop has ended".to_owned())
     }
 
     async fn course(&self, number: u32, node: &ServiceNode) -> Ended {
@@ -251,7 +276,12 @@ impl Run {
         match &course.needless {
             Some((looked, why)) if *looked == at => why.clone(),
             _ => {
-                let why = self.why_needless(node, signal.signal);
+                let why = match &course.last {
+                    // A process that was started since the stop is none that was told to end.
+                    Some((_, stop)) if signal.if_stop_timed_out => self.why_ended(node, &stop.mark),
+                    _ => None,
+                };
+                let why = why.or_else(|| self.why_needless(node, signal.signal));
                 course.needless = Some((at, why.clone()));
                 why
             }
@@ -271,8 +301,13 @@ impl Run {
             let step = self.live.step(child);
             let at = step.and_then(|step| step.view.started_at).unwrap_or_else(Timestamp::now);
             let from = Instant::now().checked_sub(Timestamp::now().since(at)).unwrap_or_else(Instant::now);
-            if self.state(child) != StepState::Skipped {
-                course.last = Some((self.state(child), Sent { mark: Mark { at, before: None }, from }));
+            // Without a kill the stop before it is what is waited for.
+            let needless = self.state(child) == StepState::Ignored;
+            if self.state(child) != StepState::Skipped && !(needless && signal.if_stop_timed_out) {
+                course.last = Some((
+                    self.state(child),
+                    Sent { mark: Mark { signal: signal.signal, needless, at, before: None }, from },
+                ));
             }
         } else if let Some(why) =
             course.stop().or_else(|| (signal.if_stop_timed_out && !course.late).then(|| NOT_LATE.to_owned()))
@@ -287,7 +322,11 @@ impl Run {
             let sent_before = self.live.step(child).is_some_and(|step| step.order.is_some());
             let needless = if sent_before { None } else { self.next_needless(number, node, place, course) };
             let ((state, message), sent) = match needless {
-                Some(why) => ((StepState::Ignored, why), Sent::now(None)),
+                Some(why) => {
+                    let before = course.last.as_ref().filter(|_| signal.if_stop_timed_out);
+                    let sent = before.map_or_else(|| Sent::needless(signal.signal), |(_, sent)| sent.clone());
+                    ((StepState::Ignored, why), sent)
+                }
                 None => self.send(child, node, signal.signal, limit, patient).await,
             };
             self.recorder.line(&self.live, child, format!("{}: {message}", signal.signal.word())).await;
@@ -322,7 +361,7 @@ impl Run {
             if is_new {
                 self.begin(child, "").await;
             }
-            let sent = course.last.as_ref().map_or_else(|| Sent::now(None), |(_, sent)| sent.clone());
+            let sent = course.last.as_ref().map_or_else(|| Sent::needless(Signal::Stop), |(_, sent)| sent.clone());
             let (state, message) = self.wait(child, &node.service, wait, &sent).await;
             self.end(child, state, message.clone()).await;
             // Why there was no need says more than that it is so.

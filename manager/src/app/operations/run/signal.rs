@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use protocol::{link::Outcome, time::Timestamp};
+use protocol::{link::Outcome, state::State, time::Timestamp};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -15,6 +15,7 @@ use crate::{
     grid::{
         fleet::Standing,
         operation::{ServiceNode, Signal, StepState, looking::Mark},
+        view::ServiceType,
     },
 };
 
@@ -29,8 +30,15 @@ pub(super) struct Sent {
 }
 
 impl Sent {
-    pub(super) fn now(before: Option<Standing>) -> Self {
-        Self { mark: Mark { at: Timestamp::now(), before }, from: Instant::now() }
+    pub(super) fn now(signal: Signal, before: Option<Standing>) -> Self {
+        Self { mark: Mark { signal, needless: false, at: Timestamp::now(), before }, from: Instant::now() }
+    }
+
+    /// What is so without a signal.
+    pub(super) fn needless(signal: Signal) -> Self {
+        let mut sent = Self::now(signal, None);
+        sent.mark.needless = true;
+        sent
     }
 }
 
@@ -58,7 +66,7 @@ impl Run {
         let known = stored.as_ref().and_then(|step| step.order);
         let id = known.unwrap_or_else(Uuid::now_v7);
         let mut wake = self.app.operations.waits.watch(&node.service);
-        let mut sent = Sent::now(self.app.fleet().standing(&node.service).filter(|_| known.is_none()));
+        let mut sent = Sent::now(signal, self.app.fleet().standing(&node.service).filter(|_| known.is_none()));
         if let (Some(at), Some(_)) = (stored.and_then(|step| step.view.started_at), known) {
             // An operation that is taken up again counts from the first time.
             sent.mark.at = at;
@@ -79,6 +87,9 @@ impl Run {
                 None => return ((StepState::NotAvailable, away(signal, &standing)), sent),
             };
             let Some(reply) = reply else {
+                if was_sent && signal == Signal::Stop && has_said_goodbye(&standing) {
+                    return ((StepState::Done, "the agent has ended".to_owned()), sent);
+                }
                 if !patient && !was_sent {
                     return ((StepState::NotAvailable, away(signal, &standing)), sent);
                 }
@@ -90,7 +101,8 @@ impl Run {
                         away(signal, &standing),
                         limit.as_secs()
                     );
-                    return ((StepState::NotAvailable, message), sent);
+                    let state = if was_sent { StepState::Unknown } else { StepState::NotAvailable };
+                    return ((state, message), sent);
                 }
                 continue;
             };
@@ -118,6 +130,11 @@ impl Run {
             }
         }
     }
+}
+
+/// Whether it is an agent that ended in order: one whose link broke does not say so.
+fn has_said_goodbye(standing: &Standing) -> bool {
+    standing.r#type == ServiceType::Agent && standing.state == State::Stopped
 }
 
 fn told(outcome: Outcome) -> Ended {

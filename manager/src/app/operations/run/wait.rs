@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
-use protocol::name::ServiceName;
+use protocol::{name::ServiceName, state::State};
 use tokio::time::Instant;
 
 use super::{Ended, Run, signal::Sent};
 use crate::app::orders::away;
-use crate::grid::operation::{
-    Signal, StepState, WaitFor, WaitNode,
-    looking::{Look, look, words},
+use crate::grid::{
+    operation::{
+        Signal, StepState, WaitFor, WaitNode,
+        looking::{Look, look, words},
+    },
+    view::ServiceType,
 };
 
 /// What a wait has at least that is taken up again: the agents must come back first.
@@ -31,7 +34,12 @@ impl Run {
             };
             let told = match look(wait.until, &sent.mark, &now) {
                 Look::Reached => {
-                    let told = words(&now);
+                    let told = match (wait.until, now.state) {
+                        (WaitFor::Stopped, State::Stopped) | (WaitFor::Active, _) => words(&now),
+                        (WaitFor::Stopped, _) => {
+                            format!("the process ended; another was started since, and {}", words(&now))
+                        }
+                    };
                     self.recorder.line(&self.live, number, told.clone()).await;
                     return (StepState::Done, told);
                 }
@@ -47,6 +55,10 @@ impl Run {
                 continue;
             }
             let seconds = limit.as_secs_f64();
+            if !now.linked && now.r#type == ServiceType::Agent && wait.until == WaitFor::Stopped {
+                let message = format!("its link broke, and nobody can say whether it ended: {last}");
+                return (StepState::Unknown, message);
+            }
             if !now.linked {
                 let message = format!("{}; it did not come back within {seconds} s", away(Signal::Start, &now));
                 return (StepState::NotAvailable, message);
