@@ -114,8 +114,10 @@ impl App {
             None => format!("operation {}, {} services", view.id, view.services.total),
         };
         let draft = told(&view).deed(deed.clone().outcome("begun").detail(begun));
+        let live = Arc::new(Live::new(view.clone(), asked.clone(), deed, steps, (0, 0)));
+        // Whoever is told of it must find whether it is theirs.
+        self.operations.subjects.put(live.id, live.services());
         self.carry_out(draft, async |event| self.store.add_operation(event, &view, &asked, tree).await).await?;
-        let live = Arc::new(Live::new(view.clone(), asked, deed, steps, (0, 0)));
         self.set_going(live, room, false);
         Ok(view)
     }

@@ -8,6 +8,7 @@ pub mod live;
 mod looking;
 pub mod recorder;
 mod run;
+mod subjects;
 #[cfg(test)]
 mod tests;
 pub mod waits;
@@ -18,6 +19,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::Instant,
 };
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -25,7 +27,7 @@ use uuid::Uuid;
 
 pub(in crate::app) use self::run::hook_ended;
 pub use self::{beginning::Begun, looking::Watched};
-use self::{claims::Claims, live::Live, recorder::Recorder, waits::Waits};
+use self::{claims::Claims, live::Live, recorder::Recorder, subjects::Subjects, waits::Waits};
 use super::{AppError, Result, journal::Journal};
 use crate::store::Store;
 
@@ -46,6 +48,10 @@ pub struct Operations {
     in_hand: Mutex<HashMap<Uuid, Arc<Live>>>,
     room: Arc<Semaphore>,
     ending: AtomicBool,
+    /// When old ones were removed last.
+    trimmed: tokio::sync::Mutex<Option<Instant>>,
+    /// Which services those are of that are in hand or ended lately.
+    subjects: Subjects,
 }
 
 impl Operations {
@@ -58,6 +64,8 @@ impl Operations {
             in_hand: Mutex::default(),
             room: Arc::new(Semaphore::new(MOST_IN_HAND)),
             ending: AtomicBool::new(false),
+            trimmed: tokio::sync::Mutex::default(),
+            subjects: Subjects::default(),
         }
     }
 
@@ -73,6 +81,11 @@ impl Operations {
     /// All that are in hand.
     pub fn all(&self) -> Vec<Arc<Live>> {
         self.lock().values().cloned().collect()
+    }
+
+    /// One in hand that somebody has begun.
+    pub fn in_hand_of(&self, actor: &str) -> Option<Uuid> {
+        self.all().into_iter().map(|live| live.view()).find(|view| view.actor == actor).map(|view| view.id)
     }
 
     fn room(&self) -> Result<OwnedSemaphorePermit> {
