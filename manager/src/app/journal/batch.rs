@@ -63,14 +63,17 @@ impl Journal {
                 tracing::error!("{} events cannot be recorded: {error}", waiting.len());
             }
             for done in waiting.into_iter().flatten() {
-                let outcome = written.as_ref().map(|()| ()).map_err(|error| match error {
-                    StoreError::DiskFull => StoreError::DiskFull,
-                    error => StoreError::Other(anyhow::anyhow!("{error}")),
-                });
+                let outcome = match &written {
+                    Ok(()) => Ok(()),
+                    Err(StoreError::DiskFull) => Err(StoreError::DiskFull),
+                    Err(error) => Err(StoreError::Other(anyhow::anyhow!("{error}"))),
+                };
                 // Whoever waited may have gone.
                 let _gone = done.send(outcome);
             }
-            flushes.into_iter().for_each(|done| drop(done.send(())));
+            for done in flushes {
+                let _gone = done.send(());
+            }
         }
     }
 

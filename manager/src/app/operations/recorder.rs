@@ -138,14 +138,17 @@ struct Writer {
     frozen: bool,
 }
 
+/// Who waits until something is stored.
+type Waiting = Vec<oneshot::Sender<Result<(), NotStored>>>;
+
 /// What a batch comes to.
 #[derive(Default)]
 struct Batch {
     /// The steps in the order in which they were first touched.
-    steps: Vec<(Arc<Live>, StoredStep, Vec<oneshot::Sender<Result<(), NotStored>>>)>,
+    steps: Vec<(Arc<Live>, StoredStep, Waiting)>,
     at: HashMap<(Uuid, u32), usize>,
     lines: Vec<(Arc<Live>, LogLine)>,
-    flushes: Vec<oneshot::Sender<Result<(), NotStored>>>,
+    flushes: Waiting,
     freezes: Vec<oneshot::Sender<()>>,
 }
 
