@@ -13,6 +13,7 @@ use tests::{
     https::Https,
     manager::TestManager,
     programs::{self, Ran},
+    sqlite,
     stage::Stage,
     wait,
 };
@@ -66,15 +67,10 @@ fn operations(manager: &TestManager) -> Value {
         });
     }
     let [retry, cancel, resume] = ids;
-    let leave = "import sqlite3, sys\n\
-                 grid = sqlite3.connect(sys.argv[1], timeout=20)\n\
-                 grid.executemany(\"update operation set state = 'interrupted', result = null, ended_at = null \
-                 where id = ?\", [(id,) for id in sys.argv[2:]])\n\
-                 grid.commit()";
-    let ran = programs::run(
-        Command::new("python3").args(["-c", leave]).arg(manager.data().join("grid.db")).args([&cancel, &resume]),
+    let leave = format!(
+        "update operation set state = 'interrupted', result = null, ended_at = null where id in ('{cancel}', '{resume}')"
     );
-    assert_eq!(ran.code, 0, "{}", ran.err);
+    sqlite::must(&manager.data().join("grid.db"), &leave);
     json!({"retry": retry, "cancel": cancel, "resume": resume, "show": retry})
 }
 
