@@ -17,7 +17,7 @@ fn live(id: u128) -> Arc<Live> {
         "services": {"total": 0, "planned": 0, "running": 0, "done": 0, "ignored": 0, "failed": 0, "skipped": 0},
     });
     let step = serde_json::json!({
-        "number": 0, "parent": null, "kind": "delay", "ms": 1, "duration_ms": 1, "state": "planned", "started_at": null,
+        "number": 0, "parent": null, "kind": "delay", "delay_ms": 1, "state": "planned", "started_at": null,
         "ended_at": null,
     });
     let asked = serde_json::json!({"command": "stop", "targets": ["a@web-1"]});
