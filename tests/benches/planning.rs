@@ -73,7 +73,7 @@ fn services() -> Vec<ServiceView> {
             "name": name(number), "machine": format!("web-{}", number % MACHINES), "type": "instance",
             "state": "active", "last_state": null, "reason": null, "last_exit": null,
             "since": "2026-01-01T00:00:00.000Z", "pid": null, "catalina_base": null,
-            "tags": ["prod", if number % 2 == 0 { "blue" } else { "green" }],
+            "tags": ["prod", if number.is_multiple_of(2) { "blue" } else { "green" }],
         });
         serde_json::from_value(view).expect("a service")
     };

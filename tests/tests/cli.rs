@@ -123,7 +123,7 @@ fn exits_3_when_some_are_done_and_6_when_the_agent_is_missing() {
     assert_eq!(ran.code, 3, "{}", ran.out);
     let ran = manager.cli(&["trigger-start", "@web-2"]);
     assert_eq!(ran.code, 6);
-    assert!(ran.out.contains("not_available") && ran.out.contains("nothing was sent"), "{}", ran.out);
+    assert!(ran.out.contains("not_available") && ran.out.contains("the agent of web-2 is not linked"), "{}", ran.out);
 }
 
 #[test]

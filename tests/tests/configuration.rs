@@ -117,7 +117,7 @@ fn every_version_is_kept_and_can_be_restored() {
     assert_eq!(done(&manager, &["export"]), FRONT);
     assert_eq!(done(&manager, &["status", "front", "-o", "name"]), "a@web-1\nb@web-1\n", "before the agent is back");
     let audit = done(&manager, &["audit", "--action", "config-restore"]);
-    assert!(audit.contains("version 1") && audit.contains("version 3: 6 lines added, 2 removed"), "{audit}");
+    assert!(audit.contains("version 1") && audit.contains("version 3: 7 lines added, 2 removed"), "{audit}");
 }
 
 #[test]

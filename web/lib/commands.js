@@ -125,23 +125,15 @@ function release(which) {
   if (left.length < claims.peek().size) claims.value = new Map(left);
 }
 
-/** What steps have told, until all that came together were read. @type {Map<string, [string, Step]>} */
-const heard = new Map();
-
-/** @param {string} operation @param {Step} step */
-function claim(operation, step) {
-  if (step.kind !== "service" || !step.service) return;
-  if (!heard.size) queueMicrotask(settle);
-  heard.set(`${operation} ${step.service}`, [operation, step]);
-}
-
-function settle() {
+/**
+ * Services are taken in hand by an operation, and left.
+ * @param {string} operation @param {[string, number][]} taken with their steps @param {string[]} left
+ */
+function hold(operation, taken, left) {
+  if (!taken.length && !left.length) return;
   const all = new Map(claims.peek());
-  for (const [operation, { service = "", state, number }] of heard.values()) {
-    if (state === "running") all.set(service, { operation, number });
-    else if (all.get(service)?.operation === operation) all.delete(service);
-  }
-  heard.clear();
+  for (const [service, number] of taken) all.set(service, { operation, number });
+  for (const service of left) if (all.get(service)?.operation === operation) all.delete(service);
   claims.value = all;
 }
 
@@ -162,7 +154,10 @@ async function look() {
     if (state === "interrupted" || services.total > SMALL) continue;
     const detail = await call("GET", `/operations/${id}`).catch(() => null);
     if (mine !== turn) return;
-    if (underWay.peek().has(id)) for (const step of detail?.steps ?? []) if (step.state === "running") claim(id, step);
+    /** @type {Step[]} */
+    const steps = detail?.steps ?? [];
+    const inHand = steps.filter((step) => step.kind === "service" && step.state === "running");
+    if (underWay.peek().has(id)) hold(id, inHand.map(({ service = "", number }) => [service, number]), []);
   }
 }
 
@@ -178,6 +173,8 @@ onForget(() => {
 });
 
 onEvent((event) => {
-  if (event.kind === "operation.state") keep(event.data);
-  else if (event.kind === "operation.step") claim(event.data.operation, event.data.step);
+  if (event.kind !== "operation.state") return;
+  const { taken = [], left = [], ...operation } = event.data;
+  keep(operation);
+  if (underWay.peek().has(operation.id)) hold(operation.id, taken, left);
 });

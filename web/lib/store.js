@@ -396,6 +396,15 @@ function listen() {
       afresh();
     }
   });
+  // What is only of the moment, and has no id to go on after.
+  from.addEventListener("passing", (message) => {
+    if (!heard()) return;
+    try {
+      take({ ...JSON.parse(message.data), passing: true });
+    } catch {
+      afresh();
+    }
+  });
   from.onmessage = (message) => {
     if (!heard()) return;
     try {

@@ -96,6 +96,7 @@
  * @property {string|null} machine
  * @property {string|null} actor
  * @property {any} data
+ * @property {boolean} [passing] whether it is only of the moment: no journal has it
  */
 
 /**

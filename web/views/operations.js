@@ -17,7 +17,7 @@ import { Choice, Filter, Listing, Page, Table } from "/views/parts/page.js";
 
 /** @import { Signal } from "/lib/html.js" */
 /** @import { TreeLine } from "/lib/steps.js" */
-/** @import { GridEvent, LogLine, Operation, Step } from "/lib/types.js" */
+/** @import { LogLine, Operation, Step } from "/lib/types.js" */
 
 /** @type {[string, string][]} */
 const STATES = [["", "any"], ["running", "running"], ["cancelling", "cancelling"], ["interrupted", "interrupted"], ["ended", "ended"]];
@@ -32,7 +32,7 @@ function All() {
   const at = (/** @type {string} */ key) => query.get(key) ?? "";
   const asked = new URLSearchParams({ limit: "100" });
   for (const key of ["state", "actor", "service"]) if (at(key)) asked.set(key, at(key));
-  const list = /** @type {import("/views/parts/loading.js").List<Operation>} */ (useList(`/operations?${asked}`, /^operation\.(state|step)$/));
+  const list = /** @type {import("/views/parts/loading.js").List<Operation>} */ (useList(`/operations?${asked}`, /^operation\.state$/));
   const live = underWay.value;
   const rank = (/** @type {Operation} */ { state }) => (state === "ended" ? 1 : 0);
   const rows = list.items.value.map((one) => (one.state === "ended" ? one : (live.get(one.id) ?? one))).sort((a, b) => rank(a) - rank(b));
@@ -236,7 +236,7 @@ function Log({ held }) {
     <ol class="events log" aria-label="Log, oldest first">${lines.map(({ number, at, step, text }) => html`<li key=${number}><time datetime=${at}>${new Date(at).toLocaleTimeString()}</time> <b>${about(step)}</b> <pre>${text}</pre></li>`)}</ol>`;
 }
 
-// An operation as it goes on: asked for once, then followed by events.
+// An operation as it goes on: followed by its own stream, which begins with the whole.
 
 /**
  * @typedef {object} Live
@@ -272,23 +272,25 @@ export function useOperation(id) {
     let gone = false;
     let turn = 0;
     let timer = 0;
-    /** @type {GridEvent[]} */
+    /** @type {[string, any][]} */
     let waiting = [];
+    /** @type {EventSource|null} */
+    let source = null;
     const path = `/operations/${encodeURIComponent(id)}`;
     const flush = () => {
       timer = 0;
       if (gone || !operation.peek()) return;
-      const events = waiting;
+      const all = waiting;
       waiting = [];
-      if (!events.length) return;
+      if (!all.length) return;
       const next = steps.peek().slice();
       /** @type {LogLine[]} */
       const written = [];
       batch(() => {
-        for (const { kind, data } of events) {
-          if (kind === "operation.state") operation.value = data;
-          else if (kind === "operation.log") written.push(data.line);
-          else if (next[data.step.number] && newer(next[data.step.number], data.step)) next[data.step.number] = data.step;
+        for (const [news, data] of all) {
+          if (news === "operation") operation.value = data;
+          else if (news === "log") written.push(data);
+          else if (next[data.number] && newer(next[data.number], data)) next[data.number] = data;
         }
         steps.value = next;
         if (written.length) add(written);
@@ -304,10 +306,11 @@ export function useOperation(id) {
       if (known.length + news.length > MOST) cut.value = true;
       log.value = [...known, ...news].slice(-MOST);
     };
-    const load = async () => {
+    /** @param {any} [whole] what was just told */
+    const load = async (whole) => {
       const mine = ++turn;
       try {
-        const { steps: all, ...one } = await call("GET", path);
+        const { steps: all, ...one } = whole ?? (await call("GET", path));
         /** @type {LogLine[]} */
         const lines = [];
         for await (const page of pages(`${path}/log?limit=1000`)) {
@@ -328,29 +331,61 @@ export function useOperation(id) {
         if (mine === turn) problem.value = error;
       }
     };
-    const deaf = onEvent((event) => {
-      const about = event.kind === "operation.state" ? event.data?.id : event.kind.startsWith("operation.") ? event.data?.operation : "";
-      if (about !== id) return;
-      waiting.push(event);
-      timer ||= setTimeout(flush, BEAT);
-      // Its end has words and numbers that steps do not tell.
-      if (event.kind === "operation.state" && event.data.state === "ended") load();
+    const leave = () => {
+      source?.close();
+      source = null;
+    };
+    const follow = () => {
+      leave();
+      const from = new EventSource(`/api/v1${path}/stream`);
+      source = from;
+      from.onmessage = (message) => {
+        const { news, ...data } = JSON.parse(message.data);
+        if (news === "whole") {
+          load(data);
+          return;
+        }
+        waiting.push([news, data]);
+        timer ||= setTimeout(flush, BEAT);
+        if (news !== "operation" || !isStill(data)) return;
+        leave();
+        // Its end has words and numbers that steps do not tell.
+        load();
+      };
+      from.onerror = () => {
+        if (from.readyState !== EventSource.CLOSED || source !== from) return;
+        source = null;
+        // It says why.
+        load();
+      };
+    };
+    const deaf = onEvent(({ kind, data }) => {
+      // It was resumed.
+      if (kind === "operation.state" && data?.id === id && !isStill(data) && !source) follow();
     });
-    load();
+    follow();
     const before = resets.peek();
     const forget = effect(() => {
-      if (resets.value !== before) load();
+      if (resets.value !== before) follow();
     });
+    let lost = false;
     const heal = effect(() => {
-      if (live.value.live && problem.peek()?.status === 0) load();
+      if (!live.value.live) lost = true;
+      else if (lost) {
+        lost = false;
+        follow();
+      }
     });
     const check = setInterval(() => {
-      const state = operation.peek()?.state;
-      if (live.peek().live && state && state !== "ended" && state !== "interrupted") load();
+      const one = operation.peek();
+      if (!live.peek().live || !one || isStill(one)) return;
+      if (source) load();
+      else follow();
     }, CHECK);
     return () => {
       gone = true;
       turn++;
+      leave();
       clearTimeout(timer);
       clearInterval(check);
       deaf();
@@ -360,6 +395,9 @@ export function useOperation(id) {
   }, [id]);
   return { operation, steps, children, log, cut, problem };
 }
+
+/** Whether nothing more happens to it by itself. @param {Operation} operation */
+const isStill = ({ state }) => state === "ended" || state === "interrupted";
 
 /** How many services are how far. @param {Step[]} steps */
 function count(steps) {

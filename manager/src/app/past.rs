@@ -4,7 +4,7 @@ use super::{App, Result};
 use crate::{
     grid::{
         access::{Caller, Permission},
-        event::Topic,
+        event::{Kind, Topic},
         page::MOST,
         search::{About, EventFilter},
     },
@@ -59,6 +59,9 @@ impl App {
     /// Whether an event is for a caller and fits.
     fn wants(&self, caller: &Caller, filter: &EventFilter, body: &str) -> bool {
         match About::of_body(body) {
+            Some(about) if about.kind == Kind::OperationState => {
+                filter.fits(&about) && self.sees(caller, &Topic::of_body(body))
+            }
             Some(about) => filter.fits(&about) && self.sees(caller, &about.topic()),
             // Whoever asks for everything must not miss what only a later version can read.
             None => *filter == EventFilter::default() && self.sees(caller, &Topic::of_body(body)),

@@ -217,11 +217,13 @@ impl App {
         let before = match self.store.schedules().await {
             Ok(rows) => rows.into_iter().find(|row| row.name == name && row.running),
             Err(error) => {
-                tracing::error!("cannot read how the schedule {name} goes: {error}");
-                None
+                let why = format!("whether the run before goes on cannot be read: {error}");
+                return self.miss_runs(name, 1, due, &why).await;
             }
         };
-        if let Some(operation) = before.and_then(|row| row.last_operation) {
+        // One of which it could not be stored that the schedule began it goes on, too.
+        let in_hand = || self.operations.in_hand_of(&actor(name));
+        if let Some(operation) = before.and_then(|row| row.last_operation).or_else(in_hand) {
             let why = format!("the run before goes on: operation {operation}");
             return self.miss_runs(name, 1, due, &why).await;
         }

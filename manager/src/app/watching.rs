@@ -82,6 +82,9 @@ impl App {
             // What is wrong with the manager is in every status.
             return true;
         }
+        if topic.kind == Kind::OperationState {
+            return self.covers_operation(caller, topic.operation);
+        }
         let Some(name) = &topic.service else { return false };
         // What is gone can only be known by its name and its machine.
         let fleet = self.fleet();

@@ -170,7 +170,7 @@ fn parts(response: reqwest::Response) -> impl Stream<Item = Result<eventsource_s
     });
     watched.eventsource().filter_map(|event| async {
         match event {
-            Ok(event) if event.event == "alive" => None,
+            Ok(event) if event.event == "alive" || event.event == "passing" => None,
             Ok(event) => Some(Ok(event)),
             // What broke below is of no use to who looks at a table.
             Err(_) => Some(Err("the connection to the manager broke".to_owned())),

@@ -9,6 +9,7 @@ use protocol::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::{
     access::Role,
@@ -123,12 +124,6 @@ pub enum Kind {
     /// An operation began, went on, or ended.
     #[serde(rename = "operation.state")]
     OperationState,
-    /// A step of an operation began, or ended.
-    #[serde(rename = "operation.step")]
-    OperationStep,
-    /// Something was written to the log of an operation.
-    #[serde(rename = "operation.log")]
-    OperationLog,
     /// A schedule was due and was not carried out.
     #[serde(rename = "schedule.missed")]
     ScheduleMissed,
@@ -139,7 +134,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind of this version.
-    pub const ALL: [Kind; 29] = [
+    pub const ALL: [Kind; 27] = [
         Kind::ServiceState,
         Kind::ServiceGone,
         Kind::MachineState,
@@ -166,8 +161,6 @@ impl Kind {
         Kind::ProgramState,
         Kind::HookRan,
         Kind::OperationState,
-        Kind::OperationStep,
-        Kind::OperationLog,
         Kind::ScheduleMissed,
     ];
 
@@ -200,8 +193,6 @@ impl Kind {
             Kind::ProgramState => "program.state",
             Kind::HookRan => "hook.ran",
             Kind::OperationState => "operation.state",
-            Kind::OperationStep => "operation.step",
-            Kind::OperationLog => "operation.log",
             Kind::ScheduleMissed => "schedule.missed",
             Kind::Unknown => "unknown",
         }
@@ -237,8 +228,6 @@ impl Kind {
             | Kind::ProgramState
             | Kind::HookRan
             | Kind::OperationState
-            | Kind::OperationStep
-            | Kind::OperationLog
             | Kind::ScheduleMissed => Role::Viewer,
         }
     }
@@ -255,12 +244,14 @@ pub struct Topic {
     pub service: Option<ServiceName>,
     /// The machine.
     pub machine: Option<MachineName>,
+    /// The operation, of an event that tells of one.
+    pub operation: Option<Uuid>,
 }
 
 impl Topic {
     /// The topic of an event of a kind.
     pub fn of(kind: Kind, service: Option<ServiceName>, machine: Option<MachineName>) -> Self {
-        Self { kind, seen_by: kind.seen_by(), service, machine }
+        Self { kind, seen_by: kind.seen_by(), service, machine, operation: None }
     }
 
     /// The topic of an event that is written down. One that cannot be read is for those who may see everything.
@@ -273,7 +264,19 @@ impl Topic {
             #[serde(default)]
             machine: Option<MachineName>,
         }
+        #[derive(Deserialize)]
+        struct OfOperation {
+            data: Id,
+        }
+        #[derive(Deserialize)]
+        struct Id {
+            id: Uuid,
+        }
         match serde_json::from_str::<About>(body) {
+            Ok(About { kind: Kind::OperationState, .. }) => {
+                let of = serde_json::from_str::<OfOperation>(body).ok().map(|of| of.data.id);
+                Self { operation: of, ..Self::of(Kind::OperationState, None, None) }
+            }
             Ok(About { kind, service, machine }) => Self::of(kind, service, machine),
             Err(_) => Self::of(Kind::Unknown, None, None),
         }
@@ -312,7 +315,9 @@ impl Draft {
 
     /// Who may see it.
     pub fn topic(&self) -> Topic {
-        Topic::of(self.kind, self.service.clone(), self.machine.clone())
+        let id = || self.data.get("id").and_then(Value::as_str).and_then(|id| id.parse().ok());
+        let operation = (self.kind == Kind::OperationState).then(id).flatten();
+        Topic { operation, ..Topic::of(self.kind, self.service.clone(), self.machine.clone()) }
     }
 
     /// Done by somebody, as the audit says it. Only events that are recorded reach the audit.

@@ -42,7 +42,8 @@ pub struct StreamQuery {
 /// Each event has its `id:` and, as `data:`, an `Event` as `GET /journal` shows it. `event: alive` comes every 5 s, so
 /// that who hears nothing for 10 s knows that the connection is lost. Whoever comes back names the last id, and misses
 /// nothing; where that cannot be, because the id is unknown or gone, or the watcher is too far behind, `event: reset`
-/// comes with a whole `Status` as `data:`. The stream ends when the session or the token does, or gives other rights.
+/// comes with a whole `Status` as `data:`. `event: passing` is an event that is only of the moment, such as how far an
+/// operation is: it has no `id:`, no journal has it, and it does not come again. The stream ends when the session or the token does, or gives other rights.
 #[utoipa::path(
     get,
     path = "/events",

@@ -1,5 +1,7 @@
 //! Operations, their steps and their logs.
 
+use std::collections::HashMap;
+
 use protocol::{name::ServiceName, time::Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -21,6 +23,12 @@ const KEPT: i64 = 10_000;
 /// How many steps all operations together may have before the oldest ended ones are removed.
 const KEPT_STEPS: i64 = 2_000_000;
 
+/// How many bytes the logs of all operations together may have before the oldest ended ones are removed.
+const KEPT_BYTES: i64 = 1024 * 1024 * 1024;
+
+/// How many steps, or lines of a log, are removed at once: nobody else can write meanwhile.
+const PORTION: i64 = 2000;
+
 /// What is stored beside the columns of an operation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Beside {
@@ -29,6 +37,9 @@ struct Beside {
     services: Counts,
     #[serde(default)]
     cancelled_by: Option<String>,
+    /// How many bytes its log has; known when it has ended.
+    #[serde(default)]
+    log_bytes: u64,
 }
 
 /// An operation as it is stored, without its steps.
@@ -164,7 +175,7 @@ impl TryFrom<StepRow> for StoredStep {
 }
 
 fn beside(asked: &OperationRequest, steps: usize, services: Counts) -> String {
-    let beside = Beside { asked: asked.clone(), steps, services, cancelled_by: None };
+    let beside = Beside { asked: asked.clone(), steps, services, cancelled_by: None, log_bytes: 0 };
     serde_json::to_string(&beside).expect("a request is plain data")
 }
 
@@ -213,13 +224,15 @@ impl Store {
         Ok(())
     }
 
-    /// Changes how far an operation is, together with the event that tells of it.
-    pub async fn change_operation(&self, event: &EventRow, view: &OperationView) -> Result<()> {
+    /// Changes how far an operation is, together with the event that tells of it. `log_bytes` is how many bytes its log
+    /// has, where that is known.
+    pub async fn change_operation(&self, event: &EventRow, view: &OperationView, log_bytes: Option<u64>) -> Result<()> {
         let mut tx = self.grid.write.begin().await?;
         let services = json!(view.services).to_string();
         sqlx::query(
             "update operation set state = ?, result = ?, message = ?, ended_at = ?, \
-             request = json_set(request, '$.services', json(?), '$.cancelled_by', ?) where id = ?",
+             request = json_set(request, '$.services', json(?), '$.cancelled_by', ?, '$.log_bytes', \
+             coalesce(?, request ->> '$.log_bytes', 0)) where id = ?",
         )
         .bind(view.state.word())
         .bind(view.result.map(StepState::word))
@@ -227,6 +240,7 @@ impl Store {
         .bind(view.ended_at.map(|at| at.as_millis()))
         .bind(services)
         .bind(&view.cancelled_by)
+        .bind(log_bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)))
         .bind(view.id.to_string())
         .execute(&mut *tx)
         .await?;
@@ -331,6 +345,24 @@ impl Store {
         rows.into_iter().map(|(name,)| name.parse().map_err(|error| unreadable("service", error))).collect()
     }
 
+    /// The services of some operations; one without any is not among them.
+    pub async fn services_of_operations(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<ServiceName>>> {
+        let rows: Vec<(String, String)> = sqlx::query_as(
+            "select distinct operation, kind ->> '$.service' from step \
+             where operation in (select value from json_each(?)) and kind ->> '$.service' is not null",
+        )
+        .bind(json!(ids).to_string())
+        .fetch_all(&self.grid.read)
+        .await?;
+        let mut services: HashMap<Uuid, Vec<ServiceName>> = HashMap::new();
+        for (id, name) in rows {
+            let id = id.parse().map_err(|error| unreadable("id", error))?;
+            let name = name.parse().map_err(|error| unreadable("service", error))?;
+            services.entry(id).or_default().push(name);
+        }
+        Ok(services)
+    }
+
     /// The steps of an operation, in order.
     pub async fn steps(&self, id: Uuid) -> Result<Vec<StoredStep>> {
         let rows: Vec<StepRow> = sqlx::query_as(
@@ -373,21 +405,49 @@ impl Store {
         Ok((u64::try_from(lines).unwrap_or(0), u64::try_from(bytes).unwrap_or(0)))
     }
 
-    /// Removes the oldest ended operations beyond what is kept.
+    /// Removes the oldest ended operations beyond what is kept, in portions.
     pub async fn trim_operations(&self) -> Result<()> {
-        self.trim_operations_to(KEPT, KEPT_STEPS).await
+        self.trim_operations_to(KEPT, KEPT_STEPS, KEPT_BYTES).await
     }
 
-    async fn trim_operations_to(&self, kept: i64, steps: i64) -> Result<()> {
-        sqlx::query(
-            "delete from operation where state = 'ended' and id in (select id from \
-             (select id, row_number() over newest as place, sum(request ->> '$.steps') over newest as steps \
-             from operation window newest as (order by id desc)) where place > ? or steps > ?)",
+    async fn trim_operations_to(&self, kept: i64, steps: i64, bytes: i64) -> Result<()> {
+        let surplus: Vec<(String,)> = sqlx::query_as(
+            "select id from (select id, state, row_number() over newest as place, \
+             sum(request ->> '$.steps') over newest as steps, \
+             sum(coalesce(request ->> '$.log_bytes', 0)) over newest as bytes \
+             from operation window newest as (order by id desc)) \
+             where state = 'ended' and (place > ? or steps > ? or bytes > ?) order by id",
         )
         .bind(kept)
         .bind(steps)
-        .execute(&self.grid.write)
+        .bind(bytes)
+        .fetch_all(&self.grid.read)
         .await?;
+        for (id,) in surplus {
+            self.remove_operation(&id).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes an operation. One of which only a part is removed when the manager ends is removed later.
+    async fn remove_operation(&self, id: &str) -> Result<()> {
+        for table in ["operation_log", "step"] {
+            let sql = format!(
+                "delete from {table} where operation = ?1 and number < \
+                 (select min(number) from {table} where operation = ?1) + ?2"
+            );
+            loop {
+                let removed = sqlx::query(sqlx::AssertSqlSafe(sql.as_str()))
+                    .bind(id)
+                    .bind(PORTION)
+                    .execute(&self.grid.write)
+                    .await?;
+                if removed.rows_affected() == 0 {
+                    break;
+                }
+            }
+        }
+        sqlx::query("delete from operation where id = ?").bind(id).execute(&self.grid.write).await?;
         Ok(())
     }
 }

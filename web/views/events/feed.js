@@ -259,7 +259,7 @@ export function journalPath(filters, limit) {
  * @param {Filters} filters
  */
 export function belongs(event, filters) {
-  if (event.kind === "operation.step" || event.kind === "operation.log") return false;
+  if (event.passing) return false;
   const kinds = kindsOf(filters.kind);
   const fits = (/** @type {string} */ kind) => (kind.endsWith(".") ? event.kind.startsWith(kind) : event.kind === kind);
   return (

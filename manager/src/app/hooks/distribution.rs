@@ -1,6 +1,11 @@
 //! What machines should have: computed, sent, fetched by them; and what they tell of it.
 
-use std::{collections::BTreeSet, io, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    io,
+    sync::Arc,
+    time::Duration,
+};
 
 use protocol::{
     desired::{Desired, Programs},
@@ -10,17 +15,14 @@ use protocol::{
 };
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Hooks, Inner, OnMachine, Stale};
+use super::{Hooks, OnMachine, Stale};
 use crate::{
     app::{App, AppError, Result},
     blobs::Blob,
     grid::{
         event::{Draft, Kind},
         fleet::ConnectionNumber,
-        hooks::{
-            desired::Wishes,
-            program::{MachineProgram, StoredProgram},
-        },
+        hooks::{desired::Wishes, program::MachineProgram},
         target::NoSuchTarget,
     },
 };
@@ -188,24 +190,35 @@ impl Hooks {
         }
     }
 
-    /// The machines that should have a program, by name, and whether they have it. `linked` says whether a machine's
-    /// agent is.
-    pub(super) fn machines_of(
-        inner: &Inner,
-        program: &StoredProgram,
+    /// Of each program, by its hash, the machines that should have it, by name, and whether they have it. `linked` says
+    /// whether a machine's agent is. With `only`, of this program alone.
+    pub(super) fn machines_by_program(
+        &self,
+        only: Option<&str>,
         linked: impl Fn(&MachineName) -> bool,
-    ) -> Vec<MachineProgram> {
-        let of = |(machine, here): (&MachineName, &OnMachine)| {
-            let why = match here.told.get(&program.hash) {
-                _ if !linked(machine) => Some("its agent is not linked".to_owned()),
-                Some(why) => why.clone(),
-                None => Some(ON_ITS_WAY.to_owned()),
-            };
-            MachineProgram { machine: machine.clone(), ready: why.is_none(), why }
-        };
-        let mut machines: Vec<_> =
-            inner.machines.iter().filter(|(_, here)| here.wants(&program.hash)).map(of).collect();
-        machines.sort_by(|a, b| a.machine.cmp(&b.machine));
+    ) -> HashMap<String, Vec<MachineProgram>> {
+        let mut machines: HashMap<String, Vec<MachineProgram>> = HashMap::new();
+        for (machine, here) in &self.lock().machines {
+            let wanted: BTreeSet<&str> = here.wanted.programs.iter().map(|program| program.hash.as_str()).collect();
+            for hash in wanted.into_iter().filter(|hash| only.is_none_or(|only| only == *hash)) {
+                let why = match here.told.get(hash) {
+                    Some(why) => why.clone(),
+                    None => Some(ON_ITS_WAY.to_owned()),
+                };
+                let program = MachineProgram { machine: machine.clone(), ready: why.is_none(), why };
+                machines.entry(hash.to_owned()).or_default().push(program);
+            }
+        }
+        let mut known: HashMap<MachineName, bool> = HashMap::new();
+        for programs in machines.values_mut() {
+            programs.sort_by(|a, b| a.machine.cmp(&b.machine));
+            for program in programs {
+                let is_linked = *known.entry(program.machine.clone()).or_insert_with_key(&linked);
+                if !is_linked {
+                    (program.ready, program.why) = (false, Some("its agent is not linked".to_owned()));
+                }
+            }
+        }
         machines
     }
 }

@@ -9,7 +9,7 @@ mod on_machine;
 pub mod programs;
 mod readiness;
 pub mod running;
-mod telling;
+pub(in crate::app) mod telling;
 #[cfg(test)]
 mod tests;
 

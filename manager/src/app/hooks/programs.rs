@@ -2,7 +2,6 @@
 
 use protocol::{name::MachineName, time::Timestamp};
 
-use super::{Hooks, Inner};
 use crate::{
     app::{App, AppError, Result},
     grid::{
@@ -10,7 +9,9 @@ use crate::{
         audit::Deed,
         config::GridConfig,
         event::{Draft, Kind},
-        hooks::program::{HooksView, MOST_PROGRAMS, ProgramView, StoredProgram, check_bytes, check_name},
+        hooks::program::{
+            HooksView, MOST_PROGRAMS, MachineProgram, ProgramView, StoredProgram, check_bytes, check_name,
+        },
         target::NoSuchTarget,
     },
     store::StoreError,
@@ -104,7 +105,9 @@ impl App {
         caller.may(Permission::ReadConfig)?;
         let config = self.configuration.current();
         let programs: Vec<StoredProgram> = self.hooks.lock().programs.values().cloned().collect();
-        let programs = programs.iter().map(|program| self.program_view(program)).collect();
+        let machines = self.hooks.machines_by_program(None, |machine| self.is_linked(machine));
+        let of = |program: &StoredProgram| machines.get(&program.hash).cloned().unwrap_or_default();
+        let programs = programs.iter().map(|program| view(program, &config, of(program))).collect();
         Ok(HooksView { programs, bindings: config.hooks.iter().map(Into::into).collect() })
     }
 
@@ -121,8 +124,8 @@ impl App {
     }
 
     fn program_view(&self, program: &StoredProgram) -> ProgramView {
-        let is_linked = |machine: &MachineName| self.is_linked(machine);
-        view(&self.hooks.lock(), program, &self.configuration.current(), is_linked)
+        let mut machines = self.hooks.machines_by_program(Some(&program.hash), |machine| self.is_linked(machine));
+        view(program, &self.configuration.current(), machines.remove(&program.hash).unwrap_or_default())
     }
 
     /// Whether the agent of a machine is linked.
@@ -144,12 +147,7 @@ impl App {
     }
 }
 
-fn view(
-    inner: &Inner,
-    program: &StoredProgram,
-    config: &GridConfig,
-    is_linked: impl Fn(&MachineName) -> bool,
-) -> ProgramView {
+fn view(program: &StoredProgram, config: &GridConfig, machines: Vec<MachineProgram>) -> ProgramView {
     ProgramView {
         name: program.name.clone(),
         hash: program.hash.clone(),
@@ -157,6 +155,6 @@ fn view(
         added_at: program.added_at,
         added_by: program.added_by.clone(),
         used: config.hooks.iter().any(|hook| hook.program == program.name),
-        machines: Hooks::machines_of(inner, program, is_linked),
+        machines,
     }
 }

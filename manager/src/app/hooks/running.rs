@@ -75,13 +75,13 @@ impl App {
         Some(end)
     }
 
-    /// Records that a hook was not run.
+    /// Records that a hook was not run; it is on disk soon.
     pub async fn record_skipped_hook(&self, hook: &HookNode, context: &HookContext, why: &str) {
-        self.record_hook(hook, context, &HookEnd::not_run(why)).await;
+        self.journal.record_soon(telling::draft(hook, context, &HookEnd::not_run(why))).await;
     }
 
     async fn record_hook(&self, hook: &HookNode, context: &HookContext, end: &HookEnd) {
-        if let Err(error) = self.journal.record(telling::draft(hook, context, end)).await {
+        if let Err(error) = self.journal.record_grouped(telling::draft(hook, context, end)).await {
             tracing::error!("cannot record what became of the hook `{}`: {error}", hook.program);
         }
     }
@@ -102,9 +102,7 @@ impl Drop for Unfinished<'_> {
         let end = HookEnd { fate: HookFate::Abandoned {}, output: String::new(), dropped: 0, duration_ms };
         let (app, draft) = (self.app.clone(), telling::draft(self.hook, self.context, &end));
         runtime.spawn(async move {
-            if let Err(error) = app.journal.record(draft).await {
-                tracing::error!("cannot record that a hook was abandoned: {error}");
-            }
+            app.journal.record_soon(draft).await;
         });
     }
 }

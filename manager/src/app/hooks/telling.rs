@@ -15,6 +15,9 @@ use crate::{
     },
 };
 
+/// How many bytes of what a hook wrote its event holds at most; an operation's log has all of it.
+const MOST_OUTPUT: usize = 4096;
+
 /// The service that a hook is about, as it is now.
 pub(super) fn service_of(app: &App, context: &HookContext) -> Option<ServiceView> {
     let (name, machine) = context.service.as_ref()?;
@@ -107,6 +110,7 @@ fn words(fate: &HookFate) -> (&'static str, Option<i32>, Option<String>) {
 pub(super) fn draft(hook: &HookNode, context: &HookContext, end: &HookEnd) -> Draft {
     let (operation, step) = context.operation.unzip();
     let (fate, exit_code, why) = words(&end.fate);
+    let output = &end.output[..end.output.floor_char_boundary(MOST_OUTPUT)];
     let data = json!({
         "event": hook.event,
         "program": hook.program,
@@ -116,8 +120,8 @@ pub(super) fn draft(hook: &HookNode, context: &HookContext, end: &HookEnd) -> Dr
         "fate": fate,
         "exit_code": exit_code,
         "why": why,
-        "output": end.output,
-        "dropped": end.dropped,
+        "output": output,
+        "dropped": end.dropped + (end.output.len() - output.len()) as u64,
         "duration_ms": end.duration_ms,
         "operation": operation,
         "step": step,
@@ -127,5 +131,32 @@ pub(super) fn draft(hook: &HookNode, context: &HookContext, end: &HookEnd) -> Dr
     match &context.service {
         Some((service, machine)) => draft.service(service).machine(machine),
         None => draft,
+    }
+}
+
+/// What of a hook's output was not heard while it ran: everything from where the two differ.
+pub(in crate::app) fn unheard<'a>(output: &'a str, heard: &str) -> &'a str {
+    let same = output.bytes().zip(heard.bytes()).take_while(|(one, other)| one == other).count();
+    &output[output.floor_char_boundary(same)..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_what_was_not_heard() {
+        for (output, heard, missed) in [
+            ("one two", "", "one two"),
+            ("one two", "one ", "two"),
+            ("one two three", "one three", "wo three"),
+            ("one", "one", ""),
+            // More was heard than is kept.
+            ("one", "one two", ""),
+            ("ä", "ö", "ä"),
+            ("", "", ""),
+        ] {
+            assert_eq!(unheard(output, heard), missed, "{output} {heard}");
+        }
     }
 }

@@ -20,7 +20,7 @@ use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 use uuid::Uuid;
 
 pub use self::figures::JournalFigures;
-use self::{figures::Recorded, writer::Writer};
+use self::{batch::Grouped, figures::Recorded, writer::Writer};
 use crate::{
     grid::{
         event::{Draft, Event, EventId, Topic},
@@ -37,6 +37,9 @@ const RESERVE: u64 = 100_000;
 
 /// How many events may wait to be written.
 const QUEUE: usize = 65_536;
+
+/// How many events may wait to be recorded together.
+const GROUPED: usize = 1024;
 
 /// How many events a watcher may be behind before it must begin anew.
 const WATCHERS_BEHIND: usize = 16_384;
@@ -73,6 +76,8 @@ impl Published {
 pub enum Told {
     /// An event.
     Event(Published),
+    /// What is only of the moment: it has no number, is not stored, and whoever was away never hears of it.
+    Passing(Published),
     /// Events were lost before they had a number: whoever watches must begin anew with a snapshot.
     Lost,
 }
@@ -84,6 +89,8 @@ pub struct Journal {
     /// Numbers are handed out, written and told under this lock, so that nobody sees a later event before an earlier.
     sequence: tokio::sync::Mutex<Sequence>,
     queue: mpsc::Sender<Entry>,
+    /// What is recorded together with what comes at the same time.
+    grouped: mpsc::Sender<Grouped>,
     live: broadcast::Sender<Told>,
     // Held for moments only, never across an await.
     recent: Mutex<VecDeque<Recent>>,
@@ -130,11 +137,13 @@ impl Journal {
         let first = store.reserve_sequence(RESERVE).await?;
         let floor = store.floor(first - 1).await?;
         let (queue, entries) = mpsc::channel(QUEUE);
+        let (grouped, groups) = mpsc::channel(GROUPED);
         let journal = Arc::new(Self {
             store,
             epoch,
             sequence: tokio::sync::Mutex::new(Sequence { next: first, end: first + RESERVE }),
             queue,
+            grouped,
             live: broadcast::channel(WATCHERS_BEHIND).0,
             recent: Mutex::default(),
             last: AtomicU64::new(first - 1),
@@ -146,6 +155,7 @@ impl Journal {
             figures: Recorded::default(),
         });
         tokio::spawn(Writer::new(journal.clone(), entries).run());
+        tokio::spawn(journal.clone().record_groups(groups));
         tokio::spawn(journal.clone().await_room());
         Ok(journal)
     }
@@ -156,6 +166,18 @@ impl Journal {
             // Watchers must not believe that they saw everything.
             self.dropped.store(true, Ordering::Release);
         }
+    }
+
+    /// Tells those who watch now what is only of the moment. It bears the id of the last event.
+    pub fn pass(&self, draft: Draft) {
+        if self.live.receiver_count() == 0 {
+            return;
+        }
+        let topic = Arc::new(draft.topic());
+        let EventRow { seq, body, .. } =
+            EventRow::of(self.last().seq, &Event { id: self.last().to_string(), at: Timestamp::now(), draft });
+        // Whoever watched may just have gone.
+        let _nobody = self.live.send(Told::Passing(Published { seq, body: body.into(), topic }));
     }
 
     /// Remembers what is last known of an instance.
@@ -180,6 +202,7 @@ impl Journal {
 
     /// Writes what waits to be written. What is told afterwards is told, and not written.
     pub async fn end(&self) {
+        self.recorded().await;
         let (done, ended) = oneshot::channel();
         if self.queue.send(Entry::End(done)).await.is_ok() {
             // A writer that is gone has nothing left to write.

@@ -14,6 +14,7 @@ async fn journal() -> (tempfile::TempDir, Arc<Journal>) {
 async fn next(live: &mut broadcast::Receiver<Told>) -> Published {
     match live.recv().await.unwrap() {
         Told::Event(event) => event,
+        Told::Passing(event) => panic!("it is not recorded: {event:?}"),
         Told::Lost => panic!("events were lost"),
     }
 }

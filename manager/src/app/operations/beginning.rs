@@ -121,8 +121,10 @@ impl App {
         let draft = told(&view).deed(deed.clone().outcome("begun").detail(begun));
         // Between its storing and its being in hand nobody takes it for one that was interrupted.
         let _beginning = self.operations.taking_up.read().await;
+        let live = Arc::new(Live::new(view.clone(), asked.clone(), deed, steps, (0, 0)).of(caller));
+        // Whoever is told of it must find whether it is theirs.
+        self.operations.subjects.put(live.id, live.services());
         self.carry_out(draft, async |event| self.store.add_operation(event, &view, &asked, tree).await).await?;
-        let live = Arc::new(Live::new(view.clone(), asked, deed, steps, (0, 0)).of(caller));
         self.set_going(live, Some(room), false);
         Ok(view)
     }

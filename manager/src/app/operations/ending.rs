@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, atomic::Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use protocol::time::Timestamp;
@@ -28,6 +28,12 @@ use crate::{
 /// How long after an end that could not be recorded it is tried again.
 const RETRY: Duration = Duration::from_secs(2);
 
+/// How often old operations are removed at most.
+const TRIM_EVERY: Duration = Duration::from_secs(60);
+
+/// How often it is told how far an operation is.
+const PROGRESS: Duration = Duration::from_millis(500);
+
 /// Who did what the manager's own end did.
 const MANAGER: &str = "manager";
 
@@ -35,6 +41,8 @@ impl App {
     /// Carries an operation out, in a task of its own.
     pub(super) fn set_going(self: &Arc<Self>, live: Arc<Live>, room: Option<OwnedSemaphorePermit>, resumed: bool) {
         self.operations.lock().insert(live.id, live.clone());
+        self.operations.subjects.put(live.id, live.services());
+        let progress = tokio::spawn(self.clone().tell_progress(live.clone()));
         let app = self.clone();
         tokio::spawn(async move {
             let (work, of) = (app.clone(), live.clone());
@@ -44,10 +52,29 @@ impl App {
                 tracing::error!("the operation {} broke off: {error}", live.id);
                 (StepState::Unknown, "something went wrong in the manager; its log says what".to_owned())
             });
+            progress.abort();
             app.end_operation(&live, result, words).await;
             app.operations.lock().remove(&live.id);
             drop(room);
+            app.trim_operations().await;
         });
+    }
+
+    /// Tells those who watch the grid how far an operation is, whenever that has changed. Nothing of it is stored.
+    async fn tell_progress(self: Arc<Self>, live: Arc<Live>) {
+        loop {
+            tokio::time::sleep(PROGRESS).await;
+            let (view, taken, left) = live.moved();
+            if taken.is_empty() && left.is_empty() {
+                continue;
+            }
+            let mut draft = told(&view);
+            if let serde_json::Value::Object(data) = &mut draft.data {
+                data.insert("taken".to_owned(), serde_json::json!(taken));
+                data.insert("left".to_owned(), serde_json::json!(left));
+            }
+            self.journal.pass(draft);
+        }
     }
 
     async fn end_operation(&self, live: &Arc<Live>, result: StepState, words: String) {
@@ -92,9 +119,18 @@ impl App {
                 }
             }
         }
+    }
+
+    /// Removes what is too old to be kept; at most once in a while.
+    async fn trim_operations(&self) {
+        let Ok(mut trimmed) = self.operations.trimmed.try_lock() else { return };
+        if trimmed.is_some_and(|last| last.elapsed() < TRIM_EVERY) {
+            return;
+        }
         if let Err(error) = self.store.trim_operations().await {
             tracing::warn!("old operations cannot be removed: {error}");
         }
+        *trimmed = Some(Instant::now());
     }
 
     /// Records how far an operation is, and tells it.
@@ -104,7 +140,8 @@ impl App {
             draft = draft.deed(deed);
         }
         let write = async |event: crate::store::events::EventRow| {
-            self.journal.noting(self.store.change_operation(&event, view).await)
+            let log_bytes = self.operations.live(view.id).map(|live| live.log_bytes());
+            self.journal.noting(self.store.change_operation(&event, view, log_bytes).await)
         };
         self.journal.record_with(draft, write).await
     }

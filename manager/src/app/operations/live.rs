@@ -1,6 +1,9 @@
 //! An operation in hand, as it is in memory.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use protocol::{
     name::{MachineName, ServiceName},
@@ -23,8 +26,11 @@ use crate::{
     store::operations::StoredStep,
 };
 
-/// How many news a watcher may be behind before it gets the whole again.
-const BEHIND: usize = 1024;
+/// The most news that a watcher may be behind before it gets the whole again.
+const BEHIND: usize = 16_384;
+
+/// How many news that are in a small operation.
+const BEHIND_AT_LEAST: usize = 1024;
 
 /// The most lines of a log.
 const MOST_LINES: u64 = 100_000;
@@ -72,6 +78,8 @@ struct Progress {
     steps: Vec<StoredStep>,
     lines: u64,
     bytes: u64,
+    /// Where services went since that was told last: their steps, and whether these are in hand.
+    moved: BTreeMap<ServiceName, Option<u32>>,
 }
 
 impl Live {
@@ -89,6 +97,7 @@ impl Live {
             let is_service = matches!(step.kind, NodeKind::Service(_));
             subjects.push(if is_service { Some(step.number) } else { of_parent });
         }
+        let behind = (4 * steps.len()).clamp(BEHIND_AT_LEAST, BEHIND);
         let mut view = view;
         view.services = count(steps.iter().map(|step| &step.view));
         Self {
@@ -97,9 +106,9 @@ impl Live {
             deed,
             is_limited: false,
             subjects,
-            progress: Mutex::new(Progress { view, steps, lines, bytes }),
+            progress: Mutex::new(Progress { view, steps, lines, bytes, moved: BTreeMap::new() }),
             recording: tokio::sync::Mutex::default(),
-            news: broadcast::Sender::new(BEHIND),
+            news: broadcast::Sender::new(behind),
             control: watch::Sender::new(Control::Go),
         }
     }
@@ -123,6 +132,11 @@ impl Live {
     /// The operation with its steps.
     pub fn detail(&self) -> OperationDetail {
         self.lock().detail()
+    }
+
+    /// How many bytes its log has.
+    pub fn log_bytes(&self) -> u64 {
+        self.lock().bytes
     }
 
     /// How many steps it has.
@@ -192,7 +206,11 @@ impl Live {
             let Some(place) = progress.steps.get_mut(step.view.number as usize) else { continue };
             let before = std::mem::replace(place, step);
             let after = place.view.clone();
-            if matches!(after.kind, NodeKind::Service(_)) {
+            if let NodeKind::Service(node) = &after.kind
+                && before.view.state != after.state
+            {
+                let in_hand = (after.state == StepState::Running).then_some(after.number);
+                progress.moved.insert(node.service.clone(), in_hand);
                 let counts = &mut progress.view.services;
                 *of(counts, before.view.state) -= 1;
                 *of(counts, after.state) += 1;
@@ -202,6 +220,20 @@ impl Live {
         for line in lines {
             self.tell(OperationNews::Log(line));
         }
+    }
+
+    /// The operation, the services that were taken in hand since this was asked last, with their steps, and those that
+    /// were left.
+    pub(super) fn moved(&self) -> (OperationView, Vec<(ServiceName, u32)>, Vec<ServiceName>) {
+        let mut progress = self.lock();
+        let (mut taken, mut left) = (Vec::new(), Vec::new());
+        for (service, in_hand) in std::mem::take(&mut progress.moved) {
+            match in_hand {
+                Some(step) => taken.push((service, step)),
+                None => left.push(service),
+            }
+        }
+        (progress.view.clone(), taken, left)
     }
 
     /// Numbers a line of the log; nothing where the log is full.

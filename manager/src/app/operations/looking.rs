@@ -1,6 +1,6 @@
 //! Operations are looked at: listed, shown, watched.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use protocol::name::ServiceName;
 use tokio::sync::broadcast::Receiver;
@@ -18,6 +18,9 @@ use crate::{
     store::operations::{OperationFilter, StoredOperation},
 };
 
+/// About how many operations are looked at for one page.
+const SCAN: usize = 500;
+
 /// What somebody watches.
 pub enum Watched {
     /// One in hand: everything now, and what is new.
@@ -27,7 +30,8 @@ pub enum Watched {
 }
 
 impl App {
-    /// Operations, newest first.
+    /// Operations, newest first. A page may have few or none and yet not be the last: so many are looked at and no more,
+    /// also where most are not for the caller.
     pub async fn operations(
         &self,
         caller: &Caller,
@@ -36,10 +40,18 @@ impl App {
         limit: u32,
     ) -> Result<Page<OperationView>> {
         caller.may(Permission::Read)?;
-        let (mut items, mut before) = (Vec::new(), before);
+        let (mut items, mut before, mut looked_at) = (Vec::new(), before, 0);
         loop {
             let found = self.store.operations(filter, before, limit).await?;
             let is_last = found.len() < limit as usize;
+            looked_at += found.len();
+            let services = match caller.targets {
+                Some(_) => {
+                    let ids: Vec<Uuid> = found.iter().map(|view| view.id).collect();
+                    self.store.services_of_operations(&ids).await?
+                }
+                None => HashMap::new(),
+            };
             for view in found {
                 if items.len() == limit as usize {
                     let next = items.last().map(|last: &OperationView| last.id.to_string());
@@ -47,16 +59,16 @@ impl App {
                 }
                 before = Some(view.id);
                 let view = self.as_it_is(view);
-                if caller.targets.is_none() || self.covers_all(caller, &self.services_of(view.id).await?) {
+                let of = services.get(&view.id).map_or(&[][..], Vec::as_slice);
+                if self.covers_all(caller, of) {
                     items.push(view);
                 }
             }
             if is_last {
                 return Ok(Page { items, next: None });
             }
-            if items.len() == limit as usize {
-                let next = items.last().map(|last| last.id.to_string());
-                return Ok(Page { items, next });
+            if items.len() == limit as usize || looked_at >= SCAN {
+                return Ok(Page { items, next: before.map(|id| id.to_string()) });
             }
         }
     }
@@ -144,6 +156,13 @@ impl App {
             let _recorded = self.refused(caller, action, &subject, refusal).await;
         }
         checked
+    }
+
+    /// Whether a caller may know of an operation, as far as that is known without asking the store: of those in hand,
+    /// and those that ended lately.
+    pub(in crate::app) fn covers_operation(&self, caller: &Caller, id: Option<Uuid>) -> bool {
+        caller.targets.is_none()
+            || id.and_then(|id| self.operations.subjects.of(id)).is_some_and(|of| self.covers_all(caller, &of))
     }
 
     fn covers_all(&self, caller: &Caller, services: &[ServiceName]) -> bool {

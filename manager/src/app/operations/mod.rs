@@ -10,6 +10,7 @@ pub mod live;
 mod looking;
 pub mod recorder;
 mod run;
+mod subjects;
 #[cfg(test)]
 mod taking_tests;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::Instant,
 };
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -29,7 +31,7 @@ use uuid::Uuid;
 
 pub(in crate::app) use self::run::hook_ended;
 pub use self::{beginning::Begun, looking::Watched};
-use self::{claims::Claims, live::Live, recorder::Recorder, waits::Waits};
+use self::{claims::Claims, live::Live, recorder::Recorder, subjects::Subjects, waits::Waits};
 use super::{AppError, Result, journal::Journal};
 use crate::{grid::command::Command, store::Store};
 
@@ -56,6 +58,10 @@ pub struct Operations {
     // Alone while one is taken up again, shared while one is begun: what is stored and what is in hand fit.
     taking_up: tokio::sync::RwLock<()>,
     ending: AtomicBool,
+    /// When old ones were removed last.
+    trimmed: tokio::sync::Mutex<Option<Instant>>,
+    /// Which services those are of that are in hand or ended lately.
+    subjects: Subjects,
 }
 
 impl Operations {
@@ -70,6 +76,8 @@ impl Operations {
             room_for_kills: Arc::new(Semaphore::new(MOST_KILLS)),
             taking_up: tokio::sync::RwLock::default(),
             ending: AtomicBool::new(false),
+            trimmed: tokio::sync::Mutex::default(),
+            subjects: Subjects::default(),
         }
     }
 
@@ -85,6 +93,11 @@ impl Operations {
     /// All that are in hand.
     pub fn all(&self) -> Vec<Arc<Live>> {
         self.lock().values().cloned().collect()
+    }
+
+    /// One in hand that somebody has begun.
+    pub fn in_hand_of(&self, actor: &str) -> Option<Uuid> {
+        self.all().into_iter().map(|live| live.view()).find(|view| view.actor == actor).map(|view| view.id)
     }
 
     fn room(&self, command: Command) -> Result<OwnedSemaphorePermit> {

@@ -14,13 +14,7 @@ use uuid::Uuid;
 use super::live::Live;
 use crate::{
     app::journal::Journal,
-    grid::{
-        event::{Draft, Kind},
-        operation::{
-            StepState,
-            view::{LogLine, StepView},
-        },
-    },
+    grid::operation::{StepState, view::LogLine},
     store::{
         Store, StoreError,
         operations::{StepWrite, StoredStep},
@@ -38,6 +32,9 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// The most lines of logs that wait for a disk that takes nothing.
 const OWED_LINES: usize = 10_000;
+
+/// The most bytes of them.
+const OWED_BYTES: usize = 16 * 1024 * 1024;
 
 /// Why a step was not stored, in words for its message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,10 +107,10 @@ impl Recorder {
         self.send(Entry::Line { live: live.clone(), step, at: Timestamp::now(), text: text.into() }).await;
     }
 
-    /// The same where nothing can be waited for; a line that finds no room is lost.
-    pub fn line_now(&self, live: &Arc<Live>, step: u32, text: &str) {
+    /// The same where nothing can be waited for; a line that finds no room is lost, and `false` says so.
+    pub fn line_now(&self, live: &Arc<Live>, step: u32, text: &str) -> bool {
         let entry = Entry::Line { live: live.clone(), step, at: Timestamp::now(), text: text.to_owned() };
-        let _full = self.0.try_send(entry);
+        self.0.try_send(entry).is_ok()
     }
 
     /// Waits until everything that was handed over before is on disk.
@@ -141,14 +138,17 @@ struct Writer {
     frozen: bool,
 }
 
+/// Who waits until something is stored.
+type Waiting = Vec<oneshot::Sender<Result<(), NotStored>>>;
+
 /// What a batch comes to.
 #[derive(Default)]
 struct Batch {
     /// The steps in the order in which they were first touched.
-    steps: Vec<(Arc<Live>, StoredStep, Vec<oneshot::Sender<Result<(), NotStored>>>)>,
+    steps: Vec<(Arc<Live>, StoredStep, Waiting)>,
     at: HashMap<(Uuid, u32), usize>,
     lines: Vec<(Arc<Live>, LogLine)>,
-    flushes: Vec<oneshot::Sender<Result<(), NotStored>>>,
+    flushes: Waiting,
     freezes: Vec<oneshot::Sender<()>>,
 }
 
@@ -205,14 +205,14 @@ impl Writer {
         let added: Vec<_> = lines.iter().map(|(live, line)| (live.id, line.clone())).collect();
         let all_lines = [std::mem::take(&mut self.owed_lines), added].concat();
         let written = match rows.is_empty() && all_lines.is_empty() {
-            true => Ok(()),
-            false => self.journal.noting(self.store.write_steps(&rows, &all_lines).await),
+            true => Ok(Vec::new()),
+            false => self.put_on_disk(&rows, &all_lines).await,
         };
         if steps.iter().any(|(_, step, _)| step.view.state.is_ended()) {
             fail::fail_point!("step_end_stored", |_| std::process::abort());
         }
         let outcome = match &written {
-            Ok(()) => {
+            Ok(_) => {
                 self.owed.clear();
                 Ok(())
             }
@@ -220,8 +220,9 @@ impl Writer {
         };
         if outcome.is_err() {
             self.owed_lines = all_lines;
-            self.owed_lines.truncate(OWED_LINES);
+            self.owed_lines.truncate(owed(&self.owed_lines));
         }
+        let lost = written.unwrap_or_default();
         for (live, step, waiting) in steps {
             if outcome.is_err() {
                 // A step that waits to be stored is not begun.
@@ -231,13 +232,17 @@ impl Writer {
                 }
                 self.owed.insert((live.id, step.view.number), row(live.id, &step));
             }
-            live.put([step.clone()], []);
-            self.tell_step(&live, &step.view);
-            waiting.into_iter().for_each(|stored| drop(stored.send(Ok(()))));
+            let stored = match lost.contains(&(live.id, step.view.number)) {
+                true => Err(NotStored("the manager cannot write it: its log says why".to_owned())),
+                false => Ok(()),
+            };
+            if stored.is_ok() || waiting.is_empty() {
+                live.put([step], []);
+            }
+            waiting.into_iter().for_each(|waits| drop(waits.send(stored.clone())));
         }
         for (live, line) in lines {
-            live.put([], [line.clone()]);
-            self.tell_line(&live, &line);
+            live.put([], [line]);
         }
         flushes.into_iter().for_each(|done| drop(done.send(outcome.clone())));
         for done in freezes {
@@ -256,22 +261,59 @@ impl Writer {
         })
     }
 
-    fn tell_step(&self, live: &Live, step: &StepView) {
-        let data = serde_json::json!({"operation": live.id, "step": step});
-        self.journal.tell(about(live, step.number, Draft::new(Kind::OperationStep).data(data)));
-    }
-
-    fn tell_line(&self, live: &Live, line: &LogLine) {
-        let data = serde_json::json!({"operation": live.id, "line": line});
-        self.journal.tell(about(live, line.step, Draft::new(Kind::OperationLog).data(data)));
+    /// Writes steps and lines. Where something else than the disk's room stands against it, what cannot be written is
+    /// left out, so that it stops nothing else; the steps among that are returned.
+    async fn put_on_disk(&self, rows: &[StepWrite], lines: &[(Uuid, LogLine)]) -> Result<Vec<(Uuid, u32)>, StoreError> {
+        let error = match self.journal.noting(self.store.write_steps(rows, lines).await) {
+            Ok(()) => return Ok(Vec::new()),
+            Err(StoreError::DiskFull) => return Err(StoreError::DiskFull),
+            Err(error) => error,
+        };
+        // Whether anything can be written at all: the smallest thing that is another each time.
+        if self.journal.noting(self.store.reserve_sequence(1).await).is_err() {
+            return Err(error);
+        }
+        let mut lost = Vec::new();
+        // Halved again and again, what is wrong is found in few writes.
+        let mut left = vec![(rows, lines)];
+        while let Some((rows, lines)) = left.pop() {
+            match self.store.write_steps(rows, lines).await {
+                Ok(()) => {}
+                Err(StoreError::DiskFull) => return Err(StoreError::DiskFull),
+                Err(error) => match (rows, lines) {
+                    ([row], []) => {
+                        let StepWrite { operation, number, .. } = row;
+                        tracing::error!("the step {number} of the operation {operation} cannot be written: {error}");
+                        lost.push((*operation, *number));
+                    }
+                    ([], [(operation, line)]) => {
+                        let number = line.number;
+                        tracing::error!("the line {number} of the operation {operation} cannot be written: {error}");
+                    }
+                    ([], lines) => left.extend({
+                        let (first, second) = lines.split_at(lines.len() / 2);
+                        [(rows, second), (rows, first)]
+                    }),
+                    (rows, []) => left.extend({
+                        let (first, second) = rows.split_at(rows.len() / 2);
+                        [(second, lines), (first, lines)]
+                    }),
+                    (rows, lines) => left.extend([(&[][..], lines), (rows, &[][..])]),
+                },
+            }
+        }
+        Ok(lost)
     }
 }
 
-fn about(live: &Live, step: u32, draft: Draft) -> Draft {
-    match live.subject(step) {
-        Some((service, machine)) => draft.service(&service).machine(&machine),
-        None => draft,
-    }
+/// How many of the lines that wait are kept.
+fn owed(lines: &[(Uuid, LogLine)]) -> usize {
+    let mut bytes = 0;
+    let fits = |(_, line): &&(Uuid, LogLine)| {
+        bytes += line.text.len();
+        bytes <= OWED_BYTES
+    };
+    lines.iter().take(OWED_LINES).take_while(fits).count()
 }
 
 fn row(operation: Uuid, step: &StoredStep) -> StepWrite {
@@ -325,3 +367,6 @@ impl Batch {
         waiting.extend(stored);
     }
 }
+
+#[cfg(test)]
+mod tests;

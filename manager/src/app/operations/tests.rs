@@ -15,11 +15,13 @@ use super::*;
 use crate::{
     app::{
         App,
+        journal::Told,
         links::{Mailbox, Post},
         temporary,
     },
     grid::{
         access::{Caller, Role},
+        event::{Kind, Topic},
         fleet::{KnownMachine, Named},
         operation::{
             StepState,
@@ -218,4 +220,79 @@ async fn what_cannot_be_stored_is_not_sent() {
     let live = grid.app.operations.live(id).unwrap();
     let stored = grid.app.operations.recorder.begin_sending(&live, 0, Uuid::nil()).await;
     assert_eq!(stored, Err(recorder::NotStored("the manager ends".to_owned())));
+}
+
+fn of_a() -> Caller {
+    Caller { targets: Some(vec!["a@web-1".parse().unwrap()]), ..anna() }
+}
+
+#[tokio::test]
+async fn events_tell_of_an_operation_those_whose_it_all_is_and_its_steps_nobody() {
+    let grid = Grid::new().await;
+    let mut live = grid.app.journal.watch_live();
+    let both = grid.begin(asked("stop", &["a@web-1", "b@web-1"])).await.id;
+    grid.order().await;
+    let own = grid.begin(asked("stop", &["a@web-1"])).await.id;
+    let begun = grid.app.journal.last();
+    // The first is in hand.
+    let passing = async {
+        let (mut recorded, mut seen) = (Vec::new(), Vec::new());
+        loop {
+            let (event, is_passing) = match live.recv().await.unwrap() {
+                Told::Event(event) => (event, false),
+                Told::Passing(event) => (event, true),
+                Told::Lost => panic!("events were lost"),
+            };
+            if event.topic.kind != Kind::OperationState {
+                continue;
+            }
+            assert_eq!(*event.topic, Topic::of_body(&event.body));
+            if grid.app.sees(&of_a(), &event.topic) {
+                seen.push(event.topic.operation.unwrap());
+            }
+            assert!(grid.app.sees(&anna(), &event.topic));
+            if is_passing && event.body.contains("\"taken\":[[\"") {
+                return (recorded, seen);
+            }
+            recorded.push(event.topic.operation.unwrap());
+        }
+    };
+    let (recorded, seen) =
+        tokio::time::timeout(std::time::Duration::from_secs(10), passing).await.expect("progress is told");
+    assert!(recorded.contains(&both) && !seen.contains(&both), "{recorded:?} {seen:?}");
+    assert!(!recorded.contains(&own) || seen.contains(&own), "{recorded:?} {seen:?}");
+    assert!(grid.app.journal.last().seq <= begun.seq + 2, "progress is numbered");
+}
+
+#[tokio::test]
+async fn one_page_looks_at_so_many_operations_and_no_more() {
+    let grid = Grid::new().await;
+    // The oldest is theirs, and many that are not are newer.
+    let own = grid.begin(asked("stop", &["a@web-1"])).await.id;
+    sqlx::query(
+        "with recursive n (i) as (select 1 union all select i + 1 from n where i < 600) \
+         insert into operation (id, command, targets, actor, state, created_at, request) \
+         select printf('ffffffff-0000-0000-0000-%012d', i), 'stop', '[]', 'bob', 'ended', 1, \
+         (select request from operation) from n",
+    )
+    .execute(&grid.app.store.grid.write)
+    .await
+    .unwrap();
+    let list = async |before| grid.app.operations(&of_a(), &OperationFilter::default(), before, 100).await.unwrap();
+    let first = list(None).await;
+    assert!(first.items.is_empty());
+    let rest = list(Some(first.next.expect("there may be more").parse().unwrap())).await;
+    assert_eq!((rest.items.iter().map(|view| view.id).collect::<Vec<_>>(), rest.next), (vec![own], None));
+}
+
+#[tokio::test]
+async fn what_somebody_has_in_hand_is_known_whatever_is_stored() {
+    let grid = Grid::new().await;
+    let id = grid.begin(asked("stop", &["a@web-1"])).await.id;
+    assert_eq!(grid.app.operations.in_hand_of("anna"), Some(id));
+    assert_eq!(grid.app.operations.in_hand_of("bob"), None);
+    grid.answer(grid.order().await);
+    grid.is("a", State::Stopped);
+    grid.ended(id).await;
+    assert_eq!(grid.app.operations.in_hand_of("anna"), None);
 }

@@ -27,11 +27,14 @@ pub enum Told {
     Unreadable(String),
 }
 
+/// The messages of a stream, each as text, or why it broke.
+type Messages = Pin<Box<dyn Stream<Item = Result<String, String>>>>;
+
 /// Follows an operation.
 pub struct Follower<'a> {
     client: &'a Client,
     path: String,
-    stream: Option<Pin<Box<dyn Stream<Item = Result<String, String>>>>>,
+    stream: Option<Messages>,
     /// When a stream that broke is opened again.
     again: Option<Instant>,
 }

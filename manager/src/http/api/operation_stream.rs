@@ -1,6 +1,6 @@
 //! `/api/v1/operations/{id}/stream`: one operation, as it goes on.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
@@ -82,6 +82,8 @@ pub async fn stream(
         gathered: None,
         looked: Instant::now(),
         sent: Instant::now(),
+        whole: Instant::now(),
+        is_behind: false,
         access,
         shown,
         _counted: app.traffic.streams.hold(),
@@ -105,6 +107,9 @@ pub async fn stream(
     Ok(response)
 }
 
+/// How often the whole is sent at most to one who falls behind.
+const WHOLE: Duration = Duration::from_secs(1);
+
 /// One stream.
 struct Watcher {
     app: Arc<App>,
@@ -120,6 +125,10 @@ struct Watcher {
     looked: Instant,
     /// When something was sent last.
     sent: Instant,
+    /// When the whole was sent last.
+    whole: Instant,
+    /// It is too far behind, and gets the whole.
+    is_behind: bool,
     access: watch::Receiver<u64>,
     _counted: Held,
     _place: Place,
@@ -143,6 +152,12 @@ impl Source for Watcher {
             if self.is_over {
                 return None;
             }
+            if self.is_behind {
+                // Who cannot follow is not made slower still.
+                tokio::time::sleep_until(self.whole + WHOLE).await;
+                self.begin_anew();
+                continue;
+            }
             let until = self.looked.min(self.sent) + KEEP_ALIVE;
             let Some((_, news)) = &mut self.live else { return None };
             let told = tokio::select! {
@@ -162,7 +177,7 @@ impl Source for Watcher {
                     }
                     self.gather();
                 }
-                Ok(Err(RecvError::Lagged(_))) => self.begin_anew(),
+                Ok(Err(RecvError::Lagged(_))) => self.is_behind = true,
                 Ok(Err(RecvError::Closed)) => return None,
                 Err(_) if self.sent.elapsed() >= KEEP_ALIVE => {
                     self.sent = Instant::now();
@@ -178,11 +193,11 @@ impl Watcher {
     /// Takes what there is.
     fn gather(&mut self) {
         self.gathered = Some(Instant::now());
-        while self.chunk.len() < MAX_CHUNK && !self.is_over {
+        while self.chunk.len() < MAX_CHUNK && !self.is_over && !self.is_behind {
             let Some((_, news)) = &mut self.live else { return };
             match news.try_recv() {
                 Ok(news) => self.write(&news),
-                Err(TryRecvError::Lagged(_)) => return self.begin_anew(),
+                Err(TryRecvError::Lagged(_)) => self.is_behind = true,
                 Err(TryRecvError::Empty | TryRecvError::Closed) => return,
             }
         }
@@ -206,8 +221,9 @@ impl Watcher {
         }
     }
 
-    /// It is too far behind.
+    /// It was too far behind.
     fn begin_anew(&mut self) {
+        (self.whole, self.is_behind) = (Instant::now(), false);
         let Some((live, _)) = &self.live else { return };
         let live = live.clone();
         let (detail, news) = live.watch();

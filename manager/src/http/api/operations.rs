@@ -104,6 +104,9 @@ pub async fn begin(
 }
 
 /// Operations, newest first.
+///
+/// A page may have few operations or none and yet a `next`: at most about 500 are looked at for one, also where most are
+/// not for the caller.
 #[utoipa::path(
     get,
     path = "/operations",

@@ -122,6 +122,7 @@ impl Watcher {
                 match told {
                     None => {}
                     Some(Ok(Told::Event(event))) => self.take(&event),
+                    Some(Ok(Told::Passing(event))) => self.pass(&event),
                     Some(Ok(Told::Lost) | Err(RecvError::Lagged(_))) => self.begin_anew(),
                     Some(Err(RecvError::Closed)) => return None,
                 }
@@ -165,6 +166,7 @@ impl Watcher {
             }
             match self.live.try_recv() {
                 Ok(Told::Event(event)) => self.take(&event),
+                Ok(Told::Passing(event)) => self.pass(&event),
                 Ok(Told::Lost) | Err(TryRecvError::Lagged(_)) => self.begin_anew(),
                 Err(TryRecvError::Empty | TryRecvError::Closed) => return,
             }
@@ -199,6 +201,15 @@ impl Watcher {
             }
         } else if self.app.sees(&self.caller, &event.topic) {
             write_event(&mut self.chunk, &event.body);
+        }
+    }
+
+    /// What has no number is sent without an id: nobody can go on after it.
+    fn pass(&mut self, event: &Published) {
+        if self.app.sees(&self.caller, &event.topic) {
+            for part in ["event: passing\ndata: ", &event.body, "\n\n"] {
+                self.chunk.extend_from_slice(part.as_bytes());
+            }
         }
     }
 

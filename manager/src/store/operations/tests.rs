@@ -110,7 +110,7 @@ async fn the_table_of_lists() {
     let (_dir, store) = with(&[(1, "anna"), (2, "bob"), (3, "anna")]).await;
     let mut done = view(3, "anna");
     (done.state, done.result) = (OperationState::Ended, Some(StepState::Done));
-    store.change_operation(&event(9), &done).await.unwrap();
+    store.change_operation(&event(9), &done, None).await.unwrap();
     let any = OperationFilter::default;
     let service = |name: &str| Some(name.parse().unwrap());
     for (filter, before, expected) in [
@@ -134,16 +134,35 @@ async fn the_oldest_that_have_ended_go_with_all_that_is_theirs() {
     let (_dir, store) = with(&[(1, "anna"), (2, "anna"), (3, "anna")]).await;
     for id in [1, 3] {
         let done = OperationView { state: OperationState::Ended, ..view(id, "anna") };
-        store.change_operation(&event(10 + u64::try_from(id).unwrap()), &done).await.unwrap();
+        store.change_operation(&event(10 + u64::try_from(id).unwrap()), &done, Some(5)).await.unwrap();
     }
-    // By their number, and by their steps: three each.
-    store.trim_operations_to(3, 9).await.unwrap();
+    // By their number, by their steps, three each, and by the bytes of their logs.
+    store.trim_operations_to(3, 9, 10).await.unwrap();
     assert_eq!(store.operations(&OperationFilter::default(), None, 9).await.unwrap().len(), 3);
-    store.trim_operations_to(3, 8).await.unwrap();
+    store.trim_operations_to(3, 8, 10).await.unwrap();
     let left = store.operations(&OperationFilter::default(), None, 9).await.unwrap();
     assert_eq!(left.iter().map(|view| view.id.as_u128()).collect::<Vec<_>>(), [3, 2]);
     assert_eq!(store.steps(Uuid::from_u128(1)).await.unwrap(), []);
     // One that has not ended stays.
-    store.trim_operations_to(0, 0).await.unwrap();
+    store.trim_operations_to(0, 0, 0).await.unwrap();
     assert_eq!(store.operations(&OperationFilter::default(), None, 9).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_oldest_go_when_logs_are_too_long() {
+    let (_dir, store) = with(&[(1, "anna"), (2, "anna")]).await;
+    for (id, bytes) in [(1, Some(5)), (2, Some(5))] {
+        let done = OperationView { state: OperationState::Ended, ..view(id, "anna") };
+        store.change_operation(&event(10 + u64::try_from(id).unwrap()), &done, bytes).await.unwrap();
+        // What is not said stays.
+        store.change_operation(&event(20 + u64::try_from(id).unwrap()), &done, None).await.unwrap();
+    }
+    store.trim_operations_to(9, 99, 10).await.unwrap();
+    assert_eq!(store.operations(&OperationFilter::default(), None, 9).await.unwrap().len(), 2);
+    store.trim_operations_to(9, 99, 9).await.unwrap();
+    let left = store.operations(&OperationFilter::default(), None, 9).await.unwrap();
+    assert_eq!(left.iter().map(|view| view.id.as_u128()).collect::<Vec<_>>(), [2]);
+    let of = store.services_of_operations(&[Uuid::from_u128(1), Uuid::from_u128(2)]).await.unwrap();
+    assert_eq!(of.keys().map(Uuid::as_u128).collect::<Vec<_>>(), [2]);
+    assert_eq!(of[&Uuid::from_u128(2)].len(), store.services_of_operation(Uuid::from_u128(2)).await.unwrap().len());
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{Ended, Run};
 use crate::{
-    app::hooks::running::HookContext,
+    app::hooks::{running::HookContext, telling::unheard},
     grid::{
         config::HookFailure,
         hooks::HookPlace,
@@ -57,16 +57,18 @@ impl Run {
             return ended(&end);
         }
         let (recorder, live) = (self.recorder.clone(), self.live.clone());
-        let mut heard = false;
+        let mut heard = String::new();
         let end = self
             .app
             .run_hook(hook, context, |text| {
-                heard = true;
-                recorder.line_now(&live, number, text);
+                if recorder.line_now(&live, number, text) {
+                    heard.push_str(text);
+                }
             })
             .await;
-        if !heard && !end.output.is_empty() {
-            self.recorder.line(&self.live, number, end.output.clone()).await;
+        let missed = unheard(&end.output, &heard);
+        if !missed.is_empty() {
+            self.recorder.line(&self.live, number, missed).await;
         }
         let (state, mut message) = ended(&end);
         if state.is_failure() && hook.on_failure == HookFailure::Warn {
