@@ -6,10 +6,22 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
-use protocol::name::ServiceName;
-use tokio::sync::watch;
+use protocol::{name::ServiceName, time::Timestamp};
+use tokio::{sync::watch, time::Instant};
+
+use crate::grid::fleet::Standing;
+
+/// How long an agent that was lost may take to come back, before what was not begun yet is given up.
+const BACK: Duration = Duration::from_secs(15);
+
+/// Until when an agent may come back that was there a moment ago; `None` if it is there, or was away before.
+pub fn back_until(standing: &Standing) -> Option<Instant> {
+    let left = BACK.checked_sub(Timestamp::now().since(standing.since)).filter(|left| !left.is_zero())?;
+    (!standing.linked).then(|| Instant::now() + left)
+}
 
 /// The services that somebody waits for.
 #[derive(Debug, Clone, Default)]

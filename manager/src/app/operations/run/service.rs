@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use super::{CANCELLED, Ended, Run, hook::About, signal::Sent, wait::GRACE};
 use crate::{
-    app::operations::live::Control,
+    app::operations::{live::Control, waits::back_until},
     grid::{
         command::Command,
         fleet::Standing,
@@ -92,12 +92,22 @@ impl Run {
             (Err(_), Some(why)) => return (StepState::Ignored, why),
             (Err(holder), None) => return (StepState::Conflict, holder.words_for(self.live.is_limited)),
         };
-        // Nothing is begun on what cannot be reached. What was begun before is waited for.
-        if is_new && !self.resumed && !standing.linked && self.needless_now(number, node).is_none() {
-            return (
-                StepState::NotAvailable,
-                crate::app::orders::away(self.first_signal(number).unwrap_or(Signal::Start), &standing),
-            );
+        // Nothing is begun on what cannot be reached. What was begun before is waited for, and so is an agent that was
+        // there a moment ago.
+        if is_new && !self.resumed && self.needless_now(number, node).is_none() {
+            let back = tokio::select! {
+                biased;
+                () = self.live.left_now() => return (StepState::Cancelled, LEFT.to_owned()),
+                why = claim.superseded() => return (StepState::Superseded, why),
+                back = self.linked_again(node, standing) => back,
+            };
+            if let Some(away) = back.filter(|standing| !standing.linked) {
+                let signal = self.first_signal(number).unwrap_or(Signal::Start);
+                return (StepState::NotAvailable, crate::app::orders::away(signal, &away));
+            }
+            if self.live.control() != Control::Go {
+                return (StepState::Skipped, CANCELLED.to_owned());
+            }
         }
         if is_new {
             self.begin(number, "").await;
@@ -114,6 +124,19 @@ impl Run {
             }
             ended = self.course(number, node) => ended,
         }
+    }
+
+    /// Waits for an agent that was there a moment ago; returns how the service stands then.
+    async fn linked_again(&self, node: &ServiceNode, mut standing: Standing) -> Option<Standing> {
+        let mut wake = self.app.operations.waits.watch(&node.service);
+        while let Some(until) = back_until(&standing) {
+            let waited = tokio::time::timeout_at(until, wake.changed()).await;
+            standing = self.app.fleet().standing(&node.service)?;
+            if waited.is_err() {
+                break;
+            }
+        }
+        Some(standing)
     }
 
     /// How a service stands. One that a manager that has just started does not know may be told of yet.

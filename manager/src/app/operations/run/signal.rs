@@ -10,6 +10,7 @@ use super::{Ended, Run};
 use crate::{
     app::{
         links::Links,
+        operations::waits::back_until,
         orders::{WORTH_MS, away, ends_link, order},
     },
     grid::{
@@ -90,17 +91,14 @@ impl Run {
                 if was_sent && signal == Signal::Stop && has_said_goodbye(&standing) {
                     return ((StepState::Done, "the agent has ended".to_owned()), sent);
                 }
-                if !patient && !was_sent {
+                let until = if patient || was_sent { Some(away_until) } else { back_until(&standing) };
+                let Some(until) = until else {
                     return ((StepState::NotAvailable, away(signal, &standing)), sent);
-                }
+                };
                 self.note(number, format!("waits for the agent: {}", away(signal, &standing))).await;
-                if tokio::time::timeout_at(away_until, wake.changed()).await.is_err() {
+                if tokio::time::timeout_at(until, wake.changed()).await.is_err() {
                     let what = if was_sent { "what became of the order is not known" } else { "nothing was sent" };
-                    let message = format!(
-                        "{}; it did not come back within {} s, and {what}",
-                        away(signal, &standing),
-                        limit.as_secs()
-                    );
+                    let message = format!("{}; it did not come back in time, and {what}", away(signal, &standing));
                     let state = if was_sent { StepState::Unknown } else { StepState::NotAvailable };
                     return ((state, message), sent);
                 }
