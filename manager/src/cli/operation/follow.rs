@@ -27,11 +27,14 @@ pub enum Told {
     Unreadable(String),
 }
 
+/// What a stream tells, or why it broke.
+type Frames = Pin<Box<dyn Stream<Item = Result<String, String>>>>;
+
 /// Follows an operation.
 pub struct Follower<'a> {
     client: &'a Client,
     path: String,
-    stream: Option<Pin<Box<dyn Stream<Item = Result<String, String>>>>>,
+    stream: Option<Frames>,
     /// When a stream that broke is opened again.
     again: Option<Instant>,
 }
