@@ -62,6 +62,9 @@ fn how(forest: &Forest<'_>, service: &StepView, besides: &Besides, now: Timestam
             let reached = changes::reached(forest, step, wait.until, took.as_deref());
             Some(if reached.ends_with(" already") { format!("was {reached}") } else { reached })
         }
+        (NodeKind::Hook(hook), state) if state.is_failure() && hook.on_failure == HookFailure::Warn => {
+            Some(format!("{}: {}, only noted", words::step(&step.kind), words::state(state)))
+        }
         (_, state) if state.is_failure() => Some(format!("{}: {}", words::step(&step.kind), words::state(state))),
         _ => None,
     };
@@ -137,7 +140,7 @@ pub fn summary(view: &OperationView, rows: &[Row], why: Option<&str>, now: Times
     let is_said = view.state != OperationState::Ended
         || view.message.is_empty()
         || rows.iter().any(|row| row.how.contains(&harmless(&view.message)))
-        || view.result.is_some_and(|result| view.message.starts_with(&format!("{}: of ", result.word())));
+        || view.result.is_some_and(|result| view.message.starts_with(&format!("{}: of ", words::state(result))));
     let message = match why {
         Some(why) => format!(" ({why})"),
         None if is_said => String::new(),

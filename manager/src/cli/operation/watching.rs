@@ -252,7 +252,7 @@ impl<'a> Shown<'a> {
             return;
         }
         let (said, interval) = (&self.said, self.interval);
-        let was_told = |subject: &str| said.get(subject).is_some_and(|at| at.elapsed() < interval);
+        let was_told = |subject: &str| said.get(subject).is_some_and(|at| at.elapsed() + interval / 8 < interval);
         if let Some(lost) = &self.lost {
             if !was_told("") {
                 let since = words::limit_of(lost.since.elapsed());

@@ -157,8 +157,9 @@ pub fn in_hand(step: &StepView, now: Timestamp) -> String {
 /// Why a step is as it is, without the state, which stands beside it.
 pub fn why(step: &StepView) -> String {
     let message = harmless(&step.message);
-    let prefix = format!("{}: ", step.state.word());
-    message.strip_prefix(&prefix).map(str::to_owned).unwrap_or(message)
+    let prefixes = [step.state.word().to_owned(), state(step.state)];
+    let rest = prefixes.iter().find_map(|word| message.strip_prefix(word.as_str())?.strip_prefix(": "));
+    rest.map(str::to_owned).unwrap_or(message)
 }
 
 /// Whether a step is only for the case that a stop takes too long.
