@@ -310,13 +310,7 @@ export function groups(services, grouping, sorting) {
 
 /**
  * A line of the list: the head of a group, a row, or a few tiles.
- * @typedef {object} GridLine
- * @property {"group"|"row"|"tiles"} kind
- * @property {string} key
- * @property {number} height
- * @property {Group} [group]
- * @property {string} [name]
- * @property {string[]} [names]
+ * @typedef {{kind: "group"|"row"|"tiles", key: string, height: number, group?: Group, name?: string, names?: string[]}} GridLine
  */
 
 /**

@@ -137,7 +137,7 @@ const rank = ({ state }) => (state === "running" ? 0 : state === "skipped" ? 2 :
  * @param {number[][]} children
  * @param {Map<number, string[]>} output the log's lines, by step
  * @param {Map<number, boolean>} opened what was opened or folded by hand
- * @param {{report: boolean, total: number, row: number}} how `report`: services one below the other, failures first
+ * @param {{report: boolean, total: number, row: (step: Step) => number}} how `report`: services one below the other, failures first; `row`: how high
  * @returns {TreeLine[]}
  */
 export function treeLines(steps, children, output, opened, { report, total, row }) {
@@ -148,7 +148,7 @@ export function treeLines(steps, children, output, opened, { report, total, row 
     const inner = step.kind === "group" || step.kind === "service";
     const fold = inner && (children[number].length > 0 || output.has(number));
     const open = fold && (opened.get(number) ?? unfolded(step));
-    lines.push({ key: `${number}`, height: row, number, depth, fold, open });
+    lines.push({ key: `${number}`, height: row(step), number, depth, fold, open });
     if (inner && !open) return;
     const said = output.get(number) ?? [];
     for (let at = Math.max(0, said.length - OUTPUT); at < said.length; at++) lines.push({ key: `${number} ${at}`, height: 20, number, depth: depth + 1, text: said[at] });
@@ -157,7 +157,7 @@ export function treeLines(steps, children, output, opened, { report, total, row 
     // In a large operation what is done makes room for what is in hand.
     const over = !report && total > SMALL && step.kind === "group" ? children[number].filter((child) => steps[child].kind === "service" && good(steps[child].state)) : [];
     const folded = over.length > 1 && !opened.get(-1 - number);
-    if (over.length > 1) lines.push({ key: `${number} over`, height: row, number, depth: depth + 1, fold: true, open: !folded, sum: over.length });
+    if (over.length > 1) lines.push({ key: `${number} over`, height: 32, number, depth: depth + 1, fold: true, open: !folded, sum: over.length });
     for (const child of children[number]) if (shown(steps[child]) && !(folded && steps[child].kind === "service" && good(steps[child].state))) visit(child, depth + 1);
   };
   const unfolded = (/** @type {Step} */ step) => {
@@ -206,14 +206,15 @@ export function byStep(log) {
 /** @type {Record<string, import("/components/state.js").Shown>} */
 const LIKE = { done: "active", running: "starting", cancelling: "stopping", interrupted: "unresponsive", not_available: "not_available", planned: "stopped", ignored: "stopped", skipped: "stopped", cancelled: "stopped", superseded: "stopped" };
 
-/** @type {Record<string, string>} */
-const WORDS = { ignored: "not needed", conflict: "held by another", skipped: "not begun", vetoed: "stopped by a hook", not_available: "not available" };
+/** What words mean that need it.
+ * @type {Record<string, string>} */
+const PLAIN = { ignored: "there was no need", conflict: "another operation holds it", skipped: "it was not begun", vetoed: "a hook stopped it", superseded: "a kill went before it" };
 
 /**
  * In words.
  * @param {string} state
  */
-export const toldAs = (state) => WORDS[state] ?? state.replace("_", " ");
+export const toldAs = (state) => state.replace("_", " ");
 
 /**
  * The state that colours it.
@@ -222,17 +223,11 @@ export const toldAs = (state) => WORDS[state] ?? state.replace("_", " ");
 export const like = (state) => LIKE[state] ?? "crashed";
 
 /**
- * Whether it ended, and what was asked for is not so.
- * @param {StepState} state
- */
-export const isFailure = (state) => !["planned", "running", "done", "ignored", "skipped"].includes(state);
-
-/**
  * How far an operation is, or how it ended.
  * @param {Operation} operation
  * @returns {Told}
  */
 export const stateOf = ({ state, result }) => (state === "ended" ? (result ?? "ended") : state);
 
-/** @param {{state: Told, children?: any}} props */
-export const StepMark = ({ state, children }) => html`<span class="state s-${like(state)}"><${Shape} state=${like(state)} /><span class="word">${toldAs(state)}${children}</span></span>`;
+/** `mild`: it counts for nothing. @param {{state: Told, mild?: boolean}} props */
+export const StepMark = ({ state, mild }) => html`<span class="state s-${mild ? "stopped" : like(state)}" title=${PLAIN[state]}><${Shape} state=${like(state)} /><span class="word">${toldAs(state)}</span></span>`;

@@ -1,4 +1,4 @@
-// What the API answers, as types. See /api/v1/openapi.json for every word of it.
+// What the API answers, as types. What each word of it means stands in /api/v1/openapi.json.
 
 /** @typedef {"active"|"starting"|"stopping"|"unresponsive"|"stopped"|"not_available"} State */
 /** @typedef {"start"|"stop"|"kill"} Action */
@@ -7,173 +7,67 @@
 
 /**
  * How a process ended.
- * @typedef {object} Exit
- * @property {string} at
- * @property {number|null} code
- * @property {number|null} signal
- * @property {boolean} wanted whether somebody wanted it to end; else it is a crash
- * @property {string} how the same in words
+ * @typedef {{at: string, code: number|null, signal: number|null, wanted: boolean, how: string}} Exit
  */
 
 /**
  * A Tomcat, or an agent.
- * @typedef {object} Service
- * @property {string} name
- * @property {string} machine
- * @property {"instance"|"agent"} type
- * @property {State} state
- * @property {State|null} last_state what was last known, when nothing is known now
- * @property {string|null} reason
- * @property {Exit|null} last_exit
- * @property {string} since
- * @property {number|null} pid
- * @property {string|null} catalina_base
- * @property {string|null} [catalina_home]
- * @property {number[]} [ports]
- * @property {string|null} [user]
- * @property {string|null} [unit]
- * @property {string[]} [notes]
- * @property {string[]} [tags] its own and those of its machine
- * @property {string[]} [collections] all that hold it, at any depth
+ * @typedef {{name: string, machine: string, type: "instance"|"agent", state: State, last_state: State|null, reason: string|null, last_exit: Exit|null, since: string, pid: number|null, catalina_base: string|null, catalina_home?: string|null, ports?: number[], user?: string|null, unit?: string|null, notes?: string[], tags?: string[], collections?: string[]}} Service
  */
 
 /**
  * What a machine is, as last told.
- * @typedef {object} MachineFacts
- * @property {string} hostname
- * @property {string} os
- * @property {string} kernel
- * @property {string} arch
- * @property {number} cpus
- * @property {number} memory in bytes
- * @property {string} boot_id
- * @property {string} user
- * @property {boolean} systemd
- * @property {string[]} notes
+ * @typedef {{hostname: string, os: string, kernel: string, arch: string, cpus: number, memory: number, boot_id: string, user: string, systemd: boolean, notes: string[]}} MachineFacts
  */
 
 /**
  * A host with an agent.
- * @typedef {object} Machine
- * @property {string} name
- * @property {boolean} connected
- * @property {string} agent_version
- * @property {string|null} last_heard
- * @property {string} joined_at
- * @property {string|null} revoked_at
- * @property {number} instances
- * @property {MachineFacts} facts
- * @property {string[]} [tags]
+ * @typedef {{name: string, connected: boolean, agent_version: string, last_heard: string|null, joined_at: string, revoked_at: string|null, instances: number, facts: MachineFacts, tags?: string[]}} Machine
  */
 
 /**
  * The manager that tells it.
- * @typedef {object} Manager
- * @property {string} name
- * @property {string} role
- * @property {number} epoch
- * @property {string} version
- * @property {string[]} problems what is wrong with it, in words
+ * @typedef {{name: string, role: string, epoch: number, version: string, problems: string[]}} Manager
  */
 
 /**
  * The whole.
- * @typedef {object} Status
- * @property {string} grid
- * @property {Manager} manager
- * @property {string} seq the last event it includes
- * @property {Machine[]} machines
- * @property {Service[]} services
+ * @typedef {{grid: string, manager: Manager, seq: string, machines: Machine[], services: Service[]}} Status
  */
 
 /**
  * Something that happened.
- * @typedef {object} GridEvent
- * @property {string} id
- * @property {string} at
- * @property {string} kind
- * @property {string|null} service
- * @property {string|null} machine
- * @property {string|null} actor
- * @property {any} data
- * @property {boolean} [passing] whether it is only of the moment: no journal has it
+ * @typedef {{id: string, at: string, kind: string, service: string|null, machine: string|null, actor: string|null, data: any, passing?: boolean}} GridEvent
  */
 
 /**
  * Who is logged in.
- * @typedef {object} Whoami
- * @property {string} name
- * @property {Role} role
- * @property {"socket"|"token"|"session"} credential
- * @property {string} grid
- * @property {string[]|null} [targets] what a token is limited to
- * @property {string|null} [expires_at]
- * @property {string} [version]
+ * @typedef {{name: string, role: Role, credential: "socket"|"token"|"session", grid: string, targets?: string[]|null, expires_at?: string|null, version?: string}} Whoami
  */
 
 /**
  * What became of a trigger on one service.
- * @typedef {object} TriggerResult
- * @property {string} service
- * @property {"done"|"ignored"|"refused"|"failed"|"not_available"|"unknown"|"planned"} outcome
- * @property {string} message
+ * @typedef {{service: string, outcome: "done"|"ignored"|"refused"|"failed"|"not_available"|"unknown"|"planned", message: string}} TriggerResult
  */
 
 /**
  * Somebody who may log in.
- * @typedef {object} User
- * @property {string} name
- * @property {Role} role
- * @property {string} created_at
- * @property {string} created_by
- * @property {string|null} last_login_at
- * @property {string|null} password_changed_at
- * @property {number} sessions how many are open
+ * @typedef {{name: string, role: Role, created_at: string, created_by: string, last_login_at: string|null, password_changed_at: string|null, sessions: number}} User
  */
 
 /**
  * What an agent joins with, or a script shows instead of a password; without its secret.
- * @typedef {object} Token
- * @property {string} id
- * @property {"join"|"api"} type
- * @property {Role|null} role
- * @property {string|null} machine the only one it joins
- * @property {number|null} max_uses
- * @property {number|null} uses
- * @property {string|null} owner whose rights it has
- * @property {string[]|null} targets the only ones it sees and acts on
- * @property {string} description
- * @property {string} created_at
- * @property {string} created_by
- * @property {string} expires_at
- * @property {string|null} revoked_at
- * @property {string|null} last_used_at
- * @property {string|null} last_used_from
+ * @typedef {{id: string, type: "join"|"api", role: Role|null, machine: string|null, max_uses: number|null, uses: number|null, owner: string|null, targets: string[]|null, description: string, created_at: string, created_by: string, expires_at: string, revoked_at: string|null, last_used_at: string|null, last_used_from: string|null}} Token
  */
 
 /**
  * What the audit holds of one action, done or refused.
- * @typedef {object} AuditRecord
- * @property {number} seq
- * @property {string} at
- * @property {string} actor
- * @property {"socket"|"token"|"session"|null} credential
- * @property {string|null} from
- * @property {string} action
- * @property {string|null} subject
- * @property {string} outcome
- * @property {string} detail
- * @property {string} hash of it and of the record before, in hexadecimal
+ * @typedef {{seq: number, at: string, actor: string, credential: "socket"|"token"|"session"|null, from: string|null, action: string, subject: string|null, outcome: string, detail: string, hash: string}} AuditRecord
  */
 
 /**
  * What checking the audit's chain found.
- * @typedef {object} AuditCheck
- * @property {boolean} ok
- * @property {number} records
- * @property {string|null} head `SEQ:HASH` of the last record
- * @property {number|null} broken_at the first record that does not fit
- * @property {string} message
+ * @typedef {{ok: boolean, records: number, head: string|null, broken_at: number|null, message: string}} AuditCheck
  */
 
 /** @typedef {"planned"|"running"|"done"|"ignored"|"skipped"|"failed"|"timed_out"|"partly_failed"|"vetoed"|"refused"|"not_available"|"conflict"|"gone"|"superseded"|"cancelled"|"unknown"} StepState */

@@ -1,5 +1,6 @@
 // The grid's configuration: its text, what is wrong with it, and every version there was.
 
+import { many } from "/lib/actions.js";
 import { call } from "/lib/api.js";
 import { html, useEffect, useRef, useSignal } from "/lib/html.js";
 import { can, onEvent, resets } from "/lib/store.js";
@@ -112,7 +113,7 @@ export default function Configuration() {
     <div role="status">${found.value && html`<p class="good" data-checked>✓ It can be applied${found.value.changed ? ":" : ", and changes nothing."}</p>`}</div>
     ${found.value && html`<${Warnings} warnings=${found.value.warnings} />${found.value.changed && html`<${Diff} text=${found.value.diff} />`}`}
     ${mistakes.length > 0
-      ? html`<div class="problem" role="alert"><p><b>${mistakes.length === 1 ? "One mistake" : `${mistakes.length} mistakes`}: nothing of it was applied.</b></p>
+      ? html`<div class="problem" role="alert"><p><b>${many(mistakes.length, "mistake")}</b></p>
           <ul class="mistakes">${mistakes.map(({ line, column, what }) => html`<li key=${`${line} ${column} ${what}`}>${line ? html`<button type="button" class="link" data-line=${line} onClick=${() => jump(line, column)}>line ${line}, column ${column}</button>: ` : ""}${what}</li>`)}</ul></div>`
       : !(other.value && problem?.status === 409) && html`<${ProblemNote} problem=${problem} />`}
     <${Editor} area=${area} text=${text.value} onEdit=${edit} readonly=${!admin} bad=${new Set(mistakes.map(({ line }) => line))} />
@@ -176,11 +177,12 @@ function History({ version, dirty }) {
       class: "actions",
       cell: (one) => one.version !== version && html`<div class="row-actions">
         <button type="button" data-compare=${one.version} aria-expanded=${shown.value?.version === one.version} aria-label=${`Compare the present one with version ${one.version}`} onClick=${() => compare(one.version)}>Compare</button>
-        ${can("configure") && html`<button type="button" disabled=${dirty} title=${dirty ? "Apply or discard what is in the editor first" : undefined} data-restore=${one.version} aria-label=${`Restore version ${one.version}`} onClick=${() => restore(one.version)}>Restore…</button>`}
+        ${can("configure") && html`<button type="button" disabled=${dirty} data-restore=${one.version} aria-label=${`Restore version ${one.version}`} onClick=${() => restore(one.version)}>Restore…</button>`}
       </div>`,
     },
   ];
   return html`<section aria-labelledby="history"><h2 id="history">History</h2>
+    ${dirty && html`<p class="hint">Apply or discard what is in the editor before you restore a version.</p>`}
     <${ProblemNote} problem=${act.problem.value} />
     ${shown.value && html`<p>What restoring version ${shown.value.version} would change:</p>${shown.value.diff ? html`<${Diff} text=${shown.value.diff} />` : html`<p>Nothing: the texts are the same.</p>`}`}
     <${Listing} list=${list} what="versions" empty="No version yet.">

@@ -99,7 +99,7 @@ function programs(admin, look, replace) {
 
 /** @param {{one: Program}} props */
 function Ready({ one: { machines, used } }) {
-  if (!machines.length) return html`<span class="quiet">${used ? "runs on the manager, or nowhere yet" : "no hook uses it"}</span>`;
+  if (!machines.length) return html`<span class="quiet">${used ? "runs on the manager's host only" : "no hook uses it"}</span>`;
   const away = machines.filter((one) => !one.ready);
   if (!away.length) return html`<span class="good">✓ ready on ${many(machines.length, "machine")}</span>`;
   return html`<details><summary><span class="bad">not ready on ${away.length}</span> of ${many(machines.length, "machine")}</summary>

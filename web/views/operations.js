@@ -69,11 +69,11 @@ const COLUMNS = [
 
 /** @param {Operation["services"]} counts */
 function progress({ total, done, ignored, failed, skipped }) {
-  const bad = [failed && `${failed} not done`, skipped && `${skipped} not begun`].filter(Boolean).join(", ");
+  const bad = [failed && `${failed} not done`, skipped && `${skipped} skipped`].filter(Boolean).join(", ");
   return html`<span>${done + ignored} of ${many(total, "service")}${bad && html`, <span class=${failed ? "bad" : ""}>${bad}</span>`}</span>`;
 }
 
-/** How long something took, or takes. @param {{from: string, to: string|null}} props */
+/** How long something took, or takes. @param {{from: string, to: string|null|undefined}} props */
 function Took({ from, to }) {
   return html`<span class="took">${took((to ? Date.parse(to) : now.value) - Date.parse(from))}</span>`;
 }
@@ -96,8 +96,8 @@ function OperationPage({ id }) {
   const tab = (/** @type {string} */ key, /** @type {string} */ label) => html`<button type="button" aria-pressed=${view === key} data-view=${key} onClick=${() => (choice.value = key)}>${label}</button>`;
   return html`<${Page} title="${name} ${summed(one.targets)}" class="service" about=${html`by ${one.actor}, <${Time} at=${one.created_at} as="date" /> <code class="id" title=${one.id}>${one.id.slice(0, 8)}</code>`} actions=${html`<${Buttons} one=${one} />`}>
     <section class=${`now s-${like(stateOf(one))}`} aria-label="How far it is" data-operation=${one.id} data-state=${one.state} data-result=${one.result ?? ""}>
-      <p class="big"><${StepMark} state=${stateOf(one)} /> ${!over && !live.value.live && html`<span class="quiet">(last known)</span>`}<${Lasted} one=${one} /></p>
-      ${one.message && html`<p class=${over && one.result !== "done" && one.result !== "ignored" ? "bad" : ""}>${one.message}</p>`}
+      <p class="big"><${StepMark} state=${stateOf(one)} /> ${!over && !live.value.live && html`<span class="quiet">(last known) </span>`}<span class="quiet">${one.ended_at ? "took" : "for"} <${Took} from=${one.created_at} to=${one.ended_at} /></span></p>
+      ${one.message && !/^[a-z ]+: of \d/.test(one.message) && html`<p class=${over && one.result !== "done" && one.result !== "ignored" ? "bad" : ""}>${one.message}</p>`}
       <${Progress} counts=${one.services} />
       ${one.retry_of && html`<p>Tries again what failed of <a href=${href(`/operations/${one.retry_of}`)}>an operation before</a>.</p>`}
       ${one.targets.length > 3 && html`<p class="quiet">On ${one.targets.slice(0, LISTED).join(", ")}${one.targets.length > LISTED && ` and ${one.targets.length - LISTED} more`}</p>`}
@@ -108,19 +108,12 @@ function OperationPage({ id }) {
   <//>`;
 }
 
-/** @param {{one: Operation}} props */
-function Lasted({ one }) {
-  const text = useComputed(() => took((one.ended_at ? Date.parse(one.ended_at) : now.value) - Date.parse(one.created_at)));
-  return html` <span class="quiet took">${one.ended_at ? "took " : "for "}${text}</span>`;
-}
-
 /** How many are how far. @param {{counts: Operation["services"]}} props */
 function Progress({ counts }) {
   const { total, planned, running, done, ignored, failed, skipped } = counts;
-  const over = done + ignored + failed + skipped;
-  const parts = /** @type {[number, string, string][]} */ ([[failed, "not done", "bad"], [running, "in hand", "moving"], [done, "done", "good"], [ignored, "not needed", "quiet"], [skipped, "not begun", "quiet"], [planned, "to come", "quiet"]]);
-  return html`<progress max=${Math.max(1, total)} value=${over} aria-label="Services that are over">${over} of ${total}</progress>
-    <p class="progress">${total} ${total === 1 ? "service" : "services"}: ${parts.filter(([count]) => count).map(([count, word, tone], at) => html`${at > 0 && ", "}<span class=${tone} data-count=${word}><b>${count}</b> ${word}</span>`)}</p>`;
+  const parts = /** @type {[number, string, string][]} */ ([[failed, "not done", "bad"], [running, "in hand", "moving"], [done, "done", "good"], [ignored, "ignored", "quiet"], [skipped, "skipped", "quiet"], [planned, "to come", "none"]]).filter(([count]) => count);
+  return html`<div class="bar" aria-hidden="true">${parts.map(([count, , tone]) => html`<span class=${tone} style=${{ flexGrow: count }}></span>`)}</div>
+    <p class="progress">${many(total, "service")}: ${parts.map(([count, word, tone], at) => html`${at > 0 && ", "}<span class=${tone} data-count=${word}><b>${count}</b> ${word}</span>`)}</p>`;
 }
 
 /** @param {{one: Operation}} props */
@@ -164,7 +157,7 @@ function Tree({ held, report }) {
   const known = useRef(/** @type {TreeLine[]} */ ([]));
   const total = held.operation.value?.services.total ?? 0;
   const steps = held.steps.value;
-  const fresh = treeLines(steps, held.children.value, output.value, opened.value, { report, total, row: narrow.value ? 46 : 32 });
+  const fresh = treeLines(steps, held.children.value, output.value, opened.value, { report, total, row: tall });
   // A list that is the same has the same places.
   const same = fresh.length === known.current.length && fresh.every((line, at) => line.key === known.current[at].key && line.open === known.current[at].open && line.height === known.current[at].height && line.text === known.current[at].text && line.sum === known.current[at].sum);
   if (!same) known.current = fresh;
@@ -182,21 +175,31 @@ function Tree({ held, report }) {
   </section>`;
 }
 
+/** What is said of a step. @param {Step} step */
+const about = (step) => (step.state === "skipped" ? step.message?.replace(/^skipped: /, "") : step.message) || aside(step);
+
+/** How high a step's line is: what is said of it is broken, not cut. @param {Step} step */
+function tall(step) {
+  const text = about(step).length;
+  const lines = (/** @type {number} */ width) => Math.ceil((text * 7.7) / Math.max(150, width));
+  return narrow.value ? 46 + 21 * lines(innerWidth - 110) : 32 + 20 * Math.max(0, lines(innerWidth - 790) - 1);
+}
+
 /** @param {{line: TreeLine, top: number, height: number, depth: number, open: boolean|undefined, step: Step, onFlip: (line: TreeLine) => void}} props */
 function Line({ line, top, height, depth, open, step, onFlip }) {
   const style = { top: `${top}px`, height: `${height}px`, "--depth": depth };
   if (line.text !== undefined) return html`<div role="listitem" class="step said" style=${style}><code title=${line.text}>${line.text || " "}</code></div>`;
   if (line.sum) return html`<div role="listitem" class="step" style=${style} data-over=${line.sum}><button type="button" class="icon fold" aria-expanded=${!!open} aria-label="Services that are done" onClick=${() => onFlip(line)}>${open ? "▾" : "▸"}</button><span class="name quiet">${many(line.sum, "service")} done</span></div>`;
-  const { kind, state, message } = step;
+  const { kind, state } = step;
   const name = named(step);
-  const about = message || aside(step);
+  const mild = step.on_failure === "warn" && kind === "hook" && state !== "running" && state !== "done";
   const box = kind === "group" || kind === "service";
-  return html`<div role="listitem" class=${`step k-${kind} s-${like(state)}`} style=${style} data-step=${step.number} data-kind=${kind} data-state=${state} data-service=${step.service}>
+  return html`<div role="listitem" class=${`step k-${kind} s-${mild ? "stopped" : like(state)}`} style=${style} data-step=${step.number} data-kind=${kind} data-state=${state} data-service=${step.service}>
     ${box && html`<button type="button" class="icon fold" disabled=${!line.fold} aria-expanded=${line.fold ? !!open : undefined} aria-label=${`${name}: steps`} onClick=${() => onFlip(line)}>${line.fold ? (open ? "▾" : "▸") : ""}</button>`}
     <span class="name">${kind === "service" && services.value.has(name) ? html`<a href=${href(`/services/${name}`)}>${name}</a>` : kind === "group" && step.collection ? html`<a href=${href(`/collections/${name}`)}>${name}</a>` : name}</span>
-    <${StepMark} state=${state} />
+    <${StepMark} state=${state} mild=${mild} />
     <span class="took"><${Duration} step=${step} /></span>
-    <span class="about" title=${about}>${about}</span>
+    <span class="about">${about(step)}</span>
   </div>`;
 }
 
@@ -211,14 +214,7 @@ function aside(step) {
 /** @param {{step: Step}} props */
 function Duration({ step: { started_at: from, ended_at: to, state } }) {
   if (!from || (!to && state !== "running")) return null;
-  return to ? html`<span title=${full(from)}>${took(Date.parse(to) - Date.parse(from))}</span>` : html`<${Ticking} key=${from} from=${from} />`;
-}
-
-/** @param {{from: string}} props */
-function Ticking({ from }) {
-  // The text alone is written again each second.
-  const text = useComputed(() => took(now.value - Date.parse(from)));
-  return html`<span>${text}</span>`;
+  return html`<span title=${full(from)}><${Took} from=${from} to=${to} /></span>`;
 }
 
 /** @param {{held: Live}} props */

@@ -61,6 +61,11 @@ impl Client {
         Ok(Self { http: http.build().map_err(broken)?, base, shown, token, ignores_token: false })
     }
 
+    /// Where the manager is, as the caller named it.
+    pub fn address(&self) -> &str {
+        &self.shown
+    }
+
     /// What whoever calls should know, and may not expect.
     pub fn remark(&self) -> Option<String> {
         self.ignores_token.then(|| {

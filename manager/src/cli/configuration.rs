@@ -18,8 +18,11 @@ use super::{
 };
 use crate::{
     app::configuration::{Applied, ConfigDifference, ConfigView, VersionView},
-    grid::config::parse::MAX_TEXT,
-    http::api::config::{ConfigRequest, DiffRequest, RestoreRequest},
+    grid::{access::Role, config::parse::MAX_TEXT},
+    http::api::{
+        config::{ConfigRequest, DiffRequest, RestoreRequest},
+        me::Whoami,
+    },
 };
 
 /// Applies a file.
@@ -45,13 +48,33 @@ pub async fn export(client: &Client, output: &mut Output) -> Result<Exit, Failur
 
 /// Compares a file with the configuration in force.
 pub async fn diff(client: &Client, output: &mut Output, arguments: &DiffArgs) -> Result<Exit, Failure> {
-    let request = DiffRequest { text: read(&arguments.file)? };
+    let text = read(&arguments.file)?;
+    let request = DiffRequest { text: text.clone() };
     let difference: ConfigDifference = client.post("/config/diff", &request).await?;
     match output.format() {
         Format::Json => output.json(&difference),
         Format::Table | Format::Name => output.diff(&difference.diff),
     }
+    if difference.changed {
+        tell_refusal(client, output, &arguments.file, text).await;
+    }
     Ok(if difference.changed { Exit::Differences } else { Exit::Done })
+}
+
+/// Says below a difference that it would be refused. Only who may apply it is told.
+async fn tell_refusal(client: &Client, output: &mut Output, file: &str, text: String) {
+    let me: Result<Whoami, Failure> = client.get("/whoami").await;
+    if !me.is_ok_and(|me| me.role == Some(Role::Admin)) {
+        return;
+    }
+    let request = ConfigRequest { text, dry_run: true, if_version: None };
+    let answer: Result<Applied, Failure> = client.post("/config", &request).await;
+    if let Err(failure) = answer
+        && failure.exit == Exit::Usage
+    {
+        explain(output, file, failure);
+        output.error(&format!("{file} would be refused as a whole"));
+    }
 }
 
 /// Shows versions, and restores one.

@@ -6,11 +6,12 @@ use super::{
     args::{ExplainArgs, Format},
     client::Client,
     exit::{Exit, Failure},
+    operation::words,
     output::{Output, harmless, mark, text_of},
 };
 use crate::{
     grid::{
-        config::{HookFailure, Mode, OnFailure},
+        config::HookFailure,
         explain::view::{Explanation, GroupExplanation, HookExplanation, ServiceExplanation},
         hooks::HookPlace,
         operation::{Group, StepState},
@@ -72,25 +73,10 @@ fn show_group(output: &mut Output, group: &GroupExplanation) {
         (None, false) => "This call".to_owned(),
     };
     output.line("");
-    output.line(&format!("{name}: {} services, {}", group.services, order(&group.group)));
+    output.line(&format!("{name}: {}, {}", words::many(group.services, "service"), words::order(&group.group)));
     if !group.hooks.is_empty() {
         output.line(&indented(&hooks(output, &group.hooks, None)));
     }
-}
-
-/// The order of a group in words.
-fn order(group: &Group) -> String {
-    let order = match (group.mode, group.max_parallel) {
-        (Mode::Sequential, _) => "one after the other".to_owned(),
-        (Mode::Parallel, None) => "all at once".to_owned(),
-        (Mode::Parallel, Some(most)) => format!("{most} at a time"),
-    };
-    let failure = match (group.failure_budget, group.on_failure) {
-        (Some(budget), _) => format!("goes on until more than {budget} have failed"),
-        (None, OnFailure::Stop) => "stops at the first failure".to_owned(),
-        (None, OnFailure::Continue) => "goes on after failures".to_owned(),
-    };
-    format!("{order}, {failure}")
 }
 
 fn show_service(output: &mut Output, service: &ServiceExplanation) {
@@ -156,31 +142,4 @@ fn hooks(output: &Output, hooks: &[HookExplanation], machine: Option<&str>) -> T
 
 fn indented(table: &Table) -> String {
     text_of(table).lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_table_of_orders() {
-        let group = |mode, max_parallel, on_failure, failure_budget| Group {
-            collection: None,
-            is_grid: false,
-            mode,
-            max_parallel,
-            on_failure,
-            failure_budget,
-        };
-        for (group, words) in [
-            (group(Mode::Sequential, None, OnFailure::Stop, None), "one after the other, stops at the first failure"),
-            (group(Mode::Parallel, None, OnFailure::Continue, None), "all at once, goes on after failures"),
-            (
-                group(Mode::Parallel, Some(4), OnFailure::Stop, Some(2)),
-                "4 at a time, goes on until more than 2 have failed",
-            ),
-        ] {
-            assert_eq!(order(&group), words);
-        }
-    }
 }

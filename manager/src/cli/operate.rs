@@ -9,20 +9,24 @@ use super::{
     client::Client,
     exit::{Exit, Failure},
     operation::{
-        plan, report,
+        plan::{self, States},
+        report::{self, Besides},
         watching::{self, End},
         words,
     },
     output::Output,
+    status,
 };
 use crate::grid::{
     command::Command,
     config::{Mode, OnFailure, PROGRESS_INTERVAL},
     operation::{
+        NodeKind,
         request::{OperationRequest, Order},
         view::{OperationDetail, OperationState, OperationView},
     },
     target::Target,
+    view::Status,
 };
 
 /// The shortest time between two looks at what is in hand.
@@ -40,7 +44,9 @@ pub async fn run(
     let request = request(command, arguments)?;
     if arguments.dry_run {
         let plan: OperationDetail = in_time(until, client.post("/operations", &request)).await?;
-        show_plan(output, &plan);
+        // As things are now; a plan is good without it.
+        let states = states(client, &plan).await.unwrap_or_default();
+        show_plan(output, &plan, &states);
         return Ok(if plan.operation.services.total == 0 { Exit::Ignored } else { Exit::Done });
     }
     let begun: OperationView = in_time(until, client.post("/operations", &request)).await?;
@@ -73,11 +79,29 @@ pub async fn in_time<T>(
     tokio::time::timeout_at(until, answer).await.map_err(late)?
 }
 
-fn show_plan(output: &mut Output, plan: &OperationDetail) {
+/// The states of the services of an operation, as they are now.
+pub async fn states(client: &Client, detail: &OperationDetail) -> Result<States, Failure> {
+    /// More are asked for all at once.
+    const MOST_NAMED: usize = 50;
+    let names: Vec<String> = (detail.steps.iter())
+        .filter_map(|step| match &step.kind {
+            NodeKind::Service(node) if !node.gone => Some(node.service.to_string()),
+            _ => None,
+        })
+        .collect();
+    let path = status::path(if names.len() > MOST_NAMED { &[] } else { &names });
+    let status: Status = client.get(&path).await?;
+    Ok(status.services.into_iter().map(|service| (service.name, service.state)).collect())
+}
+
+fn show_plan(output: &mut Output, plan: &OperationDetail, states: &States) {
     match output.format() {
         Format::Json => output.json(plan),
-        Format::Name => report::rows(plan, plan.operation.created_at).iter().for_each(|row| output.line(&row.service)),
-        Format::Table => plan::lines(plan).iter().for_each(|line| output.line(line)),
+        Format::Name => {
+            let rows = report::rows(plan, &Besides::default(), plan.operation.created_at);
+            rows.iter().for_each(|row| output.line(&row.service));
+        }
+        Format::Table => plan::lines(plan, states).iter().for_each(|line| output.line(line)),
     }
 }
 
@@ -100,39 +124,54 @@ pub async fn go_on(
     let of_grid = begun.progress_interval_ms.map_or(PROGRESS_INTERVAL, Duration::from_millis);
     let interval = wait.interval.map_or(of_grid, |span| span.0).max(SHORTEST);
     match watching::wait(client, output, &begun, interval, until).await? {
-        End::Whole(detail) => {
-            show(output, &detail);
+        End::Whole(detail, tails) => {
+            let states = match report::is_left(&detail) {
+                true => in_time(until, states(client, &detail)).await.unwrap_or_default(),
+                false => States::new(),
+            };
+            show(output, &detail, &Besides { tails, states });
             Ok(Exit::of_operation(&detail.operation))
         }
         End::Left => {
             output.note(&format!(
-                "operation {id} goes on: `tomcat-grid operations show {id}` tells how far it is, and \
-                 `tomcat-grid operations cancel {id}` ends it"
+                "it goes on: `tomcat-grid operations cancel {id}` ends it, and `show` in place of `cancel` tells how far \
+                 it is"
             ));
             Ok(Exit::Left)
         }
         End::TimedOut => {
             output.error(&format!(
-                "the time of --timeout is up; operation {id} ({}) goes on: `tomcat-grid operations show {id}` tells how \
-                 far it is",
+                "the time of --timeout is up; operation {id} ({}) goes on: `tomcat-grid operations show` with that id \
+                 tells how far it is",
                 words::title(&begun)
             ));
             Ok(Exit::TimedOut)
         }
+        End::NoManager(time) => {
+            output.error(&format!(
+                "there was no manager at {} for {}; nobody can say how far operation {id} ({}) is: when a manager is there \
+                 again, `tomcat-grid operations show` with that id tells it, and `resume` goes on with it if it was \
+                 interrupted",
+                client.address(),
+                words::limit_of(time),
+                words::title(&begun)
+            ));
+            Ok(Exit::Unreachable)
+        }
     }
 }
 
-fn show(output: &mut Output, detail: &OperationDetail) {
+fn show(output: &mut Output, detail: &OperationDetail, besides: &Besides) {
     match output.format() {
         Format::Json => output.json(detail),
         Format::Name => output.line(&detail.operation.id.to_string()),
         Format::Table if detail.operation.services.total == 0 => {
             output.line(&format!("No services: nothing to do; operation {}", detail.operation.id));
         }
-        Format::Table => report::show(output, detail),
+        Format::Table => report::show(output, detail, besides),
     }
     let is_over = detail.operation.state == OperationState::Ended;
-    if let Some(advice) = report::advice(&detail.operation) {
+    if let Some(advice) = report::advice(detail) {
         match is_over {
             true => output.note(&advice),
             false => output.error(&advice),

@@ -59,9 +59,17 @@ fn next(schedule: &ScheduleView, now: Timestamp) -> String {
     };
     let seconds = Duration::from_secs(next.since(now).as_secs());
     let ahead = since(now, now.after(seconds));
-    let local = TimeZone::get(&schedule.timezone).ok().zip(jiff::Timestamp::from_millisecond(next.as_millis()).ok());
-    let local = local.map(|(zone, at)| format!("{}, ", at.to_zoned(zone).strftime("%a %-d %b %H:%M")));
-    format!("{}in {ahead} ({next})", local.unwrap_or_default())
+    let at = jiff::Timestamp::from_millisecond(next.as_millis()).ok();
+    let Some((zone, at)) = TimeZone::get(&schedule.timezone).ok().zip(at) else {
+        return format!("in {ahead} ({next})");
+    };
+    let (local, utc) = (at.to_zoned(zone), at.to_zoned(TimeZone::UTC));
+    let utc = match (local.datetime() == utc.datetime(), local.date() == utc.date()) {
+        (true, _) => String::new(),
+        (false, true) => format!(" ({} UTC)", utc.strftime("%H:%M")),
+        (false, false) => format!(" ({} UTC)", utc.strftime("%a %H:%M")),
+    };
+    format!("{}{utc}, in {ahead}", local.strftime("%a %-d %b %H:%M"))
 }
 
 /// When it was carried out last, and what came of it.
@@ -94,7 +102,13 @@ mod tests {
         };
         let before = "2025-12-31T23:00:00Z";
         for (change, expected_next, expected_last) in [
-            (serde_json::json!({}), "Sun 4 Jan 03:00, in 3d 02h (2026-01-04T02:00:00.000Z)", "never"),
+            (serde_json::json!({}), "Sun 4 Jan 03:00 (02:00 UTC), in 3d 02h", "never"),
+            (serde_json::json!({"timezone": "UTC"}), "Sun 4 Jan 02:00, in 3d 02h", "never"),
+            (
+                serde_json::json!({"timezone": "America/New_York"}),
+                "Sat 3 Jan 21:00 (Sun 02:00 UTC), in 3d 02h",
+                "never",
+            ),
             (serde_json::json!({"enabled": false, "next_at": null}), "not enabled", "never"),
             (serde_json::json!({"last_at": before, "running": true, "next_at": null}), "never", "◐ running 1h 00m ago"),
             (

@@ -148,8 +148,8 @@ fn summary(services: &[ServiceView]) -> String {
     let agents = services.len() - instances.len();
     let agents = match agents {
         0 => String::new(),
-        1 => ", 1 agent".to_owned(),
-        agents => format!(", {agents} agents"),
+        1 => "; 1 agent".to_owned(),
+        agents => format!("; {agents} agents"),
     };
     let counts = if counts.is_empty() { String::new() } else { format!(": {}", counts.join(", ")) };
     format!("{} {many}{counts}{agents}", instances.len())

@@ -56,9 +56,10 @@ impl Timetable {
         let fields: Vec<&str> = cron.split_ascii_whitespace().collect();
         if fields.len() != 5 {
             let message = format!(
-                "`{cron}` is no cron expression: it has {} fields, and takes five: minute, hour, day of month, month, \
-                 day of week",
-                fields.len()
+                "`{cron}` is no cron expression: it has {} {}, and takes five: minute, hour, day of month, \
+                 month, day of week",
+                fields.len(),
+                if fields.len() == 1 { "field" } else { "fields" }
             );
             return Err(NoTimetable::Cron(message));
         }

@@ -142,6 +142,9 @@ pub enum OperationsAction {
     Retry {
         /// Its id, or a beginning of it that no other has
         id: String,
+        /// Show only which services would be tried again
+        #[arg(long)]
+        dry_run: bool,
         /// How to wait
         #[command(flatten)]
         wait: WaitArgs,

@@ -69,6 +69,25 @@ impl<'a> Forest<'a> {
         found
     }
 
+    /// What is shown of the whole: one service that was named alone has no group around it.
+    pub fn top(&self) -> Option<&'a StepView> {
+        let root = self.root()?;
+        let is_unnamed = matches!(&root.kind, NodeKind::Group(group) if words::group_name(group).is_none());
+        let mut children = self.children(root);
+        let first = children.next();
+        if is_unnamed && children.next().is_none() { first.or(Some(root)) } else { Some(root) }
+    }
+
+    /// The nodes around a node, the innermost first.
+    pub fn around(&self, step: &StepView) -> Vec<&'a StepView> {
+        let (mut found, mut at, mut parent) = (Vec::new(), step.number, step.parent);
+        while let Some(step) = parent.filter(|parent| *parent < at).and_then(|parent| self.steps.get(parent as usize)) {
+            found.push(step);
+            (at, parent) = (step.number, step.parent);
+        }
+        found
+    }
+
     /// What a node is of: the service or the group that it belongs to, by its name.
     pub fn subject(&self, step: &'a StepView) -> Option<String> {
         let mut at = step;

@@ -252,8 +252,8 @@ pub fn whole(detail: &OperationDetail, tails: &Tails, now: Timestamp) -> Vec<Lin
     let forest = Forest::of(detail);
     let drawing = Drawing { forest: &forest, tails, now, names: widest(detail) };
     let mut lines = Vec::new();
-    if let Some(root) = forest.root() {
-        drawing.whole(root, 0, &mut lines);
+    if let Some(top) = forest.top() {
+        drawing.whole(top, 0, &mut lines);
     }
     lines
 }

@@ -1,15 +1,18 @@
 //! Waits for an operation, and shows how it goes: a tree that is drawn again on a terminal, else one line per change.
 
-use std::time::Duration;
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use protocol::time::Timestamp;
 use tokio::time::Instant;
 
 use super::{
-    Tails, changes,
+    Forest, Tails, changes,
     follow::{Follower, Told},
     screen::Screen,
-    tree,
+    tree, words,
 };
 use crate::{
     cli::{args::Format, client::Client, exit::Failure, output::Output},
@@ -22,17 +25,25 @@ use crate::{
 /// How often the times in the tree grow.
 const REDRAW: Duration = Duration::from_secs(1);
 
+/// The shortest time between two looks at what is to be told again.
+const SHORTEST: Duration = Duration::from_millis(25);
+
 /// The shortest time between two drawings: many services may change at once.
 const CALM: Duration = Duration::from_millis(50);
 
+/// How long a manager is looked for that is not there.
+const MOST_WITHOUT: Duration = Duration::from_secs(600);
+
 /// How the waiting ended.
 pub enum End {
-    /// The operation has ended, or was interrupted.
-    Whole(Box<OperationDetail>),
+    /// The operation has ended, or was interrupted; with the last that its hooks wrote.
+    Whole(Box<OperationDetail>, Tails),
     /// Whoever waited has enough.
     Left,
     /// The caller's own time is up.
     TimedOut,
+    /// The manager was not there for so long that it is looked for no more.
+    NoManager(Duration),
 }
 
 /// Waits until an operation ends, the caller's time is up, or the caller has enough. `interval` is how often it is told
@@ -44,7 +55,7 @@ pub async fn wait(
     interval: Duration,
     until: Option<Instant>,
 ) -> Result<End, Failure> {
-    let mut shown = Shown::open(output, begun);
+    let mut shown = Shown::open(output, begun, client.address(), interval);
     let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
     let mut up = std::pin::pin!(async {
         match until {
@@ -53,7 +64,7 @@ pub async fn wait(
         }
     });
     let mut follower = Follower::new(client, begun.id);
-    let mut telling = tokio::time::interval_at(Instant::now() + interval, interval);
+    let mut telling = tokio::time::interval((interval / 4).max(SHORTEST));
     let mut redraw = tokio::time::interval(REDRAW);
     loop {
         // Carried out to its end: what is being asked for must not be asked for anew at each tick.
@@ -67,7 +78,11 @@ pub async fn wait(
                 }
                 () = &mut up => {
                     shown.close();
-                    return Ok(End::TimedOut);
+                    return Ok(shown.lost.map_or(End::TimedOut, |lost| End::NoManager(lost.since.elapsed())));
+                }
+                () = tokio::time::sleep_until(shown.gives_up_at().unwrap_or_else(Instant::now)), if shown.lost.is_some() => {
+                    shown.close();
+                    return Ok(End::NoManager(MOST_WITHOUT));
                 }
                 _ = telling.tick() => shown.tell_in_hand(),
                 _ = redraw.tick() => shown.draw(),
@@ -83,9 +98,15 @@ pub async fn wait(
         shown.take(told?);
         if let Some(detail) = shown.ended() {
             shown.close();
-            return Ok(End::Whole(Box::new(detail)));
+            return Ok(End::Whole(Box::new(detail), shown.tails));
         }
     }
+}
+
+/// A link that broke.
+struct Lost {
+    why: String,
+    since: Instant,
 }
 
 /// What is shown of an operation that goes on.
@@ -94,16 +115,34 @@ struct Shown<'a> {
     screen: Option<Screen>,
     detail: Option<OperationDetail>,
     tails: Tails,
-    lost: Option<String>,
+    lost: Option<Lost>,
+    address: &'a str,
+    /// After how long it is told again what is in hand.
+    interval: Duration,
+    /// When something was said last of each service and collection; under no name, of anything.
+    said: HashMap<String, Instant>,
+    /// The groups and services of which it was said that they begin.
+    begun: HashSet<u32>,
     /// When what is new is drawn.
     draw_at: Option<Instant>,
 }
 
 impl<'a> Shown<'a> {
-    fn open(output: &'a mut Output, begun: &OperationView) -> Self {
+    fn open(output: &'a mut Output, begun: &OperationView, address: &'a str, interval: Duration) -> Self {
         let on_screen = output.is_terminal() && output.format() == Format::Table;
         let screen = on_screen.then(|| Screen::open(output));
-        let mut shown = Self { output, screen, detail: None, tails: Tails::default(), lost: None, draw_at: None };
+        let mut shown = Self {
+            output,
+            screen,
+            detail: None,
+            tails: Tails::default(),
+            lost: None,
+            address,
+            interval,
+            said: HashMap::from([(String::new(), Instant::now())]),
+            begun: HashSet::new(),
+            draw_at: None,
+        };
         let services = super::words::many(begun.services.total, "service");
         shown.say(&format!("operation {}: {}, {services}", begun.id, super::words::title(begun)));
         shown
@@ -112,6 +151,7 @@ impl<'a> Shown<'a> {
     /// Says something in a line; on a terminal the tree shows it, and the line goes to the log only.
     fn say(&mut self, text: &str) {
         let line = format!("{} {text}", jiff::Zoned::now().strftime("%H:%M:%S"));
+        self.said.insert(String::new(), Instant::now());
         match self.screen {
             Some(_) => self.output.log(&line),
             None => self.output.note(&line),
@@ -123,7 +163,7 @@ impl<'a> Shown<'a> {
             Told::News(news) => self.news(*news),
             Told::Lost(why) => {
                 self.say(&format!("the link to the manager broke ({why}); it is looked for again and again"));
-                self.lost = Some(why);
+                self.lost = Some(Lost { why, since: Instant::now() });
             }
             Told::Back => {
                 self.say("the manager is there again");
@@ -142,8 +182,12 @@ impl<'a> Shown<'a> {
                 let before = self.detail.replace(*whole);
                 let Some(now) = self.detail.take() else { return };
                 let mut changed: Vec<&StepView> = now.steps.iter().collect();
-                // As it happened; where that was in one moment, what is part of something comes first.
-                changed.sort_by_key(|step| (step.ended_at.or(step.started_at), std::cmp::Reverse(step.number)));
+                // As it happened; where that was in one moment, the whole begins before its parts and ends after them.
+                changed.sort_by_key(|step| {
+                    let number = i64::from(step.number);
+                    let is_over = step.ended_at.is_some();
+                    (step.ended_at.or(step.started_at), is_over, if is_over { -number } else { number })
+                });
                 for step in changed {
                     let was = before.as_ref().and_then(|before| before.steps.get(step.number as usize));
                     self.say_step(&now, was.map_or(StepState::Planned, |was| was.state), step);
@@ -171,24 +215,63 @@ impl<'a> Shown<'a> {
             OperationNews::Log(line) => {
                 self.tails.add(&line);
                 let lines = self.detail.as_ref().map(|detail| changes::of_log(detail, &line)).unwrap_or_default();
-                lines.iter().for_each(|line| self.say(line));
+                lines.iter().for_each(|text| self.say(text));
+                let forest = self.detail.as_ref().map(Forest::of);
+                let step = self.detail.as_ref().and_then(|detail| detail.steps.get(line.step as usize));
+                let subject = forest.zip(step).and_then(|(forest, step)| forest.subject(step));
+                if let Some(subject) = subject.filter(|_| !lines.is_empty()) {
+                    self.said.insert(subject, Instant::now());
+                }
             }
         }
     }
 
     fn say_step(&mut self, detail: &OperationDetail, before: StepState, step: &StepView) {
-        if let Some(line) = changes::of_step(detail, before, step) {
+        let Some(line) = changes::of_step(detail, before, step) else { return };
+        let forest = Forest::of(detail);
+        // What is told of a part is told after the beginning of the whole, also where that comes later.
+        let around = if step.state == StepState::Skipped { Vec::new() } else { forest.around(step) };
+        for around in around.into_iter().rev() {
+            let begins = StepView { state: StepState::Running, ended_at: None, ..around.clone() };
+            if self.begun.insert(around.number)
+                && let Some(line) = changes::of_step(detail, StepState::Planned, &begins)
+            {
+                self.say(&line);
+            }
+        }
+        if step.state != StepState::Running || self.begun.insert(step.number) {
             self.say(&line);
+        }
+        if let Some(subject) = detail.steps.get(step.number as usize).and_then(|step| forest.subject(step)) {
+            self.said.insert(subject, Instant::now());
         }
     }
 
     fn tell_in_hand(&mut self) {
-        if self.screen.is_some() || self.lost.is_some() {
+        if self.screen.is_some() {
+            return;
+        }
+        let (said, interval) = (&self.said, self.interval);
+        let was_told = |subject: &str| said.get(subject).is_some_and(|at| at.elapsed() + interval / 8 < interval);
+        if let Some(lost) = &self.lost {
+            if !was_told("") {
+                let since = words::limit_of(lost.since.elapsed());
+                self.say(&format!("still no manager at {}, since {since}", self.address));
+            }
             return;
         }
         let Some(detail) = &self.detail else { return };
-        let lines = changes::in_hand(detail, Timestamp::now());
-        lines.iter().for_each(|line| self.say(line));
+        for (subject, line) in changes::in_hand(detail, Timestamp::now(), was_told) {
+            if !line.is_empty() {
+                self.say(&line);
+            }
+            self.said.insert(subject, Instant::now());
+        }
+    }
+
+    /// When a manager that is not there is looked for no more.
+    fn gives_up_at(&self) -> Option<Instant> {
+        self.lost.as_ref().map(|lost| lost.since + MOST_WITHOUT)
     }
 
     fn draw(&mut self) {
@@ -196,7 +279,9 @@ impl<'a> Shown<'a> {
         let (Some(screen), Some(detail)) = (&mut self.screen, &self.detail) else { return };
         let mut lines = tree::live(detail, &self.tails, Timestamp::now(), screen.room().saturating_sub(1));
         lines.push(match &self.lost {
-            Some(why) => tree::Line::note(&format!("! NOT LIVE: {why}")),
+            Some(Lost { why, since }) => {
+                tree::Line::note(&format!("! NOT LIVE since {}: {why}", words::limit_of(since.elapsed())))
+            }
             None => tree::Line::note(&format!("operation {} · Ctrl-C leaves it going on", detail.operation.id)),
         });
         screen.draw(self.output, &lines);

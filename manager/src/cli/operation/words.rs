@@ -62,6 +62,14 @@ pub fn limit(ms: u64) -> String {
     }
 }
 
+/// How long something has lasted, in the one unit that matters.
+pub fn limit_of(time: Duration) -> String {
+    match time.as_secs() {
+        seconds if seconds < 120 => format!("{seconds} s"),
+        seconds => format!("{} min", seconds / 60),
+    }
+}
+
 /// How long a step took, or takes until now.
 pub fn took(step: &StepView, now: Timestamp) -> Option<Duration> {
     let begun = step.started_at?;
@@ -89,9 +97,9 @@ pub fn order(group: &Group) -> String {
         (Mode::Parallel, Some(most)) => format!("{most} at a time"),
     };
     let failure = match (group.on_failure, group.failure_budget) {
-        (OnFailure::Stop, None | Some(0)) => "stops at the first failure".to_owned(),
+        (OnFailure::Stop, None) | (_, Some(0)) => "stops at the first failure".to_owned(),
         (OnFailure::Continue, None) => "goes on after failures".to_owned(),
-        (_, Some(budget)) => format!("stops after more than {budget} failures"),
+        (_, Some(budget)) => format!("goes on until more than {budget} have failed"),
     };
     format!("{order}, {failure}")
 }
@@ -149,8 +157,9 @@ pub fn in_hand(step: &StepView, now: Timestamp) -> String {
 /// Why a step is as it is, without the state, which stands beside it.
 pub fn why(step: &StepView) -> String {
     let message = harmless(&step.message);
-    let prefix = format!("{}: ", step.state.word());
-    message.strip_prefix(&prefix).map(str::to_owned).unwrap_or(message)
+    let prefixes = [step.state.word().to_owned(), state(step.state)];
+    let rest = prefixes.iter().find_map(|word| message.strip_prefix(word.as_str())?.strip_prefix(": "));
+    rest.map(str::to_owned).unwrap_or(message)
 }
 
 /// Whether a step is only for the case that a stop takes too long.
@@ -221,6 +230,32 @@ mod tests {
         }
         for (ms, text) in [(500, "0.5 s"), (60_000, "60 s"), (180_000, "3 min"), (181_000, "181 s")] {
             assert_eq!(limit(ms), text);
+        }
+    }
+
+    #[test]
+    fn orders_are_told_in_words() {
+        let group = |mode, max_parallel, on_failure, failure_budget| Group {
+            collection: None,
+            is_grid: false,
+            mode,
+            max_parallel,
+            on_failure,
+            failure_budget,
+        };
+        for (group, words) in [
+            (group(Mode::Sequential, None, OnFailure::Stop, None), "one after the other, stops at the first failure"),
+            (
+                group(Mode::Sequential, None, OnFailure::Continue, Some(0)),
+                "one after the other, stops at the first failure",
+            ),
+            (group(Mode::Parallel, None, OnFailure::Continue, None), "all at once, goes on after failures"),
+            (
+                group(Mode::Parallel, Some(4), OnFailure::Stop, Some(1)),
+                "4 at a time, goes on until more than 1 have failed",
+            ),
+        ] {
+            assert_eq!(order(&group), words);
         }
     }
 

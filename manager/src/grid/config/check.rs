@@ -139,17 +139,18 @@ impl Check<'_> {
             let what = format!("{}: a collection cannot hold itself", way.join("→"));
             self.wrong.push((place(cycle.collection, cycle.member), what));
         }
-        if cycles.is_empty() {
-            for twice in twice(collections) {
-                let members = &collections[twice.collection].members;
-                let by = |member: usize| match &members[member] {
-                    by if by == twice.what => "by itself".to_owned(),
-                    by => format!("through `{by}`"),
-                };
-                let (first, again) = (by(twice.first), by(twice.member));
-                let what = format!("`{}` is in `{}` twice: {first} and {again}", twice.what, twice.collection);
-                self.wrong.push((place(twice.collection, twice.member), what));
-            }
+        for twice in twice(collections, &cycles) {
+            let members = &collections[twice.collection].members;
+            let by = |member: usize| match &members[member] {
+                by if by == twice.what => "by itself".to_owned(),
+                by => format!("through `{by}`"),
+            };
+            let how = match (&members[twice.first], &members[twice.member]) {
+                (first, again) if first == again => "its `members` name it twice".to_owned(),
+                _ => format!("{} and {}", by(twice.first), by(twice.member)),
+            };
+            let what = format!("`{}` is in `{}` twice: {how}", twice.what, twice.collection);
+            self.wrong.push((place(twice.collection, twice.member), what));
         }
     }
 

@@ -94,8 +94,11 @@ impl Bits {
     }
 }
 
-/// What collections hold twice, at any depth; told of the innermost collection that does. There must be no cycles.
-pub fn twice(collections: &Collections) -> Vec<Twice<'_>> {
+/// What collections hold twice, at any depth; told of the innermost collection that does. The members that close
+/// `cycles` hold nothing.
+pub fn twice<'c>(collections: &'c Collections, cycles: &[Cycle<'c>]) -> Vec<Twice<'c>> {
+    let closing: BTreeSet<(&ServiceName, usize)> =
+        cycles.iter().map(|cycle| (cycle.collection, cycle.member)).collect();
     let mut numbers: HashMap<&ServiceName, usize> = HashMap::new();
     let mut names = Vec::new();
     for name in collections.values().flat_map(|collection| &collection.members) {
@@ -110,6 +113,10 @@ pub fn twice(collections: &Collections) -> Vec<Twice<'_>> {
         let mut all = Bits::default();
         let mut by_member: Vec<Bits> = Vec::new();
         for (member, inner) in collections[name].members.iter().enumerate() {
+            if closing.contains(&(name, member)) {
+                by_member.push(Bits::default());
+                continue;
+            }
             let mut here = held.get(inner).cloned().unwrap_or_default();
             here.insert(numbers[inner]);
             if let Some(common) = here.first_common(&all) {
@@ -190,12 +197,16 @@ mod tests {
             ("a: x b, b: c, c: x", &["a: x by x and b"]),
             ("a: b c, b: d, c: d, d: x", &["a: d by b and c"]),
             ("z: a, a: b c, b: x, c: x", &["a: x by b and c"]),
+            ("a: a x y x", &["a: x by x and x"]),
+            ("a: b, b: a c x, c: x", &["b: x by c and x"]),
         ] {
             let collections = collections(text);
-            let found = twice(&collections).into_iter().map(|Twice { collection, member, what, first }| {
-                let members = &collections[collection].members;
-                format!("{collection}: {what} by {} and {}", members[first], members[member])
-            });
+            let found = twice(&collections, &cycles(&collections)).into_iter().map(
+                |Twice { collection, member, what, first }| {
+                    let members = &collections[collection].members;
+                    format!("{collection}: {what} by {} and {}", members[first], members[member])
+                },
+            );
             assert_eq!(found.collect::<Vec<_>>(), expected, "{text}");
         }
     }
@@ -207,6 +218,6 @@ mod tests {
         text.push_str("c998: x, c999: y");
         let collections = collections(&text);
         assert_eq!(cycles(&collections), []);
-        assert!(!twice(&collections).is_empty());
+        assert!(!twice(&collections, &[]).is_empty());
     }
 }

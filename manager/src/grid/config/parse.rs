@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 use super::{
     Budget, Collection, GridConfig, Hook, HookFailure, HookTarget, Limits, Mode, OnFailure, Schedule, ServiceSettings,
     mistake::Remark,
-    read::{self, Placed, Section, number, parsed, shown, text, time, truth, word},
+    read::{self, Placed, Section, number, parsed, shown, text, time, told, truth, word},
 };
 use crate::grid::{
     command::Command,
@@ -83,7 +83,7 @@ pub fn parse(text: &str) -> Parsed {
         return parsed;
     }
     let (table, errors) = DeTable::parse_recoverable(text);
-    let remark = |message: &str, at: Option<std::ops::Range<usize>>| (at.map_or(0, |at| at.start), shown(message));
+    let remark = |message: &str, at: Option<std::ops::Range<usize>>| (at.map_or(0, |at| at.start), told(message));
     parsed.remarks.extend(errors.iter().map(|error| remark(error.message(), error.span())));
     // What was guessed of broken syntax would only confuse.
     if parsed.remarks.is_empty() {
@@ -137,7 +137,7 @@ fn bounded<T>(
 
 /// A name that stands as a key.
 fn name<T: FromStr<Err: ToString>>(text: &str, at: usize, remarks: &mut Vec<Remark>) -> Option<T> {
-    text.parse().map_err(|error: T::Err| remarks.push((at, shown(&error.to_string())))).ok()
+    text.parse().map_err(|error: T::Err| remarks.push((at, told(&error.to_string())))).ok()
 }
 
 fn limits(section: &mut Section<'_>, remarks: &mut Vec<Remark>) -> Limits {
@@ -344,23 +344,24 @@ fn schedule(title: String, mut section: Section<'_>, parsed: &mut Parsed) {
     let enabled = section.value("enabled", remarks, truth);
     section.end(remarks);
     let (zone_at, timezone) = timezone.unwrap_or((section_at(cron.as_ref()), "UTC".to_owned()));
-    if let Some((cron_at, cron)) = &cron {
-        match Timetable::read(cron, &timezone) {
-            Ok(_) => {}
-            Err(NoTimetable::Cron(what)) => remarks.push((*cron_at, format!("`cron`: {}", clean(&what)))),
-            Err(NoTimetable::Zone(what)) => remarks.push((zone_at, format!("`timezone`: {}", clean(&what)))),
-        }
+    // Each is looked at for itself: one that is wrong must not hide the other.
+    let no_zone = match Timetable::read("0 0 * * *", &timezone) {
+        Err(NoTimetable::Zone(what)) => Some(what),
+        _ => None,
+    };
+    if let Some((cron_at, cron)) = &cron
+        && let Err(NoTimetable::Cron(what)) = Timetable::read(cron, if no_zone.is_some() { "UTC" } else { &timezone })
+    {
+        remarks.push((*cron_at, format!("`cron`: {}", told(&what))));
+    }
+    if let Some(what) = no_zone {
+        remarks.push((zone_at, format!("`timezone`: {}", told(&what))));
     }
     if let (Some(_), Some((_, cron)), Some((at, (command, targets)))) = (name, cron, command) {
         let enabled = enabled.is_none_or(|(_, enabled)| enabled);
         parsed.places.schedules.insert(title.clone(), at);
         parsed.config.schedules.insert(title, Schedule { cron, timezone, command, targets, enabled });
     }
-}
-
-/// A message without what would end its line.
-fn clean(what: &str) -> String {
-    what.chars().filter(|c| !c.is_control()).take(400).collect()
 }
 
 fn section_at<T>(value: Option<&Placed<T>>) -> usize {
@@ -371,9 +372,9 @@ fn section_at<T>(value: Option<&Placed<T>>) -> usize {
 fn command(value: DeValue<'_>) -> Result<(Command, Vec<Target>), String> {
     let text = text(value)?;
     let mut words = text.split_whitespace();
-    let command: Command = words.next().unwrap_or_default().parse().map_err(|error: String| shown(&error))?;
+    let command: Command = words.next().unwrap_or_default().parse().map_err(|error: String| told(&error))?;
     let targets = words.map(|word| word.parse().map_err(|error| format!("{error}")));
-    let targets: Vec<Target> = targets.collect::<Result<_, String>>().map_err(|error| shown(&error))?;
+    let targets: Vec<Target> = targets.collect::<Result<_, String>>().map_err(|error| told(&error))?;
     match targets.len() {
         0 => Err(format!("on what? Write like \"{command} front\"")),
         count if count > MAX_TARGETS => Err(format!("it names {count} targets: at most {MAX_TARGETS}")),

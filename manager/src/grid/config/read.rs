@@ -163,7 +163,18 @@ fn section<'t>(
 
 /// A text of others as a message shows it.
 pub fn shown(text: &str) -> String {
-    let mut shown: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(80).collect();
+    const LONGEST: usize = 80;
+    cut(text, LONGEST)
+}
+
+/// What is wrong with a text of others, in a whole sentence: its end says what to write.
+pub fn told(message: &str) -> String {
+    const LONGEST: usize = 1000;
+    cut(message, LONGEST)
+}
+
+fn cut(text: &str, longest: usize) -> String {
+    let mut shown: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(longest).collect();
     if shown.len() < text.len() {
         shown.push('…');
     }
@@ -193,7 +204,7 @@ pub fn text(value: DeValue<'_>) -> Result<String, String> {
 
 /// A text with a meaning.
 pub fn parsed<T: FromStr<Err: ToString>>(value: DeValue<'_>) -> Result<T, String> {
-    text(value)?.parse().map_err(|error: T::Err| shown(&error.to_string()))
+    text(value)?.parse().map_err(|error: T::Err| told(&error.to_string()))
 }
 
 /// One of some words.

@@ -249,6 +249,35 @@ fn all_mistakes_are_told_in_the_order_of_the_text() {
 }
 
 #[test]
+fn no_mistake_hides_another() {
+    for (text, expected) in [
+        (
+            "[collection.a]\nmembers = [\"a\"]\n[collection.c]\nmembers = [\"shop\", \"shop\"]\n",
+            &["2:12 a→a: a collection cannot hold itself", "4:20 `shop` is in `c` twice: its `members` name it twice"]
+                [..],
+        ),
+        (
+            "[schedule.x]\ncron = \"0 3\"\ntimezone = \"Mars\"\ncommand = \"stop all\"\n",
+            &["2:8 `cron`: `0 3` is no cron expression: it has 2 fields", "3:12 `timezone`: `Mars` is no time zone"],
+        ),
+        (
+            "[schedule.x]\ntimezone = \"Mars\"\ncommand = \"stop all\"\n",
+            &["1:11 schedule `x`: `cron` is missing", "2:12 `timezone`: `Mars` is no time zone"],
+        ),
+        (
+            "[schedule.x]\ncron = \"3\"\ncommand = \"stop all\"\n",
+            &["2:8 `cron`: `3` is no cron expression: it has 1 field,"],
+        ),
+    ] {
+        let found = wrong(text);
+        let fits = found.len() == expected.len() && found.iter().zip(expected).all(|(a, b)| a.starts_with(b));
+        assert!(fits, "{text}\n{found:#?}");
+    }
+    let event = wrong("[[hook]]\nevent = \"pre-lunch\"\ntargets = [\"shop\"]\nprogram = \"warm.sh\"\n");
+    assert!(!event[0].contains('…') && event[0].len() > 100, "{event:?}");
+}
+
+#[test]
 fn what_was_named_before_may_have_vanished() {
     let text = "[service.old]\n[collection.front]\nmembers = [\"gone@web-9\", \"shop\"]\n[schedule.x]\ncron = \"0 3 * * *\"\ncommand = \"stop @web-9 #red\"\n";
     assert_eq!(wrong(text).len(), 4);

@@ -5,7 +5,7 @@ use protocol::state::State;
 use super::view::{ClaimView, HookExplanation};
 use crate::grid::{
     command::Command,
-    hooks::HookPlace,
+    hooks::{Around, HookPlace},
     operation::{ServiceNode, Signal, StepState, limits::Effective, needless::needless},
     view::{ServiceType, ServiceView},
 };
@@ -31,7 +31,13 @@ pub(super) struct Prediction {
 
 pub(super) fn predict(all: &Circumstances<'_>) -> Prediction {
     let (would, message) = outcome(all);
-    let notes = if would == StepState::Gone { Vec::new() } else { notes(all) };
+    let mut notes = if would == StepState::Gone { Vec::new() } else { notes(all) };
+    let runs = |hook: &HookExplanation| matches!(hook.event.around, Around::Command(_));
+    if would == StepState::Ignored && all.hooks.iter().any(runs) {
+        let why =
+            format!("hooks of `{}` run all the same, although nothing is to do; those of triggers do not", all.command);
+        notes.push(why);
+    }
     Prediction { would, message, notes }
 }
 

@@ -249,7 +249,7 @@ pub fn words(result: StepState, counts: &Counts) -> String {
     let mut parts = Vec::new();
     for (count, what) in [
         (counts.done, "done"),
-        (counts.ignored, "ignored, for want of need"),
+        (counts.ignored, "not needed"),
         (counts.failed, "failed"),
         (counts.skipped, "not begun"),
     ] {

@@ -74,7 +74,7 @@ fn the_table_of_what_is_no_timetable() {
         ("0 0 15W * *", "UTC", "`15W` is not understood"),
         ("*/0 * * * *", "UTC", "is no cron expression: "),
         ("1,,2 * * * *", "UTC", "is no cron expression: "),
-        ("@daily", "UTC", "it has 1 fields"),
+        ("@daily", "UTC", "it has 1 field,"),
         ("0 0 30 2 *", "UTC", "`0 0 30 2 *` names a day that never comes"),
         ("* * * * *", "Mars/Olympus", "`Mars/Olympus` is no time zone: one is named like UTC or Europe/Berlin"),
         ("* * * * *", "", "`` is no time zone"),
