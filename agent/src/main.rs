@@ -93,5 +93,6 @@ fn start(flags: Flags) -> Result<Ending> {
     });
     // A look at a storage that hangs must not keep the agent from ending.
     runtime.shutdown_timeout(LAST_WORK);
+    runner::wait_for_last_work(LAST_WORK);
     ended
 }
