@@ -69,6 +69,7 @@ pub struct File {
     allow: Option<Vec<Permission>>,
     hook_programs: Option<Vec<ProgramHash>>,
     hook_users: Vec<String>,
+    hook_environment: Vec<String>,
     #[serde(deserialize_with = "values::duration")]
     start_timeout: Option<Duration>,
     tomcat: TomcatDefaults,
@@ -138,6 +139,8 @@ pub struct Settings {
     pub hook_programs: Option<Vec<ProgramHash>>,
     /// The users that hooks may run as, besides that of the instance they are about.
     pub hook_users: Vec<String>,
+    /// Variables that hooks may be given where only certain programs may be there, besides the grid's own.
+    pub hook_environment: Vec<String>,
     /// How long a start may take.
     pub start_timeout: Duration,
     /// What holds for every instance.
@@ -210,6 +213,7 @@ impl Settings {
             allow,
             hook_programs: file.hook_programs,
             hook_users: file.hook_users,
+            hook_environment: file.hook_environment,
             start_timeout: file.start_timeout.unwrap_or(Duration::from_secs(180)),
             tomcat: file.tomcat,
             instances: file.instance,

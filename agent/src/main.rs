@@ -70,8 +70,13 @@ fn begin_anew() -> std::io::Error {
     let running = std::path::PathBuf::from("/proc/self/exe");
     let mut arguments = std::env::args_os();
     let name = arguments.next().unwrap_or_else(|| "tomcat-grid-agent".into());
-    let program = process::own_program().unwrap_or(running);
-    std::process::Command::new(program).arg0(name).args(arguments).exec()
+    let arguments: Vec<_> = arguments.collect();
+    let execute = |program| std::process::Command::new(program).arg0(&name).args(&arguments).exec();
+    if let Some(program) = process::own_program() {
+        let error = execute(program);
+        tracing::error!("the agent's program cannot be executed, so the one that runs begins anew: {error}");
+    }
+    execute(running)
 }
 
 fn start(flags: Flags) -> Result<Ending> {
@@ -93,5 +98,6 @@ fn start(flags: Flags) -> Result<Ending> {
     });
     // A look at a storage that hangs must not keep the agent from ending.
     runtime.shutdown_timeout(LAST_WORK);
+    runner::wait_for_last_work(LAST_WORK);
     ended
 }

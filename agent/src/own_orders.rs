@@ -1,11 +1,12 @@
 //! Orders that the agent carries out on itself: stop, kill and restart, each at most once by its id.
 
-use std::{collections::VecDeque, path::PathBuf, sync::Arc};
+use std::{collections::VecDeque, io, path::PathBuf, sync::Arc};
 
 use anyhow::Result;
 use protocol::{
     link::{AgentOrder, Outcome},
     state::AgentAction,
+    time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use tokio::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use uuid::Uuid;
 use crate::{
     config::Permission,
     os::{
-        files::{read_bounded, write_atomically},
+        files::{self, write_atomically},
         process,
     },
     state_dir::StateDir,
@@ -34,6 +35,8 @@ pub struct OwnOrders {
     file: PathBuf,
     allow: Arc<[Permission]>,
     orders: VecDeque<Own>,
+    /// When what was remembered was damaged, if it was.
+    lost: Option<Timestamp>,
 }
 
 /// An order, and its outcome: noted before it is carried out, as nobody is left to note it afterwards.
@@ -44,17 +47,21 @@ struct Own {
 }
 
 impl OwnOrders {
-    /// Loads what is remembered. What cannot be read is forgotten, and said.
+    /// Loads what is remembered. What cannot be read is set aside, and said. Blocks.
     pub fn load(state: &StateDir, allow: Arc<[Permission]>) -> Self {
         let file = state.path().join("own-orders.json");
-        let orders = match read_bounded(&file, MAX_FILE) {
-            Ok(content) => serde_json::from_slice(&content).unwrap_or_else(|error| {
+        let read = files::read_patiently(&file, MAX_FILE);
+        let orders = match read.and_then(|content| serde_json::from_slice(&content).map_err(io::Error::from)) {
+            Ok(orders) => orders,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => VecDeque::new(),
+            Err(error) => {
                 tracing::error!(file = %file.display(), "what was remembered of the agent's own orders is lost: {error}");
+                files::set_aside(&file);
                 VecDeque::new()
-            }),
-            Err(_) => VecDeque::new(),
+            }
         };
-        Self { file, allow, orders }
+        let lost = files::set_aside_at(&file);
+        Self { file, allow, orders, lost }
     }
 
     /// Answers an order, with what is to be done now that the answer is on disk.
@@ -65,6 +72,10 @@ impl OwnOrders {
         if received.elapsed() >= Duration::from_millis(order.ttl_ms).min(MAX_TTL) {
             return (Outcome::Expired {}, None);
         }
+        if files::may_be_forgotten(order.id, self.lost) {
+            let message = "what the agent remembered was damaged: whether this was done before is not known".to_owned();
+            return (Outcome::Unknown { message }, None);
+        }
         if !self.allow.contains(&Permission::Agent) {
             let message = "the agent's own configuration does not allow `agent` (see `allow` there)".to_owned();
             return (Outcome::Refused { message }, None);
@@ -73,7 +84,13 @@ impl OwnOrders {
             AgentAction::Stop => "the agent ends now; its Tomcats live on",
             AgentAction::Kill => "the agent kills itself now; its Tomcats live on",
             AgentAction::Restart => match process::own_program() {
-                Some(_) => "the agent begins anew now, as the same process; its Tomcats live on",
+                Some(program) if process::is_executable(&program) => {
+                    "the agent begins anew now, as the same process; its Tomcats live on"
+                }
+                Some(program) => {
+                    let message = format!("{} cannot be executed: install the agent again", program.display());
+                    return (Outcome::Failed { message: protocol::limits::clip(&message) }, None);
+                }
                 None => {
                     let message = "the agent's program is not there any more: install it again".to_owned();
                     return (Outcome::Failed { message }, None);
@@ -117,6 +134,23 @@ mod tests {
         assert!(matches!(outcome, Outcome::Done { .. }), "{outcome:?}");
         assert_eq!(action, Some(AgentAction::Restart));
         assert_eq!(OwnOrders::load(&state, allow).take(&order, Instant::now()).await, (outcome, None));
+    }
+
+    #[tokio::test]
+    async fn what_may_have_been_done_before_is_not_done_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::open(&dir.path().join("state")).unwrap();
+        let before = AgentOrder { id: Uuid::now_v7(), action: AgentAction::Restart, ttl_ms: 1000 };
+        std::fs::write(state.path().join("own-orders.json"), "[{").unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+        let allow: Arc<[Permission]> = Permission::ALL.into();
+        for _ in 0..2 {
+            let (outcome, action) = OwnOrders::load(&state, allow.clone()).take(&before, Instant::now()).await;
+            assert!(matches!(outcome, Outcome::Unknown { .. }) && action.is_none(), "{outcome:?}");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+        let order = AgentOrder { id: Uuid::now_v7(), ..before };
+        assert!(OwnOrders::load(&state, allow).take(&order, Instant::now()).await.1.is_some());
     }
 
     #[tokio::test]

@@ -55,7 +55,10 @@ impl StateDir {
                 path.display()
             );
         }
-        crate::tomcat::mark::tidy(path);
+        // Where it cannot be told which orders are open, all marks are kept.
+        if let Some(open) = crate::instance::memory::Memory::unresolved(path) {
+            crate::tomcat::mark::tidy(path, &open);
+        }
         let path = fs::canonicalize(path)?;
         Ok(Self { path, _lock: Arc::new(lock) })
     }

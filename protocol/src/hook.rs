@@ -15,6 +15,64 @@ pub const MAX_PROGRAM: usize = 16 * 1024 * 1024;
 /// The most bytes of output in one [`crate::link::FromAgent::HookOutput`].
 pub const MAX_CHUNK: usize = 4 * 1024;
 
+/// The most bytes of a hook's whole environment, names and values.
+pub const MAX_ENVIRONMENT: usize = 64 * 1024;
+
+/// Variables that the environment of a hook cannot be given: with them a loader, a shell or an interpreter would run
+/// something else than the program that was verified, or they are of the user that it runs as.
+const REFUSED: [&str; 25] = [
+    "BASHOPTS",
+    "BASH_ENV",
+    "CDPATH",
+    "CLASSPATH",
+    "ENV",
+    "FPATH",
+    "GETCONF_DIR",
+    "GLOBIGNORE",
+    "HOME",
+    "HOSTALIASES",
+    "IFS",
+    "LOCPATH",
+    "LOGNAME",
+    "NLSPATH",
+    "OPENSSL_CONF",
+    "OPENSSL_ENGINES",
+    "OPENSSL_MODULES",
+    "PATH",
+    "PHPRC",
+    "PROMPT_COMMAND",
+    "PS4",
+    "SHELL",
+    "SHELLOPTS",
+    "USER",
+    "ZDOTDIR",
+];
+
+/// How such variables begin.
+const REFUSED_BEGINNINGS: [&str; 12] =
+    ["BASH_FUNC_", "DYLD_", "GCONV_", "GLIBC_", "LD_", "LUA_", "MALLOC_", "NODE_", "PERL", "PHP_", "PYTHON", "RUBY"];
+
+/// Whether a variable can be given to a hook: a plain name, and none by which another program would run.
+pub fn may_be_given(variable: &str) -> bool {
+    let is_plain = variable.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && variable.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let is_for_java = variable.contains("JAVA") && variable.ends_with("_OPTIONS");
+    is_plain
+        && !is_for_java
+        && !REFUSED.contains(&variable)
+        && !REFUSED_BEGINNINGS.iter().any(|beginning| variable.starts_with(beginning))
+}
+
+/// What a hook on a machine is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HookAbout {
+    /// An instance.
+    Instance,
+    /// The agent itself.
+    Agent,
+}
+
 /// One run of a hook program, once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HookRun {
@@ -24,7 +82,10 @@ pub struct HookRun {
     pub program: String,
     /// What the program is called, for the eye and for `argv[0]`.
     pub name: String,
-    /// The instance that it is about, by the real path of its base; without one it is about the agent.
+    /// What it is about; where that is not said, a base tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<HookAbout>,
+    /// The instance that it is about, by the real path of its base.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
     /// The user to run it as; without one the user of the instance, or that of the agent if it is about the agent.
@@ -91,6 +152,14 @@ pub enum HookFate {
     },
 }
 
+impl HookRun {
+    /// What it is about.
+    pub fn about(&self) -> HookAbout {
+        let told = if self.base.is_some() { HookAbout::Instance } else { HookAbout::Agent };
+        self.about.unwrap_or(told)
+    }
+}
+
 impl HookEnd {
     /// A run that was not begun.
     pub fn not_run(why: impl Into<String>) -> Self {
@@ -102,5 +171,45 @@ impl HookFate {
     /// Whether the hook did what it should.
     pub fn is_good(&self) -> bool {
         *self == HookFate::Ran { exit_code: 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_variables_that_can_be_given() {
+        for good in ["MODE", "_x9", "CATALINA_OPTS", "TOMCAT_GRID_RUN", "JAVA_HOME", "ENVIRONMENT", "LDAP", "TMPDIR"] {
+            assert!(may_be_given(good), "{good}");
+        }
+        for bad in [
+            "",
+            "9A",
+            "A-B",
+            "A B",
+            "Ä",
+            "A=B",
+            "BASH_FUNC_ls%%",
+            "BASH_FUNC_ls",
+            "BASH_ENV",
+            "ENV",
+            "IFS",
+            "PATH",
+            "LD_PRELOAD",
+            "LD_LIBRARY_PATH",
+            "PERL5OPT",
+            "PERL5LIB",
+            "PYTHONPATH",
+            "RUBYOPT",
+            "NODE_OPTIONS",
+            "JAVA_TOOL_OPTIONS",
+            "_JAVA_OPTIONS",
+            "JDK_JAVA_OPTIONS",
+            "GCONV_PATH",
+            "SHELLOPTS",
+        ] {
+            assert!(!may_be_given(bad), "{bad}");
+        }
     }
 }

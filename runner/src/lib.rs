@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod account;
+mod last_work;
 pub mod launch;
 mod masking;
 mod output;
@@ -17,6 +18,7 @@ pub mod run;
 
 pub use self::{
     account::Account,
+    last_work::wait_for_last_work,
     launch::Launcher,
     program::{Program, Unverified},
     run::{Run, Secret, run},

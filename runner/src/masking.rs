@@ -6,6 +6,9 @@ const MASK: &[u8] = b"***";
 /// The shortest text that is taken out: shorter ones would spoil what is harmless, and tell what they are by that.
 pub(crate) const SHORTEST: usize = 4;
 
+/// The most lines of secrets of one run: each byte of the output is compared with each of them.
+pub(crate) const MAX_PATTERNS: usize = 256;
+
 /// Takes out secrets.
 pub(crate) struct Masking {
     /// What is taken out, the longest first.

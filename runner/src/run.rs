@@ -9,10 +9,11 @@ use std::{
 };
 
 use protocol::hook::{HookEnd, HookFate};
+use rustix::process::Signal;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::unix::pipe::Receiver,
-    process::{Child, ChildStdin, Command},
+    net::unix::pipe::{Receiver, Sender},
+    process::{Child, Command},
     time::{Instant as Moment, sleep_until},
 };
 use uuid::Uuid;
@@ -20,8 +21,9 @@ use uuid::Uuid;
 use crate::{
     RUN_VARIABLE,
     account::Account,
+    last_work,
     launch::{self, Launch, Launcher},
-    masking::SHORTEST,
+    masking::{MAX_PATTERNS, SHORTEST},
     output::Output,
     pack::Pack,
     program::Program,
@@ -95,10 +97,11 @@ struct Running {
     ended: bool,
     interpreter: Option<String>,
     child: Child,
+    stdin: Option<Sender>,
     pipe: Receiver,
     output: Output,
     order: Vec<u8>,
-    timeout: Duration,
+    deadline: Moment,
 }
 
 async fn begin(run: Run, launcher: &Launcher) -> Result<Running, String> {
@@ -107,15 +110,20 @@ async fn begin(run: Run, launcher: &Launcher) -> Result<Running, String> {
     let environment = environment(&run);
     let Run { id, program, name, account, input, timeout, .. } = run;
     let interpreter = program.interpreter();
+    let deadline = Moment::now() + timeout;
     let making = tokio::task::spawn_blocking(move || {
         let room = Room::make(id, &name, &program, account.as_ref())?;
         Ok((room, account))
     });
-    let made = making.await.map_err(io::Error::other).and_then(|made| made);
+    // One that is made too late is removed where it was made.
+    let made = tokio::time::timeout_at(deadline, making).await;
+    let made = made.map_err(|_| "its directory could not be made in time: is the disk slow?".to_owned())?;
+    let made = made.map_err(io::Error::other).and_then(|made| made);
     let (room, account) = made.map_err(|error: io::Error| format!("its directory cannot be made: {error}"))?;
     let uid = account.as_ref().map_or_else(|| rustix::process::geteuid().as_raw(), |account| account.uid);
     let mut environment = environment;
     environment.entry("TMPDIR".to_owned()).or_insert_with(|| room.work.display().to_string());
+    let owner = account.clone();
     let launch = Launch {
         program: room.program.clone(),
         directory: room.work.clone(),
@@ -126,10 +134,11 @@ async fn begin(run: Run, launcher: &Launcher) -> Result<Running, String> {
     let unable = |error: io::Error| format!("it cannot be started: {error}");
     let mut order = launch.to_bytes().map_err(unable)?;
     order.extend_from_slice(&input);
-    let (pipe, child) = start(launcher).map_err(unable)?;
+    let (stdin, pipe, child) = start(launcher, owner.as_ref()).map_err(unable)?;
     let leader = child.id().ok_or("it cannot be started: it ended at once")?;
     let pack = Pack::new(id, uid, leader);
-    Ok(Running { room: Some(room), pack, ended: false, interpreter, child, pipe, output, order, timeout })
+    let stdin = Some(stdin);
+    Ok(Running { room: Some(room), pack, ended: false, interpreter, child, stdin, pipe, output, order, deadline })
 }
 
 /// Refuses what could not be meant.
@@ -142,6 +151,10 @@ fn check(run: &Run) -> Result<(), String> {
         if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
             return Err(format!("the variable `{}` cannot stand in an environment", name.escape_default()));
         }
+    }
+    let lines: usize = run.secrets.iter().map(|secret| secret.value.lines().count().max(1)).sum();
+    if lines > MAX_PATTERNS {
+        return Err(format!("its secrets have {lines} lines, and only {MAX_PATTERNS} can be kept out of the output"));
     }
     match run.secrets.iter().find(|secret| secret.value.len() < SHORTEST) {
         Some(short) => Err(format!(
@@ -168,14 +181,22 @@ fn environment(run: &Run) -> BTreeMap<String, String> {
     environment
 }
 
-fn start(launcher: &Launcher) -> io::Result<(Receiver, Child)> {
+fn start(launcher: &Launcher, account: Option<&Account>) -> io::Result<(Sender, Receiver, Child)> {
     let (reader, writer) = io::pipe()?;
+    let (order, stdin) = io::pipe()?;
+    if let Some(account) = account.filter(|_| rustix::process::geteuid().is_root()) {
+        // A program opens `/dev/stdin` and `/dev/stdout` anew, which is for the owner of the pipe alone.
+        let (uid, gid) = (rustix::fs::Uid::from_raw(account.uid), rustix::fs::Gid::from_raw(account.gid));
+        rustix::fs::fchown(&writer, Some(uid), Some(gid))?;
+        rustix::fs::fchown(&order, Some(uid), Some(gid))?;
+    }
     let reader = Receiver::from_owned_fd(OwnedFd::from(reader))?;
+    let stdin = Sender::from_owned_fd(OwnedFd::from(stdin))?;
     let mut command = Command::from(launcher.command());
     let errors = writer.try_clone()?;
-    command.stdin(std::process::Stdio::piped()).stdout(writer).stderr(errors).kill_on_drop(true);
+    command.stdin(order).stdout(writer).stderr(errors).kill_on_drop(true);
     let child = command.spawn()?;
-    Ok((reader, child))
+    Ok((stdin, reader, child))
 }
 
 /// What ended the first part of a run.
@@ -191,9 +212,9 @@ impl Running {
         mut told: impl FnMut(&str) + Send,
         abandoned: impl Future<Output = ()> + Send,
     ) -> HookEnd {
-        let mut stdin = self.child.stdin.take();
+        let mut stdin = self.stdin.take();
         let order = std::mem::take(&mut self.order);
-        let deadline = Moment::now() + self.timeout;
+        let deadline = self.deadline;
         let stop = {
             let feeding = std::pin::pin!(feed(&mut stdin, &order));
             let abandoned = std::pin::pin!(abandoned);
@@ -216,8 +237,8 @@ impl Running {
             told(part);
         }
         if let Some(room) = self.room.take() {
-            // Whether it could be removed is logged there.
-            let _removed = tokio::task::spawn_blocking(move || drop(room)).await;
+            // The end need not wait for a program that left much behind.
+            let _removed = tokio::time::timeout(GRACE, tokio::task::spawn_blocking(move || drop(room))).await;
         }
         let output = std::mem::replace(&mut self.output, Output::new([].into_iter()));
         let (output, dropped) = output.into_parts();
@@ -357,14 +378,25 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if !self.ended {
-            self.pack.kill();
+        let (room, pack) = (self.room.take(), self.pack.clone());
+        let is_running = !std::mem::replace(&mut self.ended, true);
+        if is_running {
+            // The rest takes longer, and may have no time any more when the process ends.
+            pack.signal_group(Signal::KILL);
+        }
+        if room.is_some() || is_running {
+            last_work::begin(move || {
+                if is_running {
+                    pack.kill();
+                }
+                drop(room);
+            });
         }
     }
 }
 
 /// Writes the order and the input. A program that does not read them is not waited for.
-async fn feed(stdin: &mut Option<ChildStdin>, bytes: &[u8]) {
+async fn feed(stdin: &mut Option<Sender>, bytes: &[u8]) {
     if let Some(pipe) = stdin {
         // It may close its input unread.
         let _unread = pipe.write_all(bytes).await;

@@ -111,7 +111,7 @@ async fn it_runs_as_its_user_for_good() {
     );
     run.account = Some(nobody.clone());
     let end = end_of(run).await;
-    assert!(end.output.starts_with(&format!("{0}\n{1}\n{0} 700\n0 711\n", nobody.uid, nobody.gid)), "{}", end.output);
+    assert!(end.output.starts_with(&format!("{0}\n{1}\n{0} 700\n0 710\n", nobody.uid, nobody.gid)), "{}", end.output);
     assert!(!end.output.contains("changed") && !end.output.contains("\nseen"), "{}", end.output);
     assert!(end.output.contains(&format!("\n{}\n", nobody.home)), "{}", end.output);
 }
@@ -170,6 +170,7 @@ async fn one_that_is_abandoned_or_dropped_is_killed() {
     assert_eq!(tells.recv().await.as_deref(), Some("runs\n"));
     running.abort();
     assert!(running.await.is_err());
+    tokio::task::spawn_blocking(|| runner::wait_for_last_work(PATIENCE)).await.expect("no panic");
     assert_eq!(alive(id), Vec::<i32>::new());
     assert!(!room(id).exists());
 }
@@ -289,6 +290,48 @@ async fn a_program_that_was_changed_meanwhile_changes_nothing() {
     fs::write(&path, "#!/bin/sh\necho bad\n").expect("another program");
     let run = Run { program: verified, ..sh("") };
     assert_eq!(end_of(run).await.output, "good\n");
+}
+
+#[tokio::test]
+async fn what_is_nested_deeper_than_a_stack_can_be_removed() {
+    let run =
+        run_of("#!/usr/bin/perl\nfor (1..20000) { mkdir 'd' or die; chdir 'd' or die }\nmkdir 'e'; chmod 0, 'e';\n");
+    let id = run.id;
+    let end = runner::run(run, &launcher(), |_| {}, std::future::pending()).await;
+    assert_eq!(end.fate, ran(0), "{end:?}");
+    let until = Instant::now() + PATIENCE;
+    while room(id).exists() {
+        assert!(Instant::now() < until, "its directory is removed");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn it_can_open_its_input_and_output_anew() {
+    let mut run = sh("cat /dev/stdin > /dev/stdout; echo error > /dev/stderr");
+    run.input = b"from the grid\n".to_vec();
+    run.account = is_root().then(|| Account::by_name("nobody")).flatten();
+    let end = end_of(run).await;
+    assert!(end.output.starts_with("from the grid\nerror\n"), "{end:?}");
+}
+
+#[tokio::test]
+async fn nobody_else_gets_at_its_directory() {
+    let mut run = sh("stat -c %a .. ../bin $0");
+    run.account = is_root().then(|| Account::by_name("nobody")).flatten();
+    let expected = if run.account.is_some() { "710\n710\n550\n" } else { "700\n700\n500\n" };
+    assert_eq!(end_of(run).await.output, expected);
+}
+
+#[tokio::test]
+async fn too_many_secrets_cannot_be_kept_out_of_the_output() {
+    let mut run = sh("true");
+    run.secrets = vec![Secret { name: "KEYS".to_owned(), value: "a long line\n".repeat(300) }];
+    assert!(why(&end_of(run).await).contains("300 lines"));
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
 }
 
 #[tokio::test]

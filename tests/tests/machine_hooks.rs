@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, time::Duratio
 use protocol::{
     desired::{Desired, InstanceSettings, Program, Programs},
     health::{Expected, Health},
-    hook::{HookEnd, HookFate, HookRun, MAX_OUTPUT},
+    hook::{HookAbout, HookEnd, HookFate, HookRun, MAX_OUTPUT},
     link::{FromAgent, ToAgent},
 };
 use serde_json::json;
@@ -65,6 +65,7 @@ impl Stage {
             id: Uuid::new_v4(),
             program: program.to_owned(),
             name: "drain".to_owned(),
+            about: None,
             base: Some(self.shop.dir().canonicalize().expect("a base").display().to_string()),
             user: None,
             environment: BTreeMap::from([("WORD".to_owned(), "said".to_owned())]),
@@ -218,7 +219,10 @@ fn a_program_that_was_changed_on_the_machine_does_not_run() {
 #[test]
 fn the_machines_own_file_has_the_last_word() {
     let good = "#!/bin/sh\nid -u\n";
-    let stage = Stage::new(&format!("hook_programs = [\"{}\"]\nhook_users = [\"2\"]", hash(good)));
+    let stage = Stage::new(&format!(
+        "hook_programs = [\"{}\"]\nhook_users = [\"2\"]\nhook_environment = [\"WORD\"]",
+        hash(good)
+    ));
     stage.manager.offer(&hash(good), good.as_bytes());
     stage.manager.offer(&hash("other"), b"other");
     let told = stage.announce(vec![program(good), program("other")], 1, 1);
@@ -230,6 +234,12 @@ fn the_machines_own_file_has_the_last_word() {
     assert!(stage.why_not(&as_user("root")).contains("hook_users = [\"root\"]"));
     assert!(stage.why_not(&as_user("no-such-user")).contains("no user `no-such-user`"));
     assert!(stage.why_not(&HookRun { base: None, ..run() }).contains("hook_users = [\"root\"]"));
+    let about = Some(HookAbout::Instance);
+    assert!(stage.why_not(&HookRun { about, base: None, ..run() }).contains("does not say which"));
+    for (variable, why) in [("LD_PRELOAD", "cannot be given"), ("OTHER", "hook_environment = [\"OTHER\"]")] {
+        let environment = BTreeMap::from([(variable.to_owned(), "x".to_owned())]);
+        assert!(stage.why_not(&HookRun { environment, ..run() }).contains(why), "{variable}");
+    }
     assert!(stage.why_not(&HookRun { base: Some("/nowhere".to_owned()), ..run() }).contains("no instance at /nowhere"));
     assert!(stage.why_not(&HookRun { ttl_ms: 0, ..run() }).contains("too late"));
     for secret in ["NONE", "../key.pem"] {

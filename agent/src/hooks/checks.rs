@@ -1,8 +1,11 @@
 //! What must hold before a hook runs, and what it runs with.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
-use protocol::{hook::HookRun, report::InstanceReport};
+use protocol::{
+    hook::{HookAbout, HookRun, MAX_ENVIRONMENT, may_be_given},
+    report::InstanceReport,
+};
 use runner::{Account, Run};
 
 use super::{
@@ -25,6 +28,8 @@ const MAX_INPUT: usize = 256 * 1024;
 pub struct Checks {
     allow: Arc<[Permission]>,
     users: Vec<String>,
+    /// The variables that may be given besides the grid's own; any, where any program may be there.
+    variables: Option<Vec<String>>,
     state_dir: PathBuf,
     store: Store,
 }
@@ -32,7 +37,8 @@ pub struct Checks {
 impl Checks {
     /// Of an agent's settings.
     pub fn new(settings: &Settings, state_dir: PathBuf, store: Store) -> Self {
-        Self { allow: settings.allow.clone().into(), users: settings.hook_users.clone(), state_dir, store }
+        let variables = settings.hook_programs.as_ref().map(|_| settings.hook_environment.clone());
+        Self { allow: settings.allow.clone().into(), users: settings.hook_users.clone(), variables, state_dir, store }
     }
 
     /// Makes a run of what the manager asks for; `report` is that of the instance that it is about. The error says why
@@ -44,6 +50,9 @@ impl Checks {
         if !desired::is_hash(&asked.program) {
             return Err("the program is named by no SHA-256".to_owned());
         }
+        if asked.about() == HookAbout::Instance && asked.base.is_none() {
+            return Err("it is about an instance, and the manager does not say which".to_owned());
+        }
         let report = match report {
             Some(None) => {
                 let base = protocol::limits::clip(asked.base.as_deref().unwrap_or_default());
@@ -52,6 +61,7 @@ impl Checks {
             Some(Some(report)) => Some(report),
             None => None,
         };
+        check_environment(&asked.environment, self.variables.as_deref())?;
         let account = self.account(&asked, report.as_ref())?;
         let secrets = secrets::read(&self.state_dir, &asked.secrets)?;
         let input = serde_json::to_vec(&asked.input).map_err(|error| error.to_string())?;
@@ -96,5 +106,55 @@ impl Checks {
         };
         let listed: Vec<_> = self.users.iter().filter_map(|name| Account::by_name(name)).collect();
         user::decide(&Question { asked: named.as_ref(), instance: instance.as_ref(), agent: &agent, listed: &listed })
+    }
+}
+
+/// Refuses an environment by which something else than the program would run. `listed` are the only variables besides the
+/// grid's own, where the machine's file limits them.
+fn check_environment(environment: &BTreeMap<String, String>, listed: Option<&[String]>) -> Result<(), String> {
+    let size: usize = environment.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
+    if size > MAX_ENVIRONMENT {
+        return Err(format!("its environment is larger than {MAX_ENVIRONMENT} bytes"));
+    }
+    for name in environment.keys() {
+        let shown = protocol::limits::clip(&name.escape_default().to_string());
+        if !may_be_given(name) {
+            return Err(format!("the variable `{shown}` cannot be given to a hook: take it out of its `environment`"));
+        }
+        let is_own = name.starts_with("TOMCAT_GRID_") || name.starts_with("CATALINA_");
+        if listed.is_some_and(|listed| !is_own && !listed.contains(name)) {
+            return Err(format!(
+                "the agent's own configuration names the programs of hooks, and not the variable `{shown}`: list it there \
+                 with `hook_environment = [\"{shown}\"]`"
+            ));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_environments() {
+        let listed = ["MODE".to_owned()];
+        for (name, listed, error) in [
+            ("MODE", None, ""),
+            ("MODE", Some(&listed[..]), ""),
+            ("OTHER", None, ""),
+            ("OTHER", Some(&listed[..]), "hook_environment = [\"OTHER\"]"),
+            ("TOMCAT_GRID_EVENT", Some(&[][..]), ""),
+            ("CATALINA_BASE", Some(&[][..]), ""),
+            ("LD_PRELOAD", None, "cannot be given"),
+            ("BASH_FUNC_ls%%", None, "cannot be given"),
+            ("A\u{1b}[2J", None, "`A\\u{1b}[2J` cannot be given"),
+        ] {
+            let environment = BTreeMap::from([(name.to_owned(), "x".to_owned())]);
+            let checked = check_environment(&environment, listed).err().unwrap_or_default();
+            assert!(checked.contains(error) && checked.is_empty() == error.is_empty(), "{name}: {checked}");
+        }
+        let large = BTreeMap::from([("MODE".to_owned(), "x".repeat(MAX_ENVIRONMENT))]);
+        assert!(check_environment(&large, None).unwrap_err().contains("larger"));
     }
 }

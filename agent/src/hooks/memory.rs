@@ -46,23 +46,38 @@ pub struct RunMemory {
     pub end: Option<HookEnd>,
 }
 
+/// Runs that an earlier agent did not see the end of, with the users that they ran as.
+#[derive(Debug)]
+#[must_use]
+pub struct LeftBehind(Vec<(Uuid, u32)>);
+
+impl LeftBehind {
+    /// Kills what is left of them, and removes their directories. Blocks, for seconds each.
+    pub fn clear_up(self) {
+        for (run, uid) in self.0 {
+            runner::clear_up(run, uid);
+        }
+    }
+}
+
 impl Memory {
-    /// Opens the memory in a state directory. Runs that an earlier agent did not see the end of are ended, and what is
-    /// left of them is killed. Blocks.
-    pub fn open(state_dir: &Path) -> io::Result<Self> {
+    /// Opens the memory in a state directory. The end of runs that an earlier agent did not see the end of is noted; what
+    /// is left of them is for [`LeftBehind::clear_up`]. Blocks.
+    pub fn open(state_dir: &Path) -> io::Result<(Self, LeftBehind)> {
         let memory = Self { dir: state_dir.join("hooks") };
         DirBuilder::new().recursive(true).mode(0o700).create(&memory.dir)?;
+        let mut left_behind = Vec::new();
         for (_, id) in memory.files()? {
             let Some(run) = memory.get(id).filter(|run| run.end.is_none()) else { continue };
             tracing::warn!(run = %id, hook = run.name, "the agent ended while this hook ran; what is left of it is killed");
-            runner::clear_up(id, run.uid);
+            left_behind.push((id, run.uid));
             let why = format!("the agent ended while the hook {} ran, and what was left of it was killed", run.name);
             let end = HookEnd { fate: HookFate::Unknown { why }, output: String::new(), dropped: 0, duration_ms: 0 };
             if let Err(error) = memory.put(id, &RunMemory { end: Some(end), ..run }) {
                 tracing::error!(run = %id, "cannot remember the end of a hook: {error:#}");
             }
         }
-        Ok(memory)
+        Ok((memory, LeftBehind(left_behind)))
     }
 
     fn file(&self, id: Uuid) -> PathBuf {
@@ -86,15 +101,19 @@ impl Memory {
         write_atomically(&self.file(id), &serde_json::to_vec(run)?)
     }
 
-    /// Forgets what is old, and what there is too much of. Blocks.
+    /// Forgets what is old, and what there is too much of; never a run that has not ended. Blocks.
     pub fn tidy(&self) -> io::Result<()> {
         let now = Timestamp::now();
         let mut files = self.files()?;
         files.sort_unstable();
-        let too_many = files.len().saturating_sub(MAX);
-        for (at, (modified, id)) in files.into_iter().enumerate() {
-            if at < too_many || now.since(modified) > KEPT {
+        let mut too_many = files.len().saturating_sub(MAX);
+        for (modified, id) in files {
+            if too_many == 0 && now.since(modified) <= KEPT {
+                return Ok(());
+            }
+            if self.get(id).is_none_or(|run| run.end.is_some()) {
                 fs::remove_file(self.file(id))?;
+                too_many = too_many.saturating_sub(1);
             }
         }
         Ok(())
@@ -133,12 +152,12 @@ mod tests {
     #[test]
     fn a_run_that_nobody_saw_the_end_of_is_not_known() {
         let dir = tempfile::tempdir().unwrap();
-        let memory = Memory::open(dir.path()).unwrap();
+        let (memory, _) = Memory::open(dir.path()).unwrap();
         let (begun, ended) = (Uuid::new_v4(), Uuid::new_v4());
         let end = HookEnd { fate: HookFate::Ran { exit_code: 3 }, output: "x".into(), dropped: 0, duration_ms: 1 };
         memory.put(begun, &run(None)).unwrap();
         memory.put(ended, &run(Some(end.clone()))).unwrap();
-        let memory = Memory::open(dir.path()).unwrap();
+        let (memory, _) = Memory::open(dir.path()).unwrap();
         assert_eq!(memory.get(ended).unwrap().end, Some(end));
         assert!(matches!(memory.get(begun).unwrap().end.unwrap().fate, HookFate::Unknown { .. }));
         assert_eq!(memory.get(Uuid::nil()), None);
@@ -149,11 +168,27 @@ mod tests {
     #[test]
     fn only_so_many_runs_are_remembered() {
         let dir = tempfile::tempdir().unwrap();
-        let memory = Memory::open(dir.path()).unwrap();
+        let (memory, _) = Memory::open(dir.path()).unwrap();
         for _ in 0..MAX + 3 {
             fs::write(memory.file(Uuid::new_v4()), "{}").unwrap();
         }
         memory.tidy().unwrap();
         assert_eq!(memory.files().unwrap().len(), MAX);
+    }
+
+    #[test]
+    fn one_that_still_runs_is_not_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let (memory, _) = Memory::open(dir.path()).unwrap();
+        let runs = Uuid::new_v4();
+        memory.put(runs, &run(None)).unwrap();
+        let old = std::time::SystemTime::now() - 2 * KEPT;
+        fs::File::options().write(true).open(memory.file(runs)).unwrap().set_modified(old).unwrap();
+        for _ in 0..MAX + 3 {
+            fs::write(memory.file(Uuid::new_v4()), "{}").unwrap();
+        }
+        memory.tidy().unwrap();
+        assert_eq!(memory.files().unwrap().len(), MAX);
+        assert_eq!(memory.get(runs).unwrap().end, None);
     }
 }

@@ -22,7 +22,10 @@ use protocol::{
 };
 use runner::Launcher;
 use store::Store;
-use tokio::{sync::oneshot, time::Instant};
+use tokio::{
+    sync::{Semaphore, oneshot},
+    time::{Instant, timeout_at},
+};
 use uuid::Uuid;
 
 use crate::{
@@ -32,6 +35,9 @@ use crate::{
 
 /// The most hooks that run at a time.
 const MAX_AT_ONCE: usize = 16;
+
+/// The most hooks that run, or wait until they can.
+const MAX_IN_HAND: usize = 256;
 
 /// The longest that a run may be worth beginning.
 const MAX_TTL: Duration = Duration::from_secs(600);
@@ -44,16 +50,21 @@ struct Inner {
     checks: Checks,
     memory: Memory,
     board: Arc<Board>,
-    /// What runs now, with the way to abandon it.
+    /// What runs or waits now, with the way to abandon it.
     running: Mutex<HashMap<Uuid, oneshot::Sender<()>>>,
+    /// Places of those that run at a time.
+    places: Semaphore,
 }
 
 impl Hooks {
-    /// Opens the memory of what ran before. Blocks.
+    /// Opens the memory of what ran before, and has cleared up what is left of it. To be called in the runtime. Blocks.
     pub fn open(settings: &Settings, state_dir: PathBuf, store: Store, board: Arc<Board>) -> io::Result<Self> {
-        let memory = Memory::open(&state_dir)?;
+        let (memory, left_behind) = Memory::open(&state_dir)?;
+        // It may take long, and nothing depends on it.
+        tokio::task::spawn_blocking(|| left_behind.clear_up());
         let checks = Checks::new(settings, state_dir, store);
-        Ok(Self(Arc::new(Inner { checks, memory, board, running: Mutex::default() })))
+        let places = Semaphore::new(MAX_AT_ONCE);
+        Ok(Self(Arc::new(Inner { checks, memory, board, running: Mutex::default(), places })))
     }
 
     /// Begins a run, unless it is known; its end is put up on the board in any case.
@@ -66,9 +77,9 @@ impl Hooks {
                 // Whoever asks again hears of its end.
                 return;
             }
-            if running.len() >= MAX_AT_ONCE {
+            if running.len() >= MAX_IN_HAND {
                 drop(running);
-                let why = format!("{MAX_AT_ONCE} hooks run on this machine already: ask again later");
+                let why = format!("{MAX_IN_HAND} hooks run or wait on this machine already: ask again later");
                 self.0.board.put_hook_end(id, HookEnd::not_run(why));
                 return;
             }
@@ -108,11 +119,18 @@ impl Inner {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn run(self: &Arc<Self>, run: HookRun, received: Instant, abandoned: oneshot::Receiver<()>) -> HookEnd {
+    async fn run(self: &Arc<Self>, run: HookRun, received: Instant, mut abandoned: oneshot::Receiver<()>) -> HookEnd {
         let id = run.id;
-        let inner = self.clone();
+        // Waiting counts into the time of the hook: whoever asked waits no longer.
+        let ttl = Duration::from_millis(run.ttl_ms.min(run.timeout_ms)).min(MAX_TTL);
+        let place = tokio::select! {
+            biased;
+            place = timeout_at(received + ttl, self.places.acquire()) => place.ok().and_then(Result::ok),
+            Ok(()) = &mut abandoned => None,
+        };
+        let (inner, has_place) = (self.clone(), place.is_some());
         // Reads and writes files, and verifies the program.
-        let prepared = tokio::task::spawn_blocking(move || inner.prepare(run, received)).await;
+        let prepared = tokio::task::spawn_blocking(move || inner.prepare(run, received, has_place)).await;
         let (run, known) = match prepared {
             Ok(Ok(prepared)) => prepared,
             Ok(Err(end)) => return *end,
@@ -135,7 +153,12 @@ impl Inner {
     }
 
     /// Checks a run and notes it, or answers with its end. Blocks.
-    fn prepare(&self, run: HookRun, received: Instant) -> Result<(runner::Run, RunMemory), Box<HookEnd>> {
+    fn prepare(
+        &self,
+        run: HookRun,
+        received: Instant,
+        has_place: bool,
+    ) -> Result<(runner::Run, RunMemory), Box<HookEnd>> {
         let id = run.id;
         let unknown = || HookEnd {
             fate: HookFate::Unknown { why: "the agent ended while the hook ran".to_owned() },
@@ -156,6 +179,11 @@ impl Inner {
             }
             Box::new(end)
         };
+        if !has_place && run.ttl_ms > 0 {
+            return Err(not_run(format!(
+                "{MAX_AT_ONCE} other hooks run on this machine, and none of them ended in time"
+            )));
+        }
         if received.elapsed() >= Duration::from_millis(run.ttl_ms).min(MAX_TTL) {
             return Err(not_run("it came too late to be worth it".to_owned()));
         }
@@ -163,7 +191,8 @@ impl Inner {
             tracing::error!("cannot forget old runs of hooks: {error}");
         }
         let report = run.base.as_deref().map(|base| self.board.report(base));
-        let run = self.checks.check(run, report).map_err(not_run)?;
+        let mut run = self.checks.check(run, report).map_err(not_run)?;
+        run.timeout = run.timeout.saturating_sub(received.elapsed());
         let uid = run.account.as_ref().map_or_else(crate::os::users::current, |account| account.uid);
         let known = RunMemory { at: Timestamp::now(), name: name.clone(), uid, end: None };
         if let Err(error) = self.memory.put(id, &known) {

@@ -20,9 +20,16 @@ pub fn decide(question: &Question<'_>) -> Result<Option<Account>, String> {
     let user = asked.or(*instance).unwrap_or(agent);
     let is = |other: &Account| other.uid == user.uid;
     let is_listed = listed.iter().any(is);
-    // One that is not about an instance runs as the agent, whoever that is; but never as root unasked.
+    if user.uid == 0 && !(is_listed && asked.is_some()) {
+        return Err(format!(
+            "nothing runs as `{0}` unasked: set `user` of the hook, to \"{0}\" only if it must be, and list that in the agent's \
+             own configuration with `hook_users = [\"{0}\"]`",
+            user.name
+        ));
+    }
+    // One that is not about an instance runs as the agent, whoever that is.
     let is_own = instance.is_none() && is(agent);
-    if !is_listed && (user.uid == 0 || !(instance.is_some_and(is) || is_own)) {
+    if !(is_listed || is_own || instance.is_some_and(is)) {
         return Err(format!(
             "the agent's own configuration does not let hooks run as `{0}`: list it there with `hook_users = [\"{0}\"]`",
             user.name
@@ -55,9 +62,11 @@ mod tests {
             (Some(0), Some(1), 0, vec![], NOBODY),
             (Some(0), Some(1), 0, vec![0], 0),
             (None, Some(0), 0, vec![], NOBODY),
-            (None, Some(0), 0, vec![0], 0),
+            (None, Some(0), 0, vec![0], NOBODY),
             (None, None, 0, vec![], NOBODY),
-            (None, None, 0, vec![0], 0),
+            (None, None, 0, vec![0], NOBODY),
+            (Some(0), None, 0, vec![], NOBODY),
+            (Some(0), None, 0, vec![0], 0),
             (Some(2), None, 0, vec![2], 2),
             (Some(2), None, 0, vec![], NOBODY),
             (None, None, 5, vec![], 5),

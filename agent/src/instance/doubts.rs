@@ -29,8 +29,9 @@ pub enum Way {
     Unit {
         /// The unit.
         unit: String,
-        /// Which run of the unit was the last before, as systemd numbers them; empty if it knows none.
-        invocation: String,
+        /// Which run of the unit was the last before, as systemd numbers them; empty if it knows none, and `None` if it
+        /// could not be asked.
+        invocation: Option<String>,
     },
 }
 
@@ -99,6 +100,9 @@ pub fn resolve(facts: &Facts) -> Resolution {
         (Action::Start, Trace::Unit { .. }) => after(SETTLE),
         // Starts go by a launcher or a unit.
         (Action::Start, Trace::Signal { .. }) => WaitAndSee,
+        // What runs there now is another run, which was not meant.
+        (Action::Stop | Action::Kill, Trace::Unit { is_new: Some(true), .. }) => WasDone,
+        (Action::Stop | Action::Kill, Trace::Unit { is_new: None, .. }) => WaitAndSee,
         // Killing the same process once more changes nothing.
         (Action::Kill, _) => NotDone,
         (Action::Stop, Trace::Unit { is_busy: true, .. }) => WasDone,
@@ -156,7 +160,11 @@ mod tests {
             (Stop, true, unit(false, Some(false)), Active, 0, WaitAndSee),
             (Stop, true, unit(false, Some(false)), Active, 2, NotDone),
             (Kill, true, signal, Active, 0, NotDone),
-            (Kill, true, unit(true, None), Stopping, 0, NotDone),
+            (Stop, true, unit(false, Some(true)), Active, 0, WasDone),
+            (Stop, true, unit(false, None), Active, 19, WaitAndSee),
+            (Kill, true, unit(true, Some(false)), Stopping, 0, NotDone),
+            (Kill, true, unit(false, Some(true)), Active, 0, WasDone),
+            (Kill, true, unit(true, None), Stopping, 0, WaitAndSee),
             (Kill, false, signal, Stopped, 0, WasDone),
         ] {
             let looked = Duration::from_secs(seconds);

@@ -1,7 +1,7 @@
 //! What the agent remembers of an instance on disk, so that after its own restart it comes to the same answers.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     io,
     path::{Path, PathBuf},
     sync::LazyLock,
@@ -22,7 +22,7 @@ use uuid::Uuid;
 use super::doubts::Way;
 use crate::os::{
     clock::{self, BootTime},
-    files::{read_bounded, write_atomically},
+    files::{self, write_atomically},
     process::ProcessKey,
 };
 
@@ -192,20 +192,42 @@ impl Memory {
         }
     }
 
-    /// Loads what is remembered of a base. What cannot be read is forgotten, and said.
+    /// Loads what is remembered of a base. What cannot be read is set aside and said: see [`Self::lost`]. Blocks.
     pub fn load(state_dir: &Path, base: &Path) -> Self {
         let file = file(state_dir, base);
-        let loaded = read_bounded(&file, MAX_FILE)
+        let loaded = files::read_patiently(&file, MAX_FILE)
             .and_then(|content| serde_json::from_slice::<Self>(&content).map_err(io::Error::from));
         match loaded {
             Ok(memory) if memory.base == base => memory,
-            Ok(_) => Self::new(base),
+            Ok(_) => {
+                files::set_aside(&file);
+                Self::new(base)
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Self::new(base),
             Err(error) => {
                 tracing::error!(file = %file.display(), "what was remembered of {} is lost: {error}", base.display());
+                files::set_aside(&file);
                 Self::new(base)
             }
         }
+    }
+
+    /// When what was remembered of a base could not be read for the last time, if that ever was.
+    pub fn lost(state_dir: &Path, base: &Path) -> Option<Timestamp> {
+        files::set_aside_at(&file(state_dir, base))
+    }
+
+    /// The orders of all instances whose outcome is not known; `None` if a file cannot be read. Blocks.
+    pub fn unresolved(state_dir: &Path) -> Option<HashSet<Uuid>> {
+        let mut unresolved = HashSet::new();
+        for entry in std::fs::read_dir(state_dir.join("instances")).ok()? {
+            let path = entry.ok()?.path();
+            if path.extension().is_some_and(|extension| extension == "json") {
+                let memory: Self = serde_json::from_slice(&files::read_bounded(&path, MAX_FILE).ok()?).ok()?;
+                unresolved.extend(memory.orders.iter().filter(|order| order.outcome.is_none()).map(|order| order.id));
+            }
+        }
+        Some(unresolved)
     }
 
     /// Stores it; returns when it is on disk.
@@ -237,7 +259,12 @@ impl Memory {
     pub fn begin_order(&mut self, id: Uuid, action: Action, process: Option<ProcessKey>, way: Option<Way>) {
         self.orders.retain(|order| order.id != id);
         if self.orders.len() >= ORDERS {
-            self.orders.pop_front();
+            // One without an outcome may still be asked for, and must not be carried out again.
+            match self.orders.iter().position(|order| order.outcome.is_some()) {
+                Some(at) => drop(self.orders.remove(at)),
+                None if self.orders.len() >= 2 * ORDERS => drop(self.orders.pop_front()),
+                None => {}
+            }
         }
         self.orders.push_back(OrderMemory { id, action, outcome: None, process, way, at: Some(Moment::now()) });
     }
@@ -315,9 +342,17 @@ mod tests {
         let mut memory = Memory::new(Path::new("/srv/a"));
         for id in 0..=ORDERS as u128 {
             memory.begin_order(Uuid::from_u128(id), Action::Start, None, None);
+            if id > 0 {
+                memory.end_order(Uuid::from_u128(id), &Outcome::Expired {});
+            }
         }
         assert_eq!(memory.orders.len(), ORDERS);
-        assert!(memory.order(Uuid::from_u128(0)).is_none());
+        assert!(memory.order(Uuid::from_u128(0)).is_some(), "what became of it is not known");
+        assert!(memory.order(Uuid::from_u128(1)).is_none());
+        for id in 1000..1000 + 3 * ORDERS as u128 {
+            memory.begin_order(Uuid::from_u128(id), Action::Start, None, None);
+        }
+        assert_eq!(memory.orders.len(), 2 * ORDERS);
         let old = r#"{"id":"00000000-0000-0000-0000-000000000001","action":"stop","outcome":null}"#;
         let of_an_older_version: OrderMemory = serde_json::from_str(old).unwrap();
         assert_eq!(of_an_older_version.way, None);
@@ -328,7 +363,13 @@ mod tests {
         let dir = state_dir();
         let base = Path::new("/srv/a");
         std::fs::write(file(dir.path(), base), "{").unwrap();
+        assert_eq!(Memory::lost(dir.path(), base), None);
         assert_eq!(Memory::load(dir.path(), base), Memory::new(base));
+        let lost = Memory::lost(dir.path(), base);
+        assert!(lost.is_some() && Memory::load(dir.path(), base) == Memory::new(base), "it is said for good");
+        assert!(files::may_be_forgotten(Uuid::from_u128(1), lost));
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(!files::may_be_forgotten(Uuid::now_v7(), lost), "it was made afterwards");
     }
 
     #[test]

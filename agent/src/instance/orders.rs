@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     config::Permission,
-    os::{process::ProcessKey, systemd, users},
+    os::{files, process::ProcessKey, systemd, users},
     tomcat::{
         mark,
         start::{self, Launch, Mark, Started},
@@ -50,6 +50,11 @@ impl Task {
                 None => return self.doubt(order, deadline, reply),
             },
             None if Instant::now() >= deadline => Outcome::Expired {},
+            None if files::may_be_forgotten(order.id, self.lost) => Outcome::Unknown {
+                message:
+                    "what the agent remembered of the instance was damaged: whether this was done before is not known"
+                        .to_owned(),
+            },
             None => self.perform(&order).await,
         };
         // Whoever asked may have gone; the outcome is remembered.
@@ -60,7 +65,8 @@ impl Task {
     pub(super) async fn perform(&mut self, order: &Order) -> Outcome {
         // One that was started by hand a moment ago may not have been seen yet.
         self.look_for_process().await;
-        let needless = self.needless(order.action);
+        let unsettled = if order.action == Action::Start { self.settle_starts(order.id).await } else { None };
+        let needless = unsettled.or_else(|| self.needless(order.action));
         if let Some(outcome) =
             needless.or_else(|| self.forbidden(order.action)).or_else(|| self.powerless(order.action))
         {
@@ -115,14 +121,16 @@ impl Task {
     pub(super) async fn finish(&mut self, order: &Order, outcome: &Outcome) {
         self.memory.end_order(order.id, outcome);
         self.publish().await;
-        self.store().await;
-        mark::remove(&self.setup.state_dir, order.id);
+        // Without its outcome on disk, only the mark tells the next agent what became of it.
+        if self.store().await {
+            mark::remove(&self.setup.state_dir, order.id);
+        }
     }
 
     /// How an order is to be carried out.
     async fn way(&self, action: Action, unit: Option<&str>) -> Way {
         if let Some(unit) = unit {
-            let invocation = systemd::run_of(unit).await.map(|run| run.invocation).unwrap_or_default();
+            let invocation = systemd::run_of(unit).await.ok().map(|run| run.invocation);
             return Way::Unit { unit: unit.to_owned(), invocation };
         }
         match action {

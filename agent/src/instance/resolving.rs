@@ -9,9 +9,11 @@ use protocol::{
     state::{Action, State},
 };
 use tokio::{sync::oneshot, time::Instant};
+use uuid::Uuid;
 
 use super::{
     doubts::{self, Facts, LIMIT, Resolution, Trace, Way},
+    memory::OrderMemory,
     rules::Answer,
     task::Task,
 };
@@ -94,7 +96,9 @@ impl Task {
         let known = self.memory.order(id).cloned();
         let noted = known.as_ref().and_then(|known| known.process_of_this_boot());
         let mut is_there = noted.is_some_and(|key| key.is_alive());
-        let had_process = known.as_ref().is_some_and(|known| known.process.is_some());
+        // An order of another boot was for a run that is gone.
+        let is_of_this_boot = known.as_ref().is_some_and(|known| known.at.is_none_or(|at| at.is_of_this_boot()));
+        let may_be_run = is_of_this_boot && known.as_ref().is_some_and(|known| known.process.is_none());
         let trace = match known.and_then(|known| known.way) {
             Some(Way::Launcher {}) => {
                 let dir = self.setup.state_dir.clone();
@@ -105,11 +109,11 @@ impl Task {
             Some(Way::Unit { unit, invocation }) => {
                 let run = systemd::run_of(&unit).await.map_err(|error| clip(&format!("{error:#}")))?;
                 // A unit may be told to end before its process is there.
-                is_there |= !had_process && run.is_there;
-                let is_new = match (invocation.is_empty(), run.invocation.is_empty()) {
-                    (_, false) => Some(run.invocation != invocation),
-                    (true, true) => Some(false),
-                    (false, true) => None,
+                is_there |= may_be_run && run.is_there;
+                let is_new = match (&invocation, run.invocation.is_empty()) {
+                    (Some(invocation), false) => Some(run.invocation != *invocation),
+                    (Some(invocation), true) if invocation.is_empty() => Some(false),
+                    (Some(_), true) | (None, _) => None,
                 };
                 let is_busy = if action == Action::Start { run.is_coming } else { run.is_going };
                 Trace::Unit { is_busy, is_new }
@@ -153,6 +157,47 @@ impl Task {
         let outcome = Outcome::Done { message };
         self.finish(order, &outcome).await;
         outcome
+    }
+
+    /// Makes sure that no launcher of an earlier start can go on beside a new one: those that have not gone on are taken
+    /// back, and the process of one that has is taken up. Returns the answer to the new start if that cannot be had.
+    pub(super) async fn settle_starts(&mut self, but: Uuid) -> Option<Outcome> {
+        let is_open = |known: &&OrderMemory| {
+            known.id != but
+                && known.action == Action::Start
+                && known.outcome.is_none()
+                && known.way == Some(Way::Launcher {})
+        };
+        let open: Vec<Uuid> = self.memory.orders.iter().filter(is_open).map(|known| known.id).collect();
+        for id in open {
+            let since = Instant::now();
+            let proof = loop {
+                let dir = self.setup.state_dir.clone();
+                let settled = tokio::task::spawn_blocking(move || mark::settle(&dir, id)).await;
+                match settled.map_err(anyhow::Error::from).and_then(|settled| Ok(settled?)) {
+                    Ok(Proof::OnItsWay) if since.elapsed() < doubts::SETTLE => tokio::time::sleep(PAUSE).await,
+                    proof => break proof,
+                }
+            };
+            match proof {
+                Ok(Proof::NotGone) => {}
+                Ok(Proof::Gone(key)) => {
+                    if self.process.is_none() && key.is_alive() {
+                        // If it ends meanwhile, its end is seen like any other.
+                        let _gone = self.take_up(key, None).await;
+                    }
+                }
+                Ok(Proof::OnItsWay) => {
+                    let message = "the launcher of an earlier start is still on its way: ask again".to_owned();
+                    return Some(Outcome::Failed { message });
+                }
+                Err(error) => {
+                    let message = format!("whether an earlier start goes on cannot be told: {error:#}");
+                    return Some(Outcome::Failed { message: clip(&message) });
+                }
+            }
+        }
+        None
     }
 
     /// Takes up the process that was started right before the agent ended, as long as it does not look like a Tomcat.

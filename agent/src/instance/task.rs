@@ -7,6 +7,7 @@ use protocol::{
     desired::InstanceSettings,
     link::{Order, Outcome},
     report::InstanceReport,
+    time::Timestamp,
 };
 use tokio::{
     process::Child,
@@ -133,6 +134,8 @@ pub(super) struct Task {
     pub(super) asking: JoinSet<Option<probe::Answer>>,
     /// When to ask next, while an answer is waited for impatiently.
     pub(super) ask_at: Option<Instant>,
+    /// When what was remembered was damaged, if it was.
+    pub(super) lost: Option<Timestamp>,
     /// Orders of which it is not known what became of them.
     pub(super) doubts: Vec<Doubt>,
     /// When to look at those next.
@@ -147,6 +150,7 @@ pub(super) struct Task {
 impl Task {
     fn new(setup: Setup, memory: Memory, news: mpsc::Sender<News>) -> Self {
         Self {
+            lost: Memory::lost(&setup.state_dir, &setup.base),
             setup,
             memory,
             process: None,
@@ -261,11 +265,14 @@ impl Task {
         let _ending = self.news.send(news).await;
     }
 
-    /// Stores the memory; a failure is said, and what was to be remembered holds until the agent ends.
-    pub(super) async fn store(&mut self) {
-        if let Err(error) = self.memory.store(&self.setup.state_dir).await {
+    /// Stores the memory; a failure is said, and what was to be remembered holds until the agent ends. Returns whether it
+    /// is on disk.
+    pub(super) async fn store(&mut self) -> bool {
+        let stored = self.memory.store(&self.setup.state_dir).await;
+        if let Err(error) = &stored {
             tracing::error!(base = %self.setup.base.display(), "cannot remember the state: {error:#}");
         }
+        stored.is_ok()
     }
 
     pub(super) fn home(&self) -> Option<PathBuf> {

@@ -29,6 +29,8 @@ impl Session<'_> {
         }
         if let Err(error) = self.store(move |state| desired::store(state.path(), &kept)).await {
             tracing::error!("what the manager wants cannot be kept, and holds until the agent ends: {error:#}");
+            // The next one is stored in any case: what is on disk may be neither.
+            self.parts.desired = None;
         } else {
             self.parts.desired = Some(desired.clone());
         }

@@ -10,10 +10,13 @@ use std::{
         unix::fs::{MetadataExt, PermissionsExt},
     },
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::{Context, Result};
+use protocol::time::Timestamp;
 use rustix::fs::{self as unix, AtFlags, Mode, OFlags};
+use uuid::Uuid;
 
 use super::users;
 
@@ -122,6 +125,56 @@ impl Dir {
     /// Removes a file in it.
     pub fn remove(&self, name: &str) -> io::Result<()> {
         Ok(unix::unlinkat(&self.0, name, AtFlags::empty())?)
+    }
+}
+
+/// How often a file is read that cannot be read at first.
+const TRIES: u32 = 3;
+
+/// How long is waited between.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// How long ids that do not tell when they were made may be older than a loss.
+const DOUBTFUL: Duration = Duration::from_secs(600);
+
+/// Reads a file that may fail to be read for a moment. Blocks.
+pub fn read_patiently(path: &Path, max: u64) -> io::Result<Vec<u8>> {
+    for _ in 1..TRIES {
+        match read_bounded(path, max) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => std::thread::sleep(PAUSE),
+            read => return read,
+        }
+    }
+    read_bounded(path, max)
+}
+
+fn aside(path: &Path) -> PathBuf {
+    path.with_extension("damaged")
+}
+
+/// Sets a file aside that is damaged, for the eye, and so that it is known that something was lost.
+pub fn set_aside(path: &Path) {
+    if let Err(error) = std::fs::rename(path, aside(path)) {
+        tracing::error!(file = %path.display(), "cannot be set aside: {error}");
+    }
+}
+
+/// When a file was set aside, if it was.
+pub fn set_aside_at(path: &Path) -> Option<Timestamp> {
+    let data = std::fs::symlink_metadata(aside(path)).ok()?;
+    Some(Timestamp::from_millis(data.ctime().saturating_mul(1000) + data.ctime_nsec() / 1_000_000))
+}
+
+/// Whether what is remembered of an id may have been lost, by when it was made; for a while if it does not tell.
+pub fn may_be_forgotten(id: Uuid, lost: Option<Timestamp>) -> bool {
+    let Some(lost) = lost else { return false };
+    let (now, made) = (Timestamp::now(), id.get_timestamp().filter(|_| id.get_version_num() == 7));
+    match made.map(|made| made.to_unix()) {
+        Some((seconds, nanos)) => {
+            let millis = seconds.saturating_mul(1000) + u64::from(nanos) / 1_000_000;
+            Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX)) <= lost
+        }
+        None => now.since(lost) < DOUBTFUL,
     }
 }
 

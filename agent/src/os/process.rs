@@ -1,6 +1,11 @@
 //! One process: who it is, whether it is frozen, how to signal it and to learn of its end.
 
-use std::{collections::HashMap, fs, io, os::fd::OwnedFd, path::PathBuf};
+use std::{
+    collections::HashMap,
+    fs, io,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
@@ -33,6 +38,14 @@ pub fn own_program() -> Option<PathBuf> {
     // So the kernel calls a file that was replaced or removed.
     let replaced = path.to_str().and_then(|path| path.strip_suffix(" (deleted)")).map(PathBuf::from);
     [Some(path), replaced].into_iter().flatten().find(|path| path.is_file())
+}
+
+/// Whether this process could execute a file now, as far as its permissions and where it lies tell.
+pub fn is_executable(program: &Path) -> bool {
+    let is_noexec = |stat: rustix::fs::StatVfs| stat.f_flag.contains(rustix::fs::StatVfsMountFlags::NOEXEC);
+    rustix::fs::access(program, rustix::fs::Access::EXEC_OK).is_ok()
+        && !rustix::fs::statvfs(program).is_ok_and(is_noexec)
+        && fs::metadata(program).is_ok_and(|data| data.len() > 0)
 }
 
 /// Kills this process, as `kill -9` does.

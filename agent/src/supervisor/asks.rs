@@ -58,6 +58,11 @@ impl Supervisor {
         let fail = |message: String| self.board.put_outcome(id, Outcome::Failed { message });
         let Some(handle) = self.instances.get(Path::new(&order.base)) else {
             let base = protocol::limits::clip(&order.base);
+            if self.declarations.is_none() {
+                // It may be there, and have been given this order before.
+                let message = format!("this machine has not been looked through for {base} yet: ask again");
+                return self.board.put_outcome(id, Outcome::Unknown { message });
+            }
             return fail(format!("there is no instance at {base} on this machine"));
         };
         let (reply, outcome) = oneshot::channel();

@@ -6,6 +6,7 @@
 //! under the same lock, so that no launcher can go on with it later.
 
 use std::{
+    collections::HashSet,
     fs::{self, DirBuilder, File},
     io::{self, Read, Seek, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
@@ -18,7 +19,7 @@ use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::os::process::ProcessKey;
+use crate::os::{clock, process::ProcessKey};
 
 /// The largest mark that is read, in bytes.
 const MAX_FILE: u64 = 4096;
@@ -36,7 +37,7 @@ pub enum Proof {
     NotGone,
     /// A launcher holds it, and may go on any moment.
     OnItsWay,
-    /// A launcher has gone on, as this process.
+    /// A launcher has gone on, as this process; as number 0 if that was before the machine's latest boot.
     Gone(ProcessKey),
 }
 
@@ -44,6 +45,19 @@ pub enum Proof {
 struct Words {
     order: Uuid,
     process: ProcessKey,
+    /// In which boot of the machine it was.
+    #[serde(default)]
+    boot: Option<String>,
+}
+
+impl Words {
+    /// The process, or one that cannot be if the machine has booted since.
+    fn process(&self) -> ProcessKey {
+        match &self.boot {
+            Some(boot) if *boot != clock::boot_id() => ProcessKey { pid: 0, start_ticks: 0 },
+            _ => self.process,
+        }
+    }
 }
 
 /// Where the launchers' files are.
@@ -104,7 +118,7 @@ fn examine(path: &Path, order: Uuid) -> io::Result<(Option<File>, Proof)> {
     Read::by_ref(&mut file).take(MAX_FILE).read_to_end(&mut content)?;
     // Half of a line is of a launcher that ended before it went on: it goes on only when the whole is on disk.
     let gone = serde_json::from_slice::<Words>(&content).ok().filter(|words| words.order == order);
-    Ok((Some(file), gone.map_or(Proof::NotGone, |words| Proof::Gone(words.process))))
+    Ok((Some(file), gone.map_or(Proof::NotGone, |words| Proof::Gone(words.process()))))
 }
 
 /// Removes the mark of an order whose outcome is on disk.
@@ -113,13 +127,15 @@ pub fn remove(state_dir: &Path, order: Uuid) {
     let _none = fs::remove_file(path(state_dir, order));
 }
 
-/// Removes what launchers of an agent that was killed have left behind long ago.
-pub fn tidy(state_dir: &Path) {
+/// Removes what launchers of an agent that was killed have left behind long ago, but for the marks of open orders.
+pub fn tidy(state_dir: &Path, open: &HashSet<Uuid>) {
     let Ok(entries) = fs::read_dir(state_dir.join("launch")) else { return };
     for entry in entries.flatten() {
         let changed = entry.metadata().and_then(|data| data.modified());
         let is_old = changed.is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age > KEPT));
-        if is_old {
+        let name = entry.file_name();
+        let order = name.to_str().and_then(|name| name.strip_suffix(".mark")?.parse::<Uuid>().ok());
+        if is_old && !order.is_some_and(|order| open.contains(&order)) {
             let _gone = fs::remove_file(entry.path());
         }
     }
@@ -151,7 +167,7 @@ impl Hold {
     /// Marks that this process goes on now; returns when that is on disk.
     pub fn go_on(&mut self) -> Result<()> {
         let process = ProcessKey::of(std::process::id()).context("a process knows itself")?;
-        let words = serde_json::to_vec(&Words { order: self.order, process })?;
+        let words = serde_json::to_vec(&Words { order: self.order, process, boot: Some(clock::boot_id()) })?;
         self.file.write_all(&words).and_then(|()| self.file.sync_all()).context("mark that the program is executed")
     }
 
@@ -195,6 +211,30 @@ mod tests {
         assert_eq!(look(dir.path(), order).unwrap(), Proof::NotGone);
         fs::write(&path, "{\"order\":\"").unwrap();
         assert_eq!(look(dir.path(), order).unwrap(), Proof::NotGone);
+    }
+
+    #[test]
+    fn the_mark_of_an_open_order_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let (open, done) = (Uuid::from_u128(7), Uuid::from_u128(8));
+        for order in [open, done] {
+            let file = File::options().write(true).open(make(dir.path(), order).unwrap()).unwrap();
+            file.set_modified(SystemTime::now() - 2 * KEPT).unwrap();
+        }
+        tidy(dir.path(), &[open].into());
+        assert!(path(dir.path(), open).exists() && !path(dir.path(), done).exists());
+    }
+
+    #[test]
+    fn a_process_of_an_earlier_boot_is_nobodys() {
+        let dir = tempfile::tempdir().unwrap();
+        let order = Uuid::from_u128(7);
+        let path = make(dir.path(), order).unwrap();
+        let process = ProcessKey::of(std::process::id()).unwrap();
+        let words = Words { order, process, boot: Some("another".to_owned()) };
+        fs::write(&path, serde_json::to_vec(&words).unwrap()).unwrap();
+        let Proof::Gone(key) = look(dir.path(), order).unwrap() else { panic!("it has gone on") };
+        assert!(!key.is_alive());
     }
 
     #[test]

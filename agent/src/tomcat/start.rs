@@ -8,7 +8,7 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
     process::Stdio,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -19,10 +19,14 @@ use tokio::{
 };
 use uuid::Uuid;
 
+use super::mark::Proof;
 use crate::os::{process::ProcessKey, systemd};
 
 /// How long it may take until the instance's program is executed.
 const LAUNCH_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long a launcher that was killed may take to be gone.
+const END_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Everything that the launcher needs to know; it is passed as JSON on its standard input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,13 +152,42 @@ pub async fn as_transient_unit(launch: &Launch, unit: &str, state_dir: &Path) ->
         wait_until_executed(key).await?;
         Ok(Started { key, child: None })
     };
-    let started = run.await;
+    let mut started = run.await;
+    if let (Err(_), Some(mark)) = (&started, &launch.mark)
+        && let Some(key) = end_launch(unit, state_dir, mark.order).await
+    {
+        started = Ok(Started { key, child: None });
+    }
     let complaint = std::fs::read_to_string(complaint.path()).unwrap_or_default();
     if !complaint.trim().is_empty() {
         systemd::reset_failed(unit).await;
         bail!("{}", complaint.trim());
     }
     started
+}
+
+/// Sees to it that a launch which was given up does not go on later; returns its process if it has gone on and lives.
+async fn end_launch(unit: &str, state_dir: &Path, order: Uuid) -> Option<ProcessKey> {
+    let begun = Instant::now();
+    let mut is_killed = false;
+    loop {
+        let dir = state_dir.to_path_buf();
+        let settled = tokio::task::spawn_blocking(move || super::mark::settle(&dir, order)).await;
+        match settled {
+            Ok(Ok(Proof::NotGone)) => {
+                // Its launcher may wait for its order yet, and is of no use any more.
+                let _gone = systemd::kill(unit).await;
+                return None;
+            }
+            Ok(Ok(Proof::Gone(key))) => return Some(key).filter(|key| key.is_alive()),
+            _ if begun.elapsed() > END_TIMEOUT => return None,
+            _ if !is_killed => {
+                is_killed = true;
+                let _gone = systemd::kill(unit).await;
+            }
+            _ => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    }
 }
 
 /// Waits until the launcher has read its order and become the instance.

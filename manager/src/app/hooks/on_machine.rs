@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use protocol::{
-    hook::{HookEnd, HookFate, HookRun},
+    hook::{HookAbout, HookEnd, HookFate, HookRun},
     link::ToAgent,
     name::MachineName,
 };
@@ -13,7 +13,10 @@ use uuid::Uuid;
 use super::{distribution::Standing, here::no_program, running::HookContext, telling};
 use crate::{
     app::{App, links::Links},
-    grid::operation::HookNode,
+    grid::{
+        operation::HookNode,
+        view::{ServiceType, ServiceView},
+    },
 };
 
 /// How much longer than the hook's own time its end may take to come: the program is ended, and the agent may be away
@@ -23,10 +26,19 @@ const GRACE: Duration = Duration::from_secs(15);
 /// How long an agent may take to say what it knows of a run that it is not to begin.
 const ASK: Duration = Duration::from_secs(5);
 
-/// A program that a machine does not have.
+/// A hook that cannot be begun.
 struct NotReady {
     hash: String,
+    /// Why, in words.
     why: String,
+}
+
+/// What a service is to its agent; `None` if it is not there any more.
+fn about(service: Option<&ServiceView>) -> Option<HookAbout> {
+    match service? {
+        ServiceView { r#type: ServiceType::Agent, .. } => Some(HookAbout::Agent),
+        ServiceView { catalina_base, .. } => catalina_base.as_ref().map(|_| HookAbout::Instance),
+    }
 }
 
 impl App {
@@ -36,7 +48,7 @@ impl App {
         context: &HookContext,
         mut told: impl FnMut(&str) + Send,
     ) -> HookEnd {
-        let Some((_, machine)) = &context.service else {
+        let Some((service, machine)) = &context.service else {
             return HookEnd::not_run("a hook that runs on a machine is about a service");
         };
         let Some(agent) = self.fleet().agent_of(machine) else {
@@ -44,6 +56,10 @@ impl App {
         };
         let limit = Duration::from_millis(hook.timeout_ms);
         let ready = match self.wait_ready(machine, &hook.program, limit).await {
+            // Without its instance it would be a hook about the agent, and run as another user.
+            Ok(_) if about(telling::service_of(self, context).as_ref()).is_none() => {
+                Err(NotReady { hash: String::new(), why: format!("{service} is gone") })
+            }
             Ok(ready) => ready,
             Err(why) => return HookEnd::not_run(why),
         };
@@ -60,9 +76,11 @@ impl App {
             entered.as_mut().enable();
             let linked = self.links.connection(agent);
             if linked.is_some() && linked != sent_on {
-                let ttl =
-                    if ready.is_ok() { deadline.saturating_duration_since(Instant::now()) } else { Duration::ZERO };
-                let order = self.order_of(hook, context, &ready, ttl.min(limit));
+                let mut order = self.order_of(hook, context, &ready);
+                // Without an instance, an agent that does not know what it is about would run it about itself.
+                let is_worth_it = ready.is_ok() && (order.about == Some(HookAbout::Agent) || order.base.is_some());
+                let left = deadline.saturating_duration_since(Instant::now()).min(limit);
+                order.ttl_ms = if is_worth_it { u64::try_from(left.as_millis()).unwrap_or(u64::MAX) } else { 0 };
                 sent_on = self.links.send_on(agent, ToAgent::Hook(Box::new(order))).or(sent_on);
             }
             tokio::select! {
@@ -80,13 +98,13 @@ impl App {
         match (end, ready) {
             (Some(end), Err(NotReady { why, .. })) if matches!(end.fate, HookFate::NotRun { .. }) => {
                 waiting.is_ended = true;
-                HookEnd::not_run(not_ready(machine, &hook.program, &why))
+                HookEnd::not_run(why)
             }
             (Some(end), _) => {
                 waiting.is_ended = true;
                 end
             }
-            (None, Err(NotReady { why, .. })) => HookEnd::not_run(not_ready(machine, &hook.program, &why)),
+            (None, Err(NotReady { why, .. })) => HookEnd::not_run(why),
             (None, Ok(_)) if sent_on.is_none() => {
                 HookEnd::not_run(format!("the agent of {machine} is not linked: nothing was sent"))
             }
@@ -118,18 +136,13 @@ impl App {
                 Standing::Missing(hash, why) => (hash, why),
             };
             if !matches!(timeout_at(deadline, news.changed()).await, Ok(Ok(()))) {
-                return Ok(Err(NotReady { hash, why }));
+                return Ok(Err(NotReady { hash, why: not_ready(machine, name, &why) }));
             }
         }
     }
 
-    fn order_of(
-        &self,
-        hook: &HookNode,
-        context: &HookContext,
-        ready: &Result<String, NotReady>,
-        ttl: Duration,
-    ) -> HookRun {
+    /// The order of a run; how long it is worth beginning is for the caller to say.
+    fn order_of(&self, hook: &HookNode, context: &HookContext, ready: &Result<String, NotReady>) -> HookRun {
         let service = telling::service_of(self, context);
         let program = match ready {
             Ok(hash) | Err(NotReady { hash, .. }) => hash.clone(),
@@ -138,13 +151,15 @@ impl App {
             id: context.run,
             program,
             name: hook.program.clone(),
+            // An agent that is told nothing of the base of an instance refuses.
+            about: Some(about(service.as_ref()).unwrap_or(HookAbout::Instance)),
             base: service.as_ref().and_then(|service| service.catalina_base.clone()),
             user: hook.user.clone(),
             environment: telling::environment(self, hook, context, service.as_ref()),
             secrets: hook.secrets.clone(),
             input: telling::input(self, hook, context, service.as_ref()),
             timeout_ms: hook.timeout_ms,
-            ttl_ms: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
+            ttl_ms: 0,
         }
     }
 }

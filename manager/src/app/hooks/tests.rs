@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use protocol::{
     desired::Programs,
-    hook::{HookEnd, HookFate, HookRun},
+    hook::{HookAbout, HookEnd, HookFate, HookRun},
     link::ToAgent,
     report::MachineFacts,
     time::Timestamp,
@@ -145,6 +145,22 @@ async fn fates(app: &App) -> Vec<Value> {
     let events = app.store.events_after(0, 1000).await.unwrap();
     let bodies = events.iter().map(|event| serde_json::from_str::<Value>(&event.1).unwrap());
     bodies.filter(|event| event["kind"] == "hook.ran").collect()
+}
+
+#[tokio::test]
+async fn a_hook_about_an_instance_that_is_gone_is_not_one_about_the_agent() {
+    let (_dir, app) = stage().await;
+    let mailbox = link(&app);
+    become_ready(&app, &mailbox).await;
+    app.change(|fleet, now| {
+        fleet.connected(&"web-1".parse().unwrap(), mailbox.number, "1", MachineFacts::default(), vec![], now)
+    });
+    let (run, running) = begin(&app, 20_000);
+    let order = next_run(&mailbox).await;
+    assert_eq!((order.base, order.about, order.ttl_ms), (None, Some(HookAbout::Instance), 0), "only asked for");
+    app.links.run_ended(AGENT, run, HookEnd::not_run("it came too late"));
+    let (end, _) = running.await.unwrap();
+    assert!(matches!(&end.fate, HookFate::NotRun { why } if why.contains("a@web-1 is gone")), "{end:?}");
 }
 
 #[tokio::test]

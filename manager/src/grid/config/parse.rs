@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, num::NonZeroU32, ops::RangeInclusive, str::From
 
 use protocol::{
     health::{Expected, Health},
+    hook::may_be_given,
     name::{MachineName, ServiceName},
 };
 use toml::de::{DeTable, DeValue};
@@ -39,6 +40,9 @@ pub const MAX_TARGETS: usize = 1000;
 
 /// The most entries of a hook's environment, and the most secrets.
 pub const MAX_ENVIRONMENT: usize = 50;
+
+/// The most bytes of a hook's environment: the grid's own variables need room besides.
+const MAX_ENVIRONMENT_BYTES: usize = protocol::hook::MAX_ENVIRONMENT - 8 * 1024;
 
 /// The longest value of a hook's environment, in bytes.
 pub const MAX_VALUE: usize = 4096;
@@ -270,6 +274,10 @@ fn hook(mut section: Section<'_>, parsed: &mut Parsed) {
             remarks.push((at, format!("`{what}`: there are {count}: at most {MAX_ENVIRONMENT}")));
         }
     }
+    let size: usize = environment.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
+    if size > MAX_ENVIRONMENT_BYTES {
+        remarks.push((section.at, format!("`environment`: it has {size} bytes: at most {MAX_ENVIRONMENT_BYTES}")));
+    }
     section.end(remarks);
     if let (Some((_, event)), Some((_, targets)), Some((program_at, program))) = (event, targets, program) {
         let (places, targets) = targets.into_iter().unzip();
@@ -329,6 +337,9 @@ fn variable_name(name: &str) -> Result<(), String> {
     }
     if name.starts_with("TOMCAT_GRID_") {
         return Err(format!("`{name}`: what begins with TOMCAT_GRID_ is set by the grid"));
+    }
+    if !may_be_given(name) {
+        return Err(format!("`{name}`: no hook can be given that: another program could run in its place"));
     }
     Ok(())
 }

@@ -210,6 +210,10 @@ fn the_table_of_mistakes() {
             "5:17 `A-B` is no name of a variable",
         ),
         (
+            "[[hook]]\nevent = \"pre-stop\"\ntargets = [\"shop\"]\nprogram = \"warm.sh\"\nenvironment = { LD_PRELOAD = \"x\" }\n",
+            "5:17 `LD_PRELOAD`: no hook can be given that",
+        ),
+        (
             "[[hook]]\nevent = \"pre-stop\"\ntargets = [\"shop\"]\nprogram = \"warm.sh\"\nenvironment.TOMCAT_GRID_RUN = \"x\"\n",
             "5:13 `TOMCAT_GRID_RUN`: what begins with TOMCAT_GRID_",
         ),
