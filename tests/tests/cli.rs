@@ -204,7 +204,7 @@ fn status_is_a_table_for_people_and_json_for_programs() {
     assert_eq!(lines[0], ["MACHINE", "SERVICE", "TYPE", "STATE", "SINCE", "PORTS", "REMARKS"]);
     assert!(lines.iter().any(|line| line.starts_with(&["web-1", "a@web-1", "instance", "●", "active"])), "{table}");
     assert!(lines.iter().any(|line| line.starts_with(&["web-2", "a@web-2", "instance", "○", "stopped"])), "{table}");
-    assert!(table.ends_with("2 instances: 1 stopped, 1 active, 2 agents\n"), "{table}");
+    assert!(table.ends_with("2 instances: 1 stopped, 1 active; 2 agents\n"), "{table}");
     assert!(!table.contains('\u{1b}'), "no colour in a pipe");
 
     let json: Value = serde_json::from_str(&manager.cli(&["status", "-o", "json"]).out).unwrap();

@@ -31,7 +31,7 @@ async fn store(store: &Store, live: &Live) {
     let steps = live.steps();
     let nodes = steps.iter().map(|step| crate::grid::operation::Node { parent: None, kind: step.view.kind.clone() });
     let tree = Tree { nodes: nodes.collect() };
-    let event = EventRow { seq: 1, at: Timestamp::EPOCH, body: "{}".to_owned(), deed: None };
+    let event = EventRow { seq: 1_000_000, at: Timestamp::EPOCH, body: "{}".to_owned(), deed: None };
     store.add_operation(&event, &live.view(), &live.asked, &tree).await.unwrap();
 }
 
