@@ -141,11 +141,14 @@ struct Writer {
     frozen: bool,
 }
 
+/// Who waits until a step is stored.
+type Waiters = Vec<oneshot::Sender<Result<(), NotStored>>>;
+
 /// What a batch comes to.
 #[derive(Default)]
 struct Batch {
     /// The steps in the order in which they were first touched.
-    steps: Vec<(Arc<Live>, StoredStep, Vec<oneshot::Sender<Result<(), NotStored>>>)>,
+    steps: Vec<(Arc<Live>, StoredStep, Waiters)>,
     at: HashMap<(Uuid, u32), usize>,
     lines: Vec<(Arc<Live>, LogLine)>,
     flushes: Vec<oneshot::Sender<Result<(), NotStored>>>,

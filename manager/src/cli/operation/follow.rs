@@ -27,11 +27,14 @@ pub enum Told {
     Unreadable(String),
 }
 
+/// What a stream of events tells, one text after the other.
+type Texts = Pin<Box<dyn Stream<Item = Result<String, String>>>>;
+
 /// Follows an operation.
 pub struct Follower<'a> {
     client: &'a Client,
     path: String,
-    stream: Option<Pin<Box<dyn Stream<Item = Result<String, String>>>>>,
+    stream: Option<Texts>,
     /// When a stream that broke is opened again.
     again: Option<Instant>,
 }
