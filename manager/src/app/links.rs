@@ -17,6 +17,7 @@ use protocol::{
 use tokio::sync::{Notify, OwnedMutexGuard, oneshot};
 use uuid::Uuid;
 
+pub(in crate::app) use self::runs::words;
 use crate::grid::fleet::ConnectionNumber;
 
 /// How many messages may wait for one agent. An agent that takes none for so long is disconnected.
@@ -227,7 +228,7 @@ impl Links {
             && let Some(waiting) = inner.orders.remove(&order)
         {
             // Whoever waited may have given up.
-            let _gone = waiting.reply.send(outcome);
+            let _gone = waiting.reply.send(runs::harmless_outcome(outcome));
         }
     }
 

@@ -10,7 +10,8 @@ pub(crate) async fn app() -> (tempfile::TempDir, Arc<App>) {
     let (dir, store) = store::temporary().await;
     let meta = store.meta(None).await.expect("a grid");
     let authority = Authority::load_or_make(dir.path(), meta.grid, None).expect("an authority");
-    let host = Host { name: "here".to_owned(), data: dir.path().to_path_buf(), hook_user: None };
+    let hook_user = runner::Account::current().map(|account| account.name);
+    let host = Host { name: "here".to_owned(), data: dir.path().to_path_buf(), hook_user };
     let app = App::start(store, meta, authority, host).await.expect("a manager");
     (dir, app)
 }

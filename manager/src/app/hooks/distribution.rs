@@ -17,7 +17,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Hooks, OnMachine, Stale};
 use crate::{
-    app::{App, AppError, Result},
+    app::{App, AppError, Result, links::words},
     blobs::Blob,
     grid::{
         event::{Draft, Kind},
@@ -110,7 +110,7 @@ impl App {
         let ready: BTreeSet<&str> = told.ready.iter().map(String::as_str).collect();
         self.note_programs(machine, |hash| match told.missing.iter().find(|missing| missing.hash == hash) {
             _ if ready.contains(hash) => Some(None),
-            Some(missing) => Some(Some(clip(&missing.why))),
+            Some(missing) => Some(Some(words(&missing.why))),
             None => None,
         });
     }

@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{self, Read},
+    os::unix::fs::MetadataExt,
     time::Duration,
 };
 
@@ -81,7 +82,14 @@ fn account(hook_user: Option<&str>, wanted: Option<&str>) -> Result<Account, Str
         Some(name) => Account::by_name(name).ok_or_else(|| {
             format!("the manager's host has no user `{name}`: set `hook_user` in the manager's settings to one it has")
         })?,
-        None => Account::current().ok_or("the user that the manager runs as has no name on its host")?,
+        // The manager's own user can read the grid's keys.
+        None => {
+            return Err(
+                "hooks run on the manager's host only as a user that its settings name: set `hook_user` there, best to one \
+                 that is not the manager's own"
+                    .to_owned(),
+            );
+        }
     };
     match wanted.filter(|wanted| *wanted != account.name) {
         Some(wanted) => Err(format!(
@@ -99,11 +107,18 @@ fn read_secret(dir: &std::path::Path, name: &str) -> io::Result<String> {
     if name.is_empty() || name.len() > 128 || !name.chars().all(is_name) {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "this is no name of a secret"));
     }
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let file = File::from(rustix::fs::open(dir.join(name), flags, Mode::empty())?);
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let dir = rustix::fs::open(dir, flags | OFlags::DIRECTORY, Mode::empty())?;
+    let file = File::from(rustix::fs::openat(dir, name, flags | OFlags::NONBLOCK, Mode::empty())?);
     let metadata = file.metadata()?;
     if !metadata.is_file() || metadata.len() > MAX_SECRET {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file, or a large one"));
+    }
+    if metadata.uid() != 0 && metadata.uid() != rustix::process::geteuid().as_raw() {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to another user: `chown` it"));
+    }
+    if metadata.mode() & 0o077 != 0 {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "others can read or write it: `chmod 600` it"));
     }
     let mut value = String::new();
     file.take(MAX_SECRET).read_to_string(&mut value)?;
@@ -118,7 +133,8 @@ mod tests {
     fn the_table_of_users() {
         let own = Account::current().unwrap().name;
         let as_whom = |hook_user, wanted| account(hook_user, wanted).map(|account| account.name);
-        assert_eq!(as_whom(None, None), Ok(own.clone()));
+        assert_eq!(as_whom(Some(&own), None), Ok(own.clone()));
+        assert!(as_whom(None, None).unwrap_err().contains("set `hook_user`"));
         assert_eq!(as_whom(Some("nobody"), None), Ok("nobody".to_owned()));
         assert_eq!(as_whom(Some("nobody"), Some("nobody")), Ok("nobody".to_owned()));
         assert!(as_whom(Some("nobody"), Some("root")).unwrap_err().contains("it is to run as `root`"));
@@ -127,11 +143,18 @@ mod tests {
 
     #[test]
     fn secrets_are_files_of_their_directory_only() {
+        use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("KEY"), "value\n").unwrap();
-        std::fs::write(dir.path().join("LARGE"), vec![b'x'; MAX_SECRET as usize + 1]).unwrap();
+        let write = |name: &str, content: &[u8], mode| {
+            std::fs::write(dir.path().join(name), content).unwrap();
+            std::fs::set_permissions(dir.path().join(name), std::fs::Permissions::from_mode(mode)).unwrap();
+        };
+        write("KEY", b"value\n", 0o600);
+        write("OPEN", b"value\n", 0o640);
+        write("LARGE", &vec![b'x'; MAX_SECRET as usize + 1], 0o600);
+        std::os::unix::fs::symlink(dir.path().join("KEY"), dir.path().join("LINK")).unwrap();
         assert_eq!(read_secret(dir.path(), "KEY").unwrap(), "value");
-        for name in ["", "NONE", "LARGE", "../KEY", ".", "/etc/passwd"] {
+        for name in ["", "NONE", "LARGE", "OPEN", "LINK", "../KEY", ".", "/etc/passwd"] {
             assert!(read_secret(dir.path(), name).is_err(), "{name}");
         }
     }

@@ -75,6 +75,13 @@ impl App {
         Some(end)
     }
 
+    /// Has killed what is left of a run on this host that a manager which has ended began, and does not wait for it.
+    pub fn clear_up_hook(&self, run: Uuid) {
+        if let Some(uid) = self.hook_uid() {
+            tokio::task::spawn_blocking(move || runner::clear_up(run, uid));
+        }
+    }
+
     /// Records that a hook was not run; it is on disk soon.
     pub async fn record_skipped_hook(&self, hook: &HookNode, context: &HookContext, why: &str) {
         self.journal.record_soon(telling::draft(hook, context, &HookEnd::not_run(why))).await;

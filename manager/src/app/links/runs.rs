@@ -4,8 +4,9 @@
 use std::collections::hash_map::Entry;
 
 use protocol::{
-    hook::{HookEnd, MAX_CHUNK, MAX_OUTPUT},
-    link::ToAgent,
+    hook::{HookEnd, HookFate, MAX_CHUNK, MAX_OUTPUT},
+    limits::clip,
+    link::{Outcome, ToAgent},
 };
 use tokio::sync::{futures::Notified, mpsc, oneshot};
 use uuid::Uuid;
@@ -64,6 +65,9 @@ impl Links {
     /// An agent tells how a run ended.
     pub fn run_ended(&self, agent: Uuid, run: Uuid, mut end: HookEnd) {
         end.output = harmless(&end.output, MAX_OUTPUT);
+        if let HookFate::NotRun { why } | HookFate::Unknown { why } = &mut end.fate {
+            *why = words(why);
+        }
         let mut inner = self.lock();
         if let Some(waiting) = inner.runs.get_mut(&run).filter(|waiting| waiting.agent == agent)
             && let Some(ended) = waiting.ended.take()
@@ -90,6 +94,24 @@ impl Links {
     }
 }
 
+/// Why something came about, as an agent says it: short, and without what would act on a terminal.
+pub(in crate::app) fn words(text: &str) -> String {
+    clip(&harmless(&clip(text), usize::MAX))
+}
+
+/// An outcome as an agent says it, its words made harmless.
+pub(super) fn harmless_outcome(mut outcome: Outcome) -> Outcome {
+    match &mut outcome {
+        Outcome::Done { message }
+        | Outcome::Ignored { message }
+        | Outcome::Failed { message }
+        | Outcome::Refused { message }
+        | Outcome::Unknown { message } => *message = words(message),
+        Outcome::Expired {} => {}
+    }
+    outcome
+}
+
 /// A text of an agent, cut, and without what would act on a terminal: an agent need not be an honest one.
 fn harmless(text: &str, limit: usize) -> String {
     let end = text.floor_char_boundary(limit);
@@ -98,8 +120,6 @@ fn harmless(text: &str, limit: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use protocol::hook::HookFate;
-
     use super::*;
 
     const AGENT: Uuid = Uuid::from_u128(1);
@@ -124,6 +144,21 @@ mod tests {
         assert_eq!(news.ended.await, Ok(end("one")));
         links.forget_run(RUN);
         assert_eq!(links.figures().runs, 0);
+    }
+
+    #[tokio::test]
+    async fn what_an_agent_says_acts_on_no_terminal_and_is_short() {
+        let bad = format!("\u{1b}[2J{}", "x".repeat(100_000));
+        let links = Links::default();
+        let news = links.expect_run(AGENT, RUN).unwrap();
+        links.run_ended(AGENT, RUN, HookEnd::not_run(bad.clone()));
+        let HookFate::NotRun { why } = news.ended.await.unwrap().fate else { panic!("it was not run") };
+        let Outcome::Failed { message } = harmless_outcome(Outcome::Failed { message: bad }) else {
+            panic!("it failed")
+        };
+        for text in [why, message] {
+            assert!(text.starts_with("[2Jxxx") && text.len() < 10_000, "{}", text.len());
+        }
     }
 
     #[tokio::test]
