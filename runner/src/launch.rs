@@ -1,6 +1,6 @@
 //! The launcher: becomes the program of a run. It is the program of the manager or agent under another argument.
 //!
-//! It reads a [`Launch`] from standard input, and nothing after it, which is the program's; leads a session of its own,
+//! It reads its order from standard input, and nothing after it, which is the program's; leads a session of its own,
 //! gives up its privileges for those of the run's user, and executes the program. How far it came is in a file that was
 //! opened before.
 

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use tests::operations::Shown;
+
 use super::{Grid, at};
 
 #[test]
@@ -21,7 +23,10 @@ fn an_agent_that_does_not_come_back_is_not_available() {
     let mut grid = Grid::with(&["a"], |_, fake| fake.set("stop_delay_ms", 60_000));
     grid.manager.apply("[defaults]\nstop_timeout = \"3s\"\n");
     let id = grid.manager.operate("stop", &["a@web-1"]);
-    grid.manager.wait_state(&at("a"), "stopping");
+    // Killed before it could answer, it would leave what became of the order unknown.
+    let signalled =
+        |shown: &Shown| shown.steps().iter().any(|step| step["kind"] == "signal" && step["state"] == "done");
+    grid.manager.wait_operation(&id, "signalled", signalled);
     grid.agent.kill();
     let ended = grid.manager.wait_end_of(&id);
     assert_eq!(ended.result(), "not_available", "{:#}", ended.0);
