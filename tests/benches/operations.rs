@@ -48,10 +48,9 @@ fn main() {
         });
         assert_eq!((&ended["id"], &ended["result"]), (&json!(id), &json!("done")), "{ended:#}");
         took.add(millis(&ended["ended_at"]) - millis(&ended["created_at"]));
-        let stored = format!("select count(*) from step where operation = '{id}' and ended_at is not null;");
-        let stored = sqlite::execute(&manager.data().join("grid.db"), &stored);
-        steps = stored.out.trim().parse().expect("a number");
-        assert!(steps >= MACHINES * INSTANCES * 5, "{steps} ended steps are stored");
+        let stored = format!("select count(*) from step where operation = '{id}' and ended_at is not null");
+        steps = sqlite::number(&manager.data().join("grid.db"), &stored);
+        assert!(steps >= (MACHINES * INSTANCES * 5) as u64, "{steps} ended steps are stored");
     }
     let own = (START + STOP).as_secs_f64() * 1000.0;
     println!("parallel restart of {} simulated services, to its end:", MACHINES * INSTANCES);
