@@ -61,7 +61,7 @@ async fn list(client: &Client, output: &mut Output) -> Result<Exit, Failure> {
                     Cell::new(harmless(&program.added_by)),
                 ]);
             }
-            output.line(&text_of(&table));
+            output.show(table);
             if !hooks.bindings.is_empty() {
                 output.line("");
                 output.line(&bindings(output, hooks.bindings.iter()));
@@ -93,7 +93,7 @@ async fn show(client: &Client, output: &mut Output, name: &str) -> Result<Exit, 
                     table.add_row(vec![Cell::new(&on.machine), Cell::new(state)]);
                 }
                 output.line("");
-                output.line(&text_of(&table));
+                output.show(table);
             }
             let used: Vec<&Binding> = hooks.bindings.iter().filter(|hook| hook.program == program.name).collect();
             if !used.is_empty() {

@@ -18,7 +18,7 @@ use super::{
         report::{self, Besides},
         tree, words,
     },
-    output::{Output, harmless, text_of},
+    output::{Output, harmless},
     pages,
     status::since,
 };
@@ -122,7 +122,7 @@ async fn list(client: &Client, output: &mut Output, arguments: &OperationsListAr
                     Cell::new(harmless(&view.actor)),
                 ]);
             }
-            output.line(&text_of(&table));
+            output.show(table);
         }
     }
     if are_more {
@@ -191,7 +191,7 @@ async fn would_retry(client: &Client, output: &mut Output, id: &str) -> Result<E
                 let last = format!("{} {}", words::mark(*state).0, words::state(*state));
                 table.add_row(vec![Cell::new(service), Cell::new(last), Cell::new(message)]);
             }
-            output.line(&text_of(&table));
+            output.show(table);
         }
     }
     Ok(if retried.services.is_empty() { Exit::Ignored } else { Exit::Done })
@@ -243,8 +243,9 @@ async fn show(client: &Client, output: &mut Output, id: &str, with_log: bool) ->
     }
     if with_log {
         output.line("");
+        let forest = Forest::of(&detail);
         for line in &log {
-            changes::logged(&detail, line).iter().for_each(|line| output.line(line));
+            changes::logged(&forest, line).iter().for_each(|line| output.line(line));
         }
     }
     Ok(Exit::Done)

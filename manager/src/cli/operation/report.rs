@@ -5,7 +5,7 @@ use protocol::time::Timestamp;
 
 use super::{Forest, Tails, changes, plan::States, words};
 use crate::{
-    cli::output::{Output, harmless, text_of},
+    cli::output::{Output, harmless},
     grid::{
         config::HookFailure,
         operation::{
@@ -196,7 +196,7 @@ pub fn show(output: &mut Output, detail: &OperationDetail, besides: &Besides) {
             };
             table.add_row(vec![Cell::new(row.service), result, Cell::new(row.took), Cell::new(row.how)]);
         }
-        output.line(&text_of(&table));
+        output.show(table);
     }
     output.line(&summary);
 }

@@ -9,7 +9,7 @@ use protocol::time::Timestamp;
 use tokio::time::Instant;
 
 use super::{
-    Forest, Tails, changes,
+    Forest, Shape, Tails, changes,
     follow::{Follower, Told},
     screen::Screen,
     tree, words,
@@ -114,6 +114,7 @@ struct Shown<'a> {
     output: &'a mut Output,
     screen: Option<Screen>,
     detail: Option<OperationDetail>,
+    shape: Shape,
     tails: Tails,
     lost: Option<Lost>,
     address: &'a str,
@@ -135,6 +136,7 @@ impl<'a> Shown<'a> {
             output,
             screen,
             detail: None,
+            shape: Shape::default(),
             tails: Tails::default(),
             lost: None,
             address,
@@ -181,6 +183,7 @@ impl<'a> Shown<'a> {
             OperationNews::Whole(whole) => {
                 let before = self.detail.replace(*whole);
                 let Some(now) = self.detail.take() else { return };
+                self.shape = Shape::of(&now);
                 let mut changed: Vec<&StepView> = now.steps.iter().collect();
                 // As it happened; where that was in one moment, the whole begins before its parts and ends after them.
                 changed.sort_by_key(|step| {
@@ -214,11 +217,11 @@ impl<'a> Shown<'a> {
             }
             OperationNews::Log(line) => {
                 self.tails.add(&line);
-                let lines = self.detail.as_ref().map(|detail| changes::of_log(detail, &line)).unwrap_or_default();
+                let Some(detail) = &self.detail else { return };
+                let forest = Forest::with(detail, &self.shape);
+                let lines = changes::of_log(&forest, &line);
+                let subject = forest.step(line.step).and_then(|step| forest.subject(step));
                 lines.iter().for_each(|text| self.say(text));
-                let forest = self.detail.as_ref().map(Forest::of);
-                let step = self.detail.as_ref().and_then(|detail| detail.steps.get(line.step as usize));
-                let subject = forest.zip(step).and_then(|(forest, step)| forest.subject(step));
                 if let Some(subject) = subject.filter(|_| !lines.is_empty()) {
                     self.said.insert(subject, Instant::now());
                 }
@@ -227,22 +230,23 @@ impl<'a> Shown<'a> {
     }
 
     fn say_step(&mut self, detail: &OperationDetail, before: StepState, step: &StepView) {
-        let Some(line) = changes::of_step(detail, before, step) else { return };
-        let forest = Forest::of(detail);
+        let forest = Forest::with(detail, &self.shape);
+        let Some(line) = changes::of_step(&forest, before, step) else { return };
         // What is told of a part is told after the beginning of the whole, also where that comes later.
         let around = if step.state == StepState::Skipped { Vec::new() } else { forest.around(step) };
         for around in around.into_iter().rev() {
             let begins = StepView { state: StepState::Running, ended_at: None, ..around.clone() };
             if self.begun.insert(around.number)
-                && let Some(line) = changes::of_step(detail, StepState::Planned, &begins)
+                && let Some(line) = changes::of_step(&forest, StepState::Planned, &begins)
             {
                 self.say(&line);
             }
         }
-        if step.state != StepState::Running || self.begun.insert(step.number) {
+        // What has ended does not begin, whatever of its parts is told later.
+        if self.begun.insert(step.number) || step.state != StepState::Running {
             self.say(&line);
         }
-        if let Some(subject) = detail.steps.get(step.number as usize).and_then(|step| forest.subject(step)) {
+        if let Some(subject) = forest.step(step.number).and_then(|step| forest.subject(step)) {
             self.said.insert(subject, Instant::now());
         }
     }

@@ -131,7 +131,7 @@ impl Run {
 /// How a run ended, in words.
 pub(in crate::app) fn ended(end: &HookEnd) -> (StepState, String) {
     match &end.fate {
-        HookFate::Ran { exit_code: 0 } => (StepState::Done, format!("it ran in {} ms", end.duration_ms)),
+        HookFate::Ran { exit_code: 0 } => (StepState::Done, "it ended with exit code 0".to_owned()),
         HookFate::Ran { exit_code } => (StepState::Failed, format!("it ended with exit code {exit_code}")),
         HookFate::Killed { signal } => (StepState::Failed, format!("signal {signal} ended it")),
         HookFate::TimedOut {} => {
