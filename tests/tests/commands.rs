@@ -211,6 +211,8 @@ fn exits_5_when_its_own_time_is_up_8_for_who_comes_second_and_13_when_cancelled(
     let second = manager.cli(&["restart", "a@web-1"]);
     assert_eq!(second.code, 8, "{} {}", second.out, second.err);
     assert!(second.out.contains("✗ conflict") && second.out.contains(&format!("operation {id}")), "{}", second.out);
+    let held = manager.cli(&["status"]);
+    assert!(held.out.contains(&format!("(operation {}, by ", &id[..13])), "{}", held.out);
 
     let cancelled = manager.cli(&["operations", "cancel", &id[..35], "--now"]);
     assert_eq!(cancelled.code, 0, "{}", cancelled.err);

@@ -117,6 +117,8 @@ async fn follow(
                         show(output, &event);
                     }
                 }
+                // What is not kept is not of the journal.
+                Some(Ok(Told::Passing(_))) => {}
                 Some(Ok(Told::Unreadable(id, why))) => {
                     note_unreadable(output, &id, &why);
                     last = id;

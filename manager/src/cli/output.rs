@@ -112,15 +112,17 @@ impl Output {
 
     /// Shows a table; on a terminal that is too narrow for it its last column takes more lines.
     pub fn show(&mut self, mut table: Table) {
-        let text = text_of(&table);
-        match crossterm::terminal::size() {
-            Ok((width, _)) if self.terminal && width > 0 => {
-                fit(&mut table, usize::from(width));
-                self.raw(&format!("{}\n", text_of(&table)));
-                self.log.write(&text);
-            }
-            _ => self.line(&text),
+        self.log.write(&text_of(&table));
+        let text = self.fitted(&mut table);
+        self.raw(&format!("{text}\n"));
+    }
+
+    /// Writes a table so that it fits the terminal, if there is one.
+    pub fn fitted(&self, table: &mut Table) -> String {
+        if self.terminal {
+            fit(table, usize::from(size().0));
         }
+        text_of(table)
     }
 
     /// Says something that is not data.
@@ -152,6 +154,14 @@ impl Output {
         table.set_header(headings.iter().map(|heading| Cell::new(heading).add_attribute(Attribute::Bold)));
         table
     }
+}
+
+/// The size of a terminal that does not tell it.
+const USUAL: (u16, u16) = (120, 40);
+
+/// The width and the height of the terminal, in characters.
+pub fn size() -> (u16, u16) {
+    crossterm::terminal::size().ok().filter(|(width, height)| *width > 0 && *height > 0).unwrap_or(USUAL)
 }
 
 /// The least width in which a column can be read that is broken into lines, in characters.
