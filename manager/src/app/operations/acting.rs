@@ -155,7 +155,12 @@ impl App {
                 None => "every service of it is done or was ignored: nothing is to be tried again".to_owned(),
             }));
         }
-        let tree = self.plan_again(caller, &stored.asked, &left)?;
+        let tree = match self.plan_again(caller, &stored.asked, &left) {
+            Err(AppError::NotAllowed(refusal)) => {
+                return Err(self.refused(caller, action, &id.to_string(), refusal).await);
+            }
+            tree => tree?,
+        };
         self.begin_tree(caller, stored.asked, &tree, Some(id)).await
     }
 

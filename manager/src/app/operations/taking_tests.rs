@@ -132,7 +132,7 @@ async fn a_kill_without_need_takes_nothing_from_anybody() {
     let grid = Grid::new().await;
     grid.is("a", State::Stopped);
     let (targets, actor) = ("a@web-1".to_owned(), "bob".to_owned());
-    let holder = Holder { operation: Uuid::nil(), command: Command::Start, targets, actor };
+    let holder = Holder { operation: Uuid::nil(), command: Command::Stop, targets, actor };
     let claims = &grid.app.operations.claims;
     let claim = claims.claim(&"a@web-1".parse().unwrap(), holder.clone(), false).unwrap();
     let id = grid.begin(asked("kill", &["a@web-1"])).await.id;
@@ -145,6 +145,18 @@ async fn a_kill_without_need_takes_nothing_from_anybody() {
     let ended = grid.ended(view.id).await;
     assert_eq!((ended.result, ended.message.as_str()), (Some(StepState::Conflict), "held by another operation"));
     drop(claim);
+}
+
+#[tokio::test]
+async fn a_kill_goes_before_a_start_that_has_no_process_yet() {
+    let grid = Grid::new().await;
+    grid.is("a", State::Stopped);
+    let (targets, actor) = ("a@web-1".to_owned(), "bob".to_owned());
+    let holder = Holder { operation: Uuid::nil(), command: Command::Restart, targets, actor };
+    let claim = grid.app.operations.claims.claim(&"a@web-1".parse().unwrap(), holder, false).unwrap();
+    let id = grid.begin(asked("kill", &["a@web-1"])).await.id;
+    assert!(claim.superseded().await.contains("(kill a@web-1, by anna)"));
+    assert_eq!(grid.ended(id).await.result, Some(StepState::Ignored));
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod hook;
 mod sending;
 mod service;
 mod signal;
+mod standing;
 mod wait;
 
 pub(in crate::app) use self::hook::ended as hook_ended;
