@@ -48,14 +48,19 @@ pub async fn run(
         Some(OperationsAction::Cancel { id, now }) => in_time(until, cancel(client, output, id, *now)).await,
         Some(OperationsAction::Resume { id, wait }) => {
             let begun = in_time(until, post(client, id, "resume")).await?;
-            go_on(client, output, begun, wait, until).await
+            go_on(client, output, begun, wait, until, false).await
+        }
+        Some(OperationsAction::Wait { id, wait }) => {
+            let id = in_time(until, whole(client, id)).await?;
+            let begun = in_time(until, client.get(&format!("/operations/{id}"))).await?;
+            go_on(client, output, begun, wait, until, false).await
         }
         Some(OperationsAction::Retry { id, dry_run: true, .. }) => {
             in_time(until, would_retry(client, output, id)).await
         }
         Some(OperationsAction::Retry { id, wait, .. }) => {
             let begun = in_time(until, post(client, id, "retry")).await?;
-            go_on(client, output, begun, wait, until).await
+            go_on(client, output, begun, wait, until, true).await
         }
     }
 }

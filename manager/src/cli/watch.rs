@@ -17,6 +17,7 @@ use super::{
     args::Format,
     client::Client,
     exit::{Exit, Failure},
+    interrupt::told_to_end,
     output::{Output, harmless, mark, size},
     status::{only_named, render, since},
 };
@@ -61,7 +62,7 @@ pub async fn run(client: &Client, output: &mut Output, path: &str, targets: &[St
     } else {
         show_difference(output, None, &status);
     }
-    let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
+    let mut interrupted = std::pin::pin!(told_to_end());
     loop {
         let lost = tokio::select! {
             _ = &mut interrupted => return Ok(Exit::Done),

@@ -90,10 +90,8 @@ impl App {
         let _alone = self.operations.taking_up.write().await;
         let StoredOperation { mut view, asked } = self.stored_operation(caller, id).await?;
         if view.state != OperationState::Interrupted || self.operations.live(id).is_some() {
-            let state = view.state.word();
-            return Err(AppError::Conflict(format!(
-                "the operation is {state}: only one that is interrupted is resumed"
-            )));
+            let state = view.state.standing();
+            return Err(AppError::Conflict(format!("the operation {state}: only one that is interrupted is resumed")));
         }
         // To leave it takes no time.
         let room = match control {
@@ -136,10 +134,8 @@ impl App {
         self.check_covered_to_act(caller, id, action).await?;
         let stored = self.stored_operation(caller, id).await?;
         if stored.view.state != OperationState::Ended {
-            let state = stored.view.state.word();
-            return Err(AppError::Conflict(format!(
-                "the operation is {state}: only one that has ended is tried again"
-            )));
+            let state = stored.view.state.standing();
+            return Err(AppError::Conflict(format!("the operation {state}: only one that has ended is tried again")));
         }
         let steps = self.store.steps(id).await?;
         let states: Vec<_> = steps.iter().map(|step| step.view.state).collect();

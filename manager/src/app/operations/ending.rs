@@ -155,6 +155,7 @@ impl App {
             let _recording = live.recording.lock().await;
             if live.view().state != OperationState::Ended {
                 let view = live.change(interrupt);
+                tracing::warn!("the operation {} is interrupted: it goes on only when it is resumed", view.id);
                 self.note_interrupted(view).await;
             }
         }
@@ -173,6 +174,7 @@ impl App {
                 _ => false,
             };
             steps.iter().filter(is_here).filter_map(|step| step.order).for_each(|run| self.clear_up_hook(run));
+            tracing::warn!("the operation {} was interrupted: it goes on only when it is resumed", view.id);
             self.note_interrupted(view).await;
         }
         Ok(())

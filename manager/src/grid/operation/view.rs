@@ -89,6 +89,15 @@ impl OperationState {
             OperationState::Planned => "planned",
         }
     }
+
+    /// The state as a sentence about an operation goes on with it.
+    pub fn standing(self) -> String {
+        match self {
+            OperationState::Ended => "has ended".to_owned(),
+            OperationState::Cancelling => "is being cancelled".to_owned(),
+            state => format!("is {}", state.word()),
+        }
+    }
 }
 
 /// An operation with its steps.

@@ -35,7 +35,8 @@ async fn store(store: &Store, live: &Live) {
         .iter()
         .map(|step| crate::grid::operation::Node { parent: step.view.parent, kind: step.view.kind.clone() });
     let tree = Tree { nodes: nodes.collect() };
-    let event = EventRow { seq: 1_000_000 + live.id.as_u128() as u64, at: Timestamp::EPOCH, body: "{}".to_owned(), deed: None };
+    let event =
+        EventRow { seq: 1_000_000 + live.id.as_u128() as u64, at: Timestamp::EPOCH, body: "{}".to_owned(), deed: None };
     store.add_operation(&event, &live.view(), &live.asked, &tree).await.unwrap();
 }
 
