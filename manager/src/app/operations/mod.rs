@@ -8,6 +8,8 @@ mod ending;
 mod hook_tests;
 pub mod live;
 mod looking;
+#[cfg(test)]
+mod output_tests;
 pub mod recorder;
 mod run;
 mod subjects;

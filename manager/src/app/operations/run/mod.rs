@@ -3,6 +3,7 @@
 
 mod group;
 mod hook;
+mod output;
 mod sending;
 mod service;
 mod signal;
