@@ -92,7 +92,7 @@ async fn become_ready(app: &App, mailbox: &Mailbox) -> String {
     let desired = |message| if let ToAgent::Desired(desired) = message { Some(desired) } else { None };
     let desired = wait_for(mailbox, |message| desired(message).filter(|desired| !desired.programs.is_empty())).await;
     let hash = desired.programs[0].hash.clone();
-    let ready = Programs { ready: vec![hash.clone()], missing: Vec::new() };
+    let ready = Programs { ready: vec![hash.clone()], missing: Vec::new(), secrets: None };
     app.programs_told(&"web-1".parse().unwrap(), mailbox.number, &ready);
     hash
 }

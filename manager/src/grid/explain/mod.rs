@@ -28,8 +28,8 @@ use super::{
 pub trait Known {
     /// Who holds a service now.
     fn claim(&self, service: &ServiceName) -> Option<ClaimView>;
-    /// Whether a program can run on a machine, or without one on the manager's host.
-    fn ready(&self, program: &str, machine: Option<&MachineName>) -> Readiness;
+    /// Whether a hook can run on a machine, or without one on the manager's host.
+    fn ready(&self, hook: &HookNode, machine: Option<&MachineName>) -> Readiness;
     /// What a machine's own file allows; empty if it does not say.
     fn allow(&self, machine: &MachineName) -> Vec<String>;
 }
@@ -191,7 +191,7 @@ fn collection(tree: &Tree, at: u32) -> Option<&ServiceName> {
 }
 
 fn hook(command: Command, hook: &HookNode, machine: Option<&MachineName>, known: &impl Known) -> HookExplanation {
-    let Readiness { ready, why } = known.ready(&hook.program, machine.filter(|_| hook.place == HookPlace::Machine));
+    let Readiness { ready, why } = known.ready(hook, machine.filter(|_| hook.place == HookPlace::Machine));
     HookExplanation {
         event: hook.event,
         program: hook.program.clone(),

@@ -29,7 +29,7 @@ impl Known for Facts {
         self.held.then(holder)
     }
 
-    fn ready(&self, _: &str, machine: Option<&MachineName>) -> Readiness {
+    fn ready(&self, _: &HookNode, machine: Option<&MachineName>) -> Readiness {
         Readiness { ready: self.ready, why: machine.map(ToString::to_string) }
     }
 
