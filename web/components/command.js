@@ -113,6 +113,7 @@ function Asking({ command, targets, agents, first, answer }) {
           <div class="names recipes" tabindex="0" role="region" aria-label="What is done">${recipes(plan.value.steps, new Set(todo.map((one) => one.number))).map(
             ({ steps, names }) => html`<section key=${names[0]}>
               ${names.length > 3 ? html`<details><summary><b>${many(names.length, "service")}</b></summary><ul>${names.map((name) => html`<li key=${name}>${name}</li>`)}</ul></details>` : html`<p><b>${names.join(", ")}</b></p>`}
+              ${todo.filter((one) => one.message && names.includes(one.service ?? "")).map((one) => html`<p key=${one.number} class="problem">${one.message}</p>`)}
               <ol>${steps.map((step) => html`<li key=${step.number} class=${step.if_stop_timed_out ? "quiet" : ""}>${briefly(step)}</li>`)}</ol>
             </section>`,
           )}</div>`}

@@ -13,7 +13,7 @@ use crate::grid::{
         view::{ClaimView, Explanation, PermissionView},
     },
     operation::{
-        HookNode,
+        HookNode, ServiceNode,
         request::{OperationRequest, Order},
     },
     target::Target,
@@ -79,6 +79,10 @@ impl Known for Now<'_> {
 
     fn ready(&self, hook: &HookNode, machine: Option<&MachineName>) -> Readiness {
         self.app.readiness(hook, machine)
+    }
+
+    fn warnings(&self, command: Command, node: &ServiceNode) -> Vec<String> {
+        self.app.warnings_of(command, node, None, self.is_limited)
     }
 
     fn allow(&self, machine: &MachineName) -> Vec<String> {

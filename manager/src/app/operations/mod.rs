@@ -4,6 +4,7 @@ mod acting;
 mod beginning;
 pub mod claims;
 mod ending;
+mod holding;
 #[cfg(test)]
 mod hook_tests;
 pub mod live;

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     app::App,
-    grid::operation::{Node, NodeKind, StepState, Tree, outcome::Standing},
+    grid::operation::{Node, NodeKind, ServiceNode, StepState, Tree, outcome::Standing},
 };
 
 /// Why what comes after a cancel is not begun.
@@ -159,6 +159,16 @@ impl Run {
             failures.fetch_add(1, Ordering::Relaxed);
         }
         self.count_failure(number);
+    }
+
+    /// Says in the log what a command on a service does to other operations; returns it.
+    async fn warn(&self, number: u32, node: &ServiceNode) -> String {
+        let (command, is_limited) = (self.live.asked.command, self.live.is_limited);
+        let warnings = self.app.warnings_of(command, node, Some(self.live.id), is_limited);
+        for warning in &warnings {
+            self.recorder.line(&self.live, number, format!("warning: {warning}")).await;
+        }
+        warnings.join("; ")
     }
 
     /// Whether nothing may begin in a group for a reason that is outside of it: the operation is cancelled, or too much
