@@ -173,6 +173,7 @@ fn new(
         ended_at: None,
         retry_of: None,
         cancelled_by: None,
+        interruptions: Vec::new(),
         progress_interval_ms: None,
         services: count(steps.iter().map(|step| &step.view)),
     };
