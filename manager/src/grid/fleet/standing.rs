@@ -10,6 +10,9 @@ use uuid::Uuid;
 use super::{Fleet, Machine};
 use crate::grid::view::ServiceType;
 
+/// How the reason of an instance begins whose agent is away; what follows is why it is.
+pub const AWAY: &str = "its agent is away: ";
+
 /// How a service stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {

@@ -170,20 +170,4 @@ impl Run {
         }
         warnings.join("; ")
     }
-
-    /// Whether nothing may begin in a group for a reason that is outside of it: the operation is cancelled, or too much
-    /// failed further out.
-    fn is_held(&self, group: u32) -> bool {
-        let mut around = self.tree.nodes[group as usize].parent;
-        while let Some(outer) = around {
-            if let NodeKind::Group(of) = self.kind(outer)
-                && let (Some(budget), Some(failures)) = (of.failure_budget, self.failures.get(&outer))
-                && failures.load(Ordering::Relaxed) > budget
-            {
-                return true;
-            }
-            around = self.tree.nodes[outer as usize].parent;
-        }
-        self.live.control() != Control::Go
-    }
 }
