@@ -101,6 +101,7 @@ function Asking({ command, targets, agents, first, answer }) {
     <form onSubmit=${submit} data-command=${command}>
       <div class="body plan" aria-busy=${busy.value > 0}>
         ${todo.length > 0 && MEANS[command] && html`<p class=${danger ? "problem" : ""}>${MEANS[command]}</p>`}
+        ${todo.map(({ service, message }) => message && html`<p class="problem">${service}: ${message}</p>`)}
         ${ordered && todo.length > 0 && html`<div class="order">
           <label class="field">Order <select name="mode" onChange=${(/** @type {any} */ event) => change({ mode: event.target.value, max_parallel: null })}>
             <option value="sequential" selected=${!parallel}>one after the other</option><option value="parallel" selected=${parallel}>at the same time</option></select></label>
@@ -113,7 +114,6 @@ function Asking({ command, targets, agents, first, answer }) {
           <div class="names recipes" tabindex="0" role="region" aria-label="What is done">${recipes(plan.value.steps, new Set(todo.map((one) => one.number))).map(
             ({ steps, names }) => html`<section key=${names[0]}>
               ${names.length > 3 ? html`<details><summary><b>${many(names.length, "service")}</b></summary><ul>${names.map((name) => html`<li key=${name}>${name}</li>`)}</ul></details>` : html`<p><b>${names.join(", ")}</b></p>`}
-              ${todo.filter((one) => one.message && names.includes(one.service ?? "")).map((one) => html`<p key=${one.number} class="problem">${one.message}</p>`)}
               <ol>${steps.map((step) => html`<li key=${step.number} class=${step.if_stop_timed_out ? "quiet" : ""}>${briefly(step)}</li>`)}</ol>
             </section>`,
           )}</div>`}
