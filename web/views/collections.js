@@ -82,7 +82,7 @@ function One({ name, known, list }) {
   const above = [...known.values()].filter((other) => other.members.includes(name)).map((other) => other.name);
   const remove = async () => {
     await act.run(async () => {
-      if (await propose({ title: `Remove the collection ${name}? Its services stay as they are.`, action: "Remove", method: "DELETE", path: `/collections/${encodeURIComponent(name)}`, danger: true })) go("/collections");
+      if (await propose({ title: `Remove the collection ${name}? Its services stay.`, action: "Remove", method: "DELETE", path: `/collections/${encodeURIComponent(name)}`, danger: true })) go("/collections");
     });
   };
   const budget = budgetText(one.failure_budget);
