@@ -186,7 +186,8 @@ pub struct LogLine {
     pub at: Timestamp,
     /// The step that it is about.
     pub step: u32,
-    /// What a hook wrote, or what happened to a service. May hold several lines.
+    /// What a hook wrote, or what happened to a service. May hold several lines, and holds whole ones; one that is longer
+    /// than 4 KiB comes in parts.
     pub text: String,
 }
 
