@@ -102,6 +102,7 @@ function Asking({ command, targets, agents, first, answer }) {
     <form onSubmit=${submit} data-command=${command}>
       <div class="body plan" aria-busy=${busy.value > 0}>
         ${todo.length > 0 && MEANS[command] && html`<p class=${danger ? "problem" : ""}>${MEANS[command]}</p>`}
+        ${todo.map(({ service, message }) => message && html`<p class="problem">${service}: ${message}</p>`)}
         ${ordered && todo.length > 0 && html`<div class="order">
           <label class="field">Order <select name="mode" onChange=${(/** @type {any} */ event) => change({ mode: event.target.value, max_parallel: null })}>
             <option value="sequential" selected=${!parallel}>one after the other</option><option value="parallel" selected=${parallel}>at the same time</option></select></label>

@@ -234,6 +234,7 @@ async fn show(client: &Client, output: &mut Output, id: &str, with_log: bool) ->
     if let Some(before) = view.retry_of {
         output.line(&format!("tries again what operation {before} did not do"));
     }
+    view.interruptions.iter().for_each(|one| output.line(&harmless(&one.words())));
     let colour = output.colour();
     // With the whole log below, the tree need not show parts of it.
     let in_tree = if with_log { &Tails::default() } else { &tails };

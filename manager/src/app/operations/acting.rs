@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use protocol::name::ServiceName;
+use protocol::{name::ServiceName, time::Timestamp};
 use uuid::Uuid;
 
 use super::{
@@ -108,6 +108,10 @@ impl App {
         };
         if control == Control::Now {
             view.cancelled_by.get_or_insert_with(|| caller.name.clone());
+        }
+        // What is only left is not resumed.
+        if control != Control::Now {
+            view.note_resumption(Timestamp::now(), &caller.name);
         }
         view.progress_interval_ms = Some(self.progress_interval_ms());
         let deed = Deed::of(caller, asked.command.word(), subject(&asked.targets));

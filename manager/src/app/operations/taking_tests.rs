@@ -189,3 +189,33 @@ async fn what_hangs_does_not_keep_a_kill_out() {
     assert!(operations.room(Command::Restart).is_err());
     assert!(operations.room(Command::Kill).is_ok() && operations.room(Command::Killstart).is_ok());
 }
+
+#[tokio::test]
+async fn when_it_was_interrupted_and_who_resumed_it_stays_known() {
+    let grid = Grid::new().await;
+    grid.is("a", State::Stopped);
+    let id = ended(&grid, "stop", &["a@web-1"]).await;
+    let last_known = {
+        let steps = grid.app.store.steps(id).await.unwrap();
+        steps.iter().filter_map(|step| step.view.started_at.max(step.view.ended_at)).max().unwrap()
+    };
+    for round in 1..=2 {
+        grid.interrupt(id, 2, ORDER, None).await;
+        // As a manager that was killed leaves it.
+        sqlx::query("update operation set state = 'running'").execute(&grid.app.store.grid.write).await.unwrap();
+        grid.app.interrupt_left().await.unwrap();
+        let view = grid.app.operation(&anna(), id).await.unwrap().operation;
+        let last = view.interruptions.last().unwrap();
+        assert_eq!((view.state, view.interruptions.len()), (OperationState::Interrupted, round));
+        assert_eq!((last.exact, last.resumed_at, &last.resumed_by), (false, None, &None));
+        assert!(last.at >= last_known && last.at <= protocol::time::Timestamp::now(), "{last:?}");
+        let resumed = grid.app.resume_operation(&anna(), id).await.unwrap();
+        assert_eq!(resumed.interruptions.last().unwrap().resumed_by.as_deref(), Some("anna"));
+        assert_eq!(grid.order().await, ORDER);
+        grid.answer(ORDER);
+        grid.ended(id).await;
+        let stored = grid.app.store.operation(id).await.unwrap().view;
+        assert_eq!(stored.interruptions.len(), round);
+        assert!(stored.interruptions.iter().all(|one| one.resumed_at >= Some(one.at)), "{stored:?}");
+    }
+}

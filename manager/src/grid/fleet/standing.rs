@@ -10,6 +10,9 @@ use uuid::Uuid;
 use super::{Fleet, Link, Machine};
 use crate::grid::view::ServiceType;
 
+/// How the reason of an instance begins whose agent is away; what follows is why it is.
+pub const AWAY: &str = "its agent is away: ";
+
 /// How an agent came to be away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Absence {

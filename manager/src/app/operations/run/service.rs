@@ -117,7 +117,8 @@ impl Run {
             }
         }
         if is_new {
-            self.begin(number, "").await;
+            let warnings = self.warn(number, node).await;
+            self.begin(number, &warnings).await;
         }
         tokio::select! {
             // What is left, or goes to somebody else, sends nothing more.
