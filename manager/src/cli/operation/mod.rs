@@ -20,7 +20,7 @@ use std::{
 use super::output::harmless;
 use crate::grid::operation::{
     NodeKind,
-    view::{LogLine, OperationDetail, StepView},
+    view::{Interruption, LogLine, OperationDetail, StepView},
 };
 
 /// How many of the last lines that a hook wrote are kept to be shown under it.
@@ -49,6 +49,7 @@ impl Shape {
 /// The nodes of an operation with their children.
 pub struct Forest<'a> {
     steps: &'a [StepView],
+    interruptions: &'a [Interruption],
     shape: Shape,
 }
 
@@ -60,7 +61,14 @@ impl<'a> Forest<'a> {
 
     /// The nodes of an operation whose shape is known.
     pub fn with(detail: &'a OperationDetail, shape: &Shape) -> Self {
-        Self { steps: &detail.steps, shape: shape.clone() }
+        Self { steps: &detail.steps, interruptions: &detail.operation.interruptions, shape: shape.clone() }
+    }
+
+    /// Whether no manager was there for a part of the time that a node took: how long it would have taken is not known.
+    pub fn was_interrupted(&self, step: &StepView) -> bool {
+        let (Some(begun), Some(ended)) = (step.started_at, step.ended_at) else { return false };
+        let overlaps = |one: &Interruption| one.at <= ended && one.resumed_at.is_none_or(|resumed| begun <= resumed);
+        self.interruptions.iter().any(overlaps)
     }
 
     /// A node by its number.

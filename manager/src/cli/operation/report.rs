@@ -71,7 +71,7 @@ fn brought_about(forest: &Forest<'_>, service: &StepView, now: Timestamp) -> Vec
             Some(format!("not {} within {}", words::until(wait.until), words::limit(wait.timeout_ms)))
         }
         (NodeKind::Wait(wait), StepState::Done) => {
-            let took = words::took(step, now).map(words::span);
+            let took = words::took(step, now).filter(|_| !forest.was_interrupted(step)).map(words::span);
             let reached = changes::reached(forest, step, wait.until, took.as_deref());
             Some(if reached.ends_with(" already") { format!("was {reached}") } else { reached })
         }
@@ -244,7 +244,7 @@ mod tests {
         super::sample::{Sample, at, in_the_middle},
         *,
     };
-    use crate::grid::operation::view::LogLine;
+    use crate::grid::operation::view::{Interruption, LogLine};
 
     #[test]
     fn each_service_says_how_it_came_to_where_it_is() {
@@ -272,6 +272,42 @@ mod tests {
              00000000-0000-0000-0000-000000000000"
         );
         assert!(advice(&detail).unwrap().contains("operations retry"));
+    }
+
+    #[test]
+    fn what_was_done_before_a_failure_is_told_and_a_kill_is_no_stop() {
+        let begun = || Sample::new("failed").service(0, "shop-a@web-1", "failed", "no permission", Some((0, 4)));
+        let late = |sample: Sample| {
+            sample.signal(1, "stop", false, "done", "").wait(1, "stopped", false, "timed_out", Some((0, 60)))
+        };
+        let killed = |sample: Sample| {
+            late(sample).signal(1, "kill", true, "done", "").wait(1, "stopped", true, "done", Some((60, 61)))
+        };
+        for (sample, how) in [
+            (begun().signal(1, "stop", false, "failed", "no"), "no permission"),
+            (begun().signal(1, "stop", false, "done", ""), "no permission; before that: stop sent"),
+            (
+                killed(begun()).signal(1, "start", false, "done", ""),
+                "no permission; before that: not stopped within 60 s, killed, start sent",
+            ),
+            (
+                killed(Sample::new("done").service(0, "shop-a@web-1", "done", "", Some((0, 4)))),
+                "not stopped within 60 s, killed",
+            ),
+        ] {
+            let rows = rows(&sample.detail(Some("failed")), &Besides::default(), at(90));
+            assert_eq!(rows[0].how, how);
+        }
+    }
+
+    #[test]
+    fn how_long_something_took_is_not_known_where_no_manager_was_there() {
+        let sample = Sample::new("done").service(0, "shop-a@web-1", "done", "", Some((0, 90)));
+        let mut detail = sample.wait(1, "active", false, "done", Some((1, 90))).detail(Some("done"));
+        let (at_first, resumed_by) = (at(2), Some("anna".to_owned()));
+        detail.operation.interruptions =
+            vec![Interruption { at: at_first, exact: true, resumed_at: Some(at(80)), resumed_by }];
+        assert_eq!(rows(&detail, &Besides::default(), at(99))[0].how, "active");
     }
 
     #[test]
