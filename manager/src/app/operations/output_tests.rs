@@ -44,6 +44,11 @@ async fn stage() -> Grid {
 /// Begins a stop, whose hook the agent is asked to run; returns both ids.
 async fn begin(grid: &Grid) -> (Uuid, Uuid) {
     let id = grid.begin(asked("stop", &["a@web-1"])).await.id;
+    (id, next_run(grid).await)
+}
+
+/// The id of the run that the agent is asked for next.
+async fn next_run(grid: &Grid) -> Uuid {
     let asked = async {
         loop {
             let Post::Messages(messages) = grid.mailbox.next().await else { panic!("the link is closed") };
@@ -60,7 +65,7 @@ async fn begin(grid: &Grid) -> (Uuid, Uuid) {
             }
         }
     };
-    (id, tokio::time::timeout(Duration::from_secs(20), asked).await.expect("a run"))
+    tokio::time::timeout(Duration::from_secs(20), asked).await.expect("a run")
 }
 
 /// The hook's end, which vetoes the stop.
@@ -120,4 +125,18 @@ async fn the_line_that_a_cancel_cuts_off_is_in_the_log() {
     }
     grid.app.cancel_operation(&anna(), id, true).await.unwrap();
     assert_eq!(said(&grid, id).await.0, ["one\n", "half a li"]);
+}
+
+#[tokio::test]
+async fn what_is_in_the_log_is_not_told_again_when_the_operation_is_resumed() {
+    let grid = stage().await;
+    let (id, run) = begin(&grid).await;
+    grid.app.links.run_ended(AGENT, run, end("one\ntwo\n", 0));
+    assert_eq!(said(&grid, id).await.0, ["one\ntwo\n"]);
+    // The group, the service, and the hook.
+    grid.interrupt(id, 2, run, None).await;
+    grid.app.resume_operation(&anna(), id).await.unwrap();
+    assert_eq!(next_run(&grid).await, run);
+    grid.app.links.run_ended(AGENT, run, end("one\ntwo\nthree\n", 0));
+    assert_eq!(said(&grid, id).await.0, ["one\ntwo\n", "three\n"]);
 }

@@ -1,6 +1,6 @@
 //! The logs of operations, read.
 
-use protocol::time::Timestamp;
+use protocol::{hook::MAX_OUTPUT, time::Timestamp};
 use uuid::Uuid;
 
 use super::number;
@@ -38,6 +38,18 @@ impl Store {
         .fetch_one(&self.grid.read)
         .await?;
         Ok((u64::try_from(lines).unwrap_or(0), u64::try_from(bytes).unwrap_or(0)))
+    }
+
+    /// What the log of an operation has of a step, from its beginning on: as much as a hook may write.
+    pub async fn logged_of(&self, id: Uuid, step: u32) -> Result<String> {
+        let texts: Vec<(String,)> =
+            sqlx::query_as("select text from operation_log where operation = ? and step = ? order by number limit ?")
+                .bind(id.to_string())
+                .bind(step)
+                .bind(i64::try_from(MAX_OUTPUT).unwrap_or(i64::MAX))
+                .fetch_all(&self.grid.read)
+                .await?;
+        Ok(texts.into_iter().map(|(text,)| text).collect())
     }
 
     /// When the last line of an operation's log was written; `None` if it has none.

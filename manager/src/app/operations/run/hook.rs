@@ -59,7 +59,12 @@ impl Run {
         {
             return ended(&end);
         }
-        let mut output = Output::new(&self.recorder, &self.live, number);
+        let logged = match known {
+            // What cannot be read is told again.
+            Some(_) => self.app.store.logged_of(self.live.id, number).await.unwrap_or_default(),
+            None => String::new(),
+        };
+        let mut output = Output::new(&self.recorder, &self.live, number, logged);
         let end = self.app.run_hook(hook, context, |text| output.push(text)).await;
         output.finish(&end.output, end.dropped).await;
         let (state, mut message) = ended(&end);

@@ -55,9 +55,10 @@ pub(super) struct Output {
 }
 
 impl Output {
-    pub(super) fn new(recorder: &Recorder, live: &Arc<Live>, step: u32) -> Self {
+    /// `logged` is what a manager that is gone has put there already.
+    pub(super) fn new(recorder: &Recorder, live: &Arc<Live>, step: u32, logged: String) -> Self {
         let (recorder, live) = (recorder.clone(), live.clone());
-        Self { recorder, live, step, lines: Lines::default(), logged: String::new(), is_behind: false }
+        Self { recorder, live, step, lines: Lines::default(), logged, is_behind: false }
     }
 
     /// Takes up a part of what is written.
