@@ -143,7 +143,7 @@ function Groups({ steps }) {
   if (!groups.length) return null;
   const line = (/** @type {Step} */ group) => {
     const hooks = steps.filter((step) => step.kind === "hook" && step.parent === group.number);
-    return html`<li key=${group.number}><b>${group.collection ?? "the whole grid"}</b> <span class="quiet">${ordering(group)}${hooks.map((hook) => `, ${hook.event} ${hook.program} (at most ${seconds(hook.timeout_ms ?? 0)})`)}</span></li>`;
+    return html`<li key=${group.number}><b>${group.collection ?? "the whole grid"}:</b> <span class="quiet">${ordering(group)}${hooks.map((hook) => `, ${hook.event} ${hook.program} (at most ${seconds(hook.timeout_ms ?? 0)})`)}</span></li>`;
   };
   return html`<ul class="names" tabindex="0" aria-label="Collections">${groups.slice(0, GROUPS).map(line)}${groups.length > GROUPS && html`<li class="quiet">and ${groups.length - GROUPS} more</li>`}</ul>`;
 }

@@ -66,6 +66,7 @@ export function Dialog({ title, open = true, late = false, wide = false, id, bar
  * @property {any} title
  * @property {any} [body] text or html
  * @property {string} action what the button says; with none there is nothing to confirm
+ * @property {string} [back] what the other button says
  * @property {boolean} [danger] the button is red, and does not have the focus
  * @property {string} [typed] what must be typed first
  * @property {boolean} [wide]
@@ -99,7 +100,7 @@ export function Questions() {
 }
 
 /** @param {Question & {answer: (yes: boolean) => void}} props */
-function Asking({ title, body, action, danger, typed, wide, answer }) {
+function Asking({ title, body, action, back = "Cancel", danger, typed, wide, answer }) {
   const text = useSignal("");
   const ready = !typed || text.value.trim() === typed;
   const onSubmit = (/** @type {Event} */ event) => {
@@ -115,7 +116,7 @@ function Asking({ title, body, action, danger, typed, wide, answer }) {
       ${typed &&
       html`<label class="field"><span>Type <b>${typed}</b> to go on</span> <input autocomplete="off" data-first value=${text} onInput=${onInput} data-typed /></label>`}
       <footer>
-        <button type="button" data-first=${!action || (danger && !typed) ? "" : null} onClick=${() => answer(false)}>${action ? "Cancel" : "Close"}</button>
+        <button type="button" data-first=${!action || (danger && !typed) ? "" : null} onClick=${() => answer(false)}>${action ? back : "Close"}</button>
         ${action && html`<button type="submit" class=${danger ? "danger" : "primary"} disabled=${!ready} data-first=${!typed && !danger ? "" : null} data-confirm>${action}</button>`}
       </footer>
     </form>

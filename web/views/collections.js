@@ -57,9 +57,9 @@ function RollUp({ name }) {
 /** @param {{name: string, known: Known, depth: number}} props */
 function Branch({ name, known, depth }) {
   const one = known.get(name);
-  const open = useSignal(depth === 0 && known.size < 8);
-  if (!one) return html`<li class="leaf">${services.value.has(name) ? html`<${ServiceLink} name=${name} /> <${StateOf} name=${name} />` : html`<span>${name}</span> <span class="lost">not in the grid now</span>`}</li>`;
-  return html`<li data-collection=${name}>
+  const open = useSignal(known.size < (depth ? 6 : 12));
+  if (!one) return html`<li class="leaf" style=${{ "--depth": depth }}>${services.value.has(name) ? html`<${ServiceLink} name=${name} /> <${StateOf} name=${name} />` : html`<span>${name}</span> <span class="lost">not in the grid now</span>`}</li>`;
+  return html`<li data-collection=${name} style=${{ "--depth": depth }}>
     <div class="branch">
       <button type="button" class="icon fold" aria-expanded=${open.value} aria-label=${`Members of ${name}`} onClick=${() => (open.value = !open.value)}>${open.value ? "▾" : "▸"}</button>
       <a class="name" href=${href(`/collections/${name}`)}>${name}</a>
@@ -77,7 +77,7 @@ function One({ name, known, list }) {
   const act = useAct();
   const one = known.get(name);
   if (!one) {
-    if (!list.loaded.value) return html`<p role="status">Loading…</p>`;
+    if (!list.loaded.value) return list.problem.value ? html`<${ProblemNote} problem=${list.problem.value} />` : html`<p role="status">Loading…</p>`;
     return html`<${Page} title="No such collection"><p>There is no collection called <b>${name}</b>.</p><p><a href=${href("/collections")}>All collections</a></p><//>`;
   }
   const above = [...known.values()].filter((other) => other.members.includes(name)).map((other) => other.name);
@@ -93,7 +93,7 @@ function One({ name, known, list }) {
       <button type="button" data-action="collection-remove" class="danger-text" onClick=${remove}>Remove…</button>`}`}>
     <${ProblemNote} problem=${act.problem.value} />
     <p class="collection-state"><${RollUp} name=${name} /></p>
-    <p>Members are worked on ${ordering({ ...one, failure_budget: undefined })}${budget && `; at most ${budget} of its services may fail`}.</p>
+    <p class="sentence">${ordering({ ...one, failure_budget: undefined })}${budget && `; at most ${budget} of its services may fail`}.</p>
     ${editing.value
       ? html`<${Editor} key=${JSON.stringify(one)} one=${one} known=${known} onDone=${() => { editing.value = false; list.reload(); }} />`
       : html`<ol class="collections" aria-label="Members, in order">${one.members.map((member) => html`<${Branch} key=${member} name=${member} known=${known} depth=${1} />`)}</ol>

@@ -167,7 +167,7 @@ function History({ version, dirty }) {
     act.run(() => propose({ title: `Restore version ${number}?`, action: "Restore", path: "/config/restore", body: { version: number } }));
   /** @type {import("/views/parts/page.js").Column<Version>[]} */
   const columns = [
-    { label: "Version", head: true, class: "number", cell: (one) => html`${one.version}${one.version === version && html` <span class="quiet">in force</span>`}` },
+    { label: "Version", head: true, cell: (one) => html`${one.version}${one.version === version && html` <span class="quiet">in force</span>`}` },
     { label: "When", class: "when", cell: (one) => html`<${Time} at=${one.at} as="date" />` },
     { label: "Who", cell: (one) => one.actor },
     { label: "Cause", cell: (one) => one.cause },

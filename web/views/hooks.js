@@ -128,8 +128,7 @@ const BINDINGS = [
   { label: "Program", cell: (one) => one.program },
   { label: "At most", cell: (one) => seconds(one.timeout_ms) },
   { label: "If it fails", cell: (one) => (one.on_failure === "warn" ? "only noted" : one.event.startsWith("pre-") ? "stops the command" : "counts as failed") },
-  { label: "User", cell: (one) => one.user },
-  { label: "Besides", cell: (one) => [Object.keys(one.environment).length && `sets ${Object.keys(one.environment).join(", ")}`, one.secrets.length && `secrets ${one.secrets.join(", ")}`].filter(Boolean).join("; ") },
+  { label: "Besides", cell: (one) => [one.user && `runs as ${one.user}`, Object.keys(one.environment).length && `sets ${Object.keys(one.environment).join(", ")}`, one.secrets.length && `secrets ${one.secrets.join(", ")}`].filter(Boolean).join("; ") },
 ];
 
 /** @param {{name: string, known: Program[], done: (made: Program) => void, close: () => void}} props */
