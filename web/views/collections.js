@@ -152,10 +152,18 @@ function Editor({ one, known, onDone }) {
       if (await propose({ title: one ? `Change the collection ${name}?` : `Add the collection ${name}?`, action: one ? "Change" : "Add", method: "PUT", path: `/collections/${encodeURIComponent(name)}`, body })) onDone();
     });
   };
+  // Past its middle, what is dragged over makes room: lines of unequal heights would change places for ever.
+  const over = (/** @type {DragEvent} */ event, /** @type {number} */ at) => {
+    const from = members.peek().indexOf(dragged.peek());
+    if (from < 0) return;
+    event.preventDefault();
+    const { top, height } = /** @type {HTMLElement} */ (event.currentTarget).getBoundingClientRect();
+    if (from !== at && from < at === event.clientY > top + height / 2) move(dragged.peek(), at);
+  };
   const item = (/** @type {string} */ name, /** @type {number} */ at) => html`<li key=${name} data-member=${name} draggable="true" class=${dragged.value === name ? "dragged" : ""}
       onDragStart=${(/** @type {DragEvent} */ event) => { dragged.value = name; event.dataTransfer?.setData("text/plain", name); }} onDragEnd=${() => (dragged.value = "")}
-      onDragOver=${(/** @type {DragEvent} */ event) => { if (!dragged.peek()) return; event.preventDefault(); if (dragged.peek() !== name) move(dragged.peek(), at); }} onDrop=${(/** @type {Event} */ event) => event.preventDefault()}>
-    <span class="grip" aria-hidden="true">⠿</span><span class="number quiet">${at + 1}.</span> <span class="name">${name}</span> <span class="quiet">${known.has(name) ? "collection" : services.value.has(name) ? "" : "not in the grid now"}</span>
+      onDragOver=${(/** @type {DragEvent} */ event) => over(event, at)} onDrop=${(/** @type {Event} */ event) => event.preventDefault()}>
+    <span class="grip" aria-hidden="true">⠿</span><span class="number quiet">${at + 1}.</span> <span class="name"><span>${name}</span> <span class="quiet">${known.has(name) ? "collection" : services.value.has(name) ? "" : "not in the grid now"}</span></span>
     <span class="moves">
       <button type="button" class="icon" data-move="up" aria-label=${`Move ${name} up`} disabled=${at === 0} onClick=${() => move(name, at - 1, at === 1 ? "down" : "up")}>↑</button>
       <button type="button" class="icon" data-move="down" aria-label=${`Move ${name} down`} disabled=${at === members.value.length - 1} onClick=${() => move(name, at + 1, at === members.value.length - 2 ? "up" : "down")}>↓</button>
@@ -170,7 +178,7 @@ function Editor({ one, known, onDone }) {
     <div class="fields">
       ${!one && html`<${Text} label="Name" name="name" required maxlength="64" />`}
       <${Choice} label="Order" name="mode" value=${mode.value} options=${[["sequential", "one after the other"], ["parallel", "at the same time"]]} onChange=${(/** @type {any} */ event) => (mode.value = event.target.value)} />
-      ${mode.value === "parallel" && html`<${Text} label="At most at a time" name="max" type="number" min="1" max="10000" placeholder="all" value=${one?.max_parallel ?? ""} />`}
+      ${mode.value === "parallel" && html`<${Text} label="How many at a time" name="max" type="number" min="1" max="10000" placeholder="all" value=${one?.max_parallel ?? ""} />`}
       <${Choice} label="At the first failure" name="failure" value=${one?.on_failure ?? "stop"} options=${[["stop", "begin no other"], ["continue", "go on"]]} />
       <${Text} label="May fail" name="budget" pattern=${BUDGET} placeholder="no limit" value=${budgetText(one?.failure_budget ?? null)} hint="A number of services, or a share such as 10%. More, and no other is begun." />
     </div>

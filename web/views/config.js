@@ -96,9 +96,11 @@ export default function Configuration() {
     if (!box) return;
     const lines = box.value.split("\n");
     const start = lines.slice(0, line - 1).reduce((sum, one) => sum + one.length + 1, 0) + column - 1;
-    box.focus();
-    box.setSelectionRange(start, Math.min(start + 1, box.value.length));
+    const word = /^"[^"\n]*"?|^[\w.-]+|^./.exec(box.value.slice(start))?.[0] ?? "";
+    box.focus({ preventScroll: true });
+    box.setSelectionRange(start, start + word.length);
     box.scrollTop = Math.max(0, (line - 6) * parseFloat(getComputedStyle(box).lineHeight));
+    box.scrollIntoView();
   };
   const buttons = admin && html`
     <button type="button" data-action="config-check" disabled=${act.busy.value || !dirty} onClick=${check}>Check</button>
