@@ -169,7 +169,9 @@ function Tree({ held, report }) {
   }, []);
   const room = width.value;
   const name = Math.max(190, Math.min(308, room * 0.28));
-  const row = (/** @type {Step} */ step, /** @type {number} */ depth, /** @type {string|undefined} */ text) => shape(step, depth, room, name, text);
+  // Why all of it was skipped is said once.
+  const said = (/** @type {Step} */ step) => (step.state === "skipped" && step.message === steps[step.parent ?? 0].message ? "" : about(step));
+  const row = (/** @type {Step} */ step, /** @type {number} */ depth, /** @type {string|undefined} */ text) => shape(step, said(step), depth, room, name, text);
   const fresh = treeLines(steps, held.children.value, output.value, opened.value, { report, total, row });
   // A list that is the same has the same places.
   const same = fresh.length === known.current.length && fresh.every((line, at) => line.key === known.current[at].key && line.open === known.current[at].open && line.height === known.current[at].height && line.long === known.current[at].long && line.text === known.current[at].text && line.sum === known.current[at].sum);
@@ -181,7 +183,7 @@ function Tree({ held, report }) {
   const all = (/** @type {boolean} */ open) => {
     opened.value = new Map(steps.filter((step) => step.kind === "service" || (step.kind === "group" && step.number > 0)).map((step) => [step.number, open]));
   };
-  const draw = (/** @type {TreeLine & {top: number}} */ line) => html`<${Line} key=${line.key} line=${line} top=${line.top} step=${steps[line.number]} stuck=${stuck} onFlip=${flip} />`;
+  const draw = (/** @type {TreeLine & {top: number}} */ line) => html`<${Line} key=${line.key} line=${line} top=${line.top} step=${steps[line.number]} said=${said(steps[line.number])} stuck=${stuck} onFlip=${flip} />`;
   return html`<section class="tree" ref=${place} style=${{ "--name": `${name}px` }} aria-label=${report ? "Services, those that failed first" : "Tree"}>
     ${folding && html`<p class="links"><button type="button" class="link" onClick=${() => all(true)}>Unfold all</button> · <button type="button" class="link" onClick=${() => all(false)}>Fold all</button></p>`}
     <${Virtual} lines=${known.current} render=${draw} attributes=${{ role: "list" }} />
@@ -215,20 +217,19 @@ function linesOf(text, room, style) {
 
 /**
  * How high the line of a step is, or of a text of it.
- * @param {Step} step @param {number} depth @param {number} room in pixels, of the line @param {number} name in pixels @param {string} [text]
+ * @param {Step} step @param {string} said of it @param {number} depth @param {number} room in pixels, of the line @param {number} name in pixels @param {string} [text]
  */
-function shape(step, depth, room, name, text) {
+function shape(step, said, depth, room, name, text) {
   if (text !== undefined) return { height: 20 * linesOf(text, room - 58 - depth * (narrow.value ? 12 : 19), "12.6px monospace,") };
   const letters = /^[gs]/.test(step.kind) ? "600 14px" : "14px";
-  const said = about(step);
   if (!narrow.value) return { height: 12 + 20 * Math.max(linesOf(named(step), name - depth * 19, letters), linesOf(said, room - name - 305, "14px")) };
   const inner = room - 46 - depth * 12;
   const long = linesOf(said, inner - 125, "14px") > 1;
   return { long, height: 31 + 20 * linesOf(named(step), inner - 75, letters) + (long ? 20 * linesOf(said, inner, "14px") : 0) };
 }
 
-/** @param {{line: TreeLine, top: number, step: Step, stuck: boolean, onFlip: (line: TreeLine) => void}} props */
-function Line({ line, top, step, stuck, onFlip }) {
+/** @param {{line: TreeLine, top: number, step: Step, said: string, stuck: boolean, onFlip: (line: TreeLine) => void}} props */
+function Line({ line, top, step, said, stuck, onFlip }) {
   const { height, depth, open } = line;
   const style = { top: `${top}px`, height: `${height}px`, "--depth": depth };
   if (line.text !== undefined) return html`<div role="listitem" class="step said" style=${style}><code>${line.text || " "}</code></div>`;
@@ -243,7 +244,7 @@ function Line({ line, top, step, stuck, onFlip }) {
     <span class="name">${kind === "service" && services.value.has(name) ? html`<a href=${href(`/services/${name}`)}>${name}</a>` : kind === "group" && step.collection ? html`<a href=${href(`/collections/${name}`)}>${name}</a>` : name}</span>
     <${StepMark} state=${state} mild=${mild} />
     <span class="took">${state !== "interrupted" && html`<${Duration} step=${step} />`}</span>
-    <span class="about">${about(step)}</span>
+    <span class="about">${said}</span>
   </div>`;
 }
 

@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use protocol::state::State;
 use serde_json::json;
 use tests::{
     dashboard::{Dashboard, VIEWS},
@@ -22,7 +23,14 @@ async fn main() {
     let out = PathBuf::from(std::env::args_os().nth(1).expect("a directory for the pictures"));
     std::fs::create_dir_all(&out).expect("the directory can be made");
     let mut stage = Stage::set(60, 10);
-    let report = stage.restart_shops();
+    // The first machine of the list shows several states.
+    for (instance, state, reason) in [
+        (3, State::Starting, "the port is not open yet"),
+        (6, State::Stopping, "waits for requests that are being answered"),
+    ] {
+        stage.fleet.change_with(8, instance, state, Some(reason));
+    }
+    let report = stage.restart_two_machines();
     let dashboard = Dashboard::open(&stage.manager.address()).await;
     take(&dashboard, "login", &out).await;
     dashboard.log_in("admin", PASSWORD).await;
