@@ -9,9 +9,8 @@ import { confirm, ProblemNote, toast } from "/components/dialog.js";
 import { useAct, useList } from "/views/parts/loading.js";
 import { Listing, Page, Table } from "/views/parts/page.js";
 
-/** @typedef {{version: number, at: string|null, actor: string|null, text: string}} Config */
+/** @import { Change, Config, Version } from "/lib/types.js" */
 /** @typedef {{line: number, column: number, what: string}} Mistake */
-/** @typedef {{version: number, at: string, actor: string, cause: string|null}} Version */
 
 export default function Configuration() {
   const held = useSignal(/** @type {Config|null} */ (null));
@@ -194,7 +193,6 @@ function History({ version, dirty }) {
 
 // A change of the configuration: shown as a diff before it counts.
 
-/** @typedef {{version: number, changed: boolean, diff: string, warnings: string[]}} Change */
 
 /** The most lines of a diff that are shown. */
 const MOST = 2000;

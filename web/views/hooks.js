@@ -14,10 +14,8 @@ import { Lines } from "/views/events/line.js";
 import { useAct, useList } from "/views/parts/loading.js";
 import { focusHeading, focusOpener, Listing, MachineLink, Page, roughly, steps, Submit, Table, Text, useFirstField, valuesOf } from "/views/parts/page.js";
 
-/** @import { Command, StepState } from "/lib/types.js" */
+/** @import { Binding, Program, Schedule } from "/lib/types.js" */
 
-/** @typedef {{name: string, hash: string, size: number, added_at: string, added_by: string, used: boolean, machines: {machine: string, ready: boolean, why: string|null}[]}} Program */
-/** @typedef {{event: string, targets: string[], program: string, timeout_ms: number, on_failure: string, user: string|null, environment: Record<string, string>, secrets: string[]}} Binding */
 
 /** How long changes are gathered before the list is looked at again, in milliseconds. */
 const GATHER = 500;
@@ -169,7 +167,6 @@ function Fates() {
 
 // Schedules: commands that the clock gives.
 
-/** @typedef {{name: string, cron: string, timezone: string, command: Command, targets: string[], enabled: boolean, next_at: string|null, last_at: string|null, last_operation: string|null, last_result: StepState|null, running: boolean, missed: number, last_missed_at: string|null, last_missed: string|null}} Schedule */
 
 export function Schedules() {
   const list = /** @type {import("/views/parts/loading.js").List<Schedule>} */ (useList("/schedules?limit=200", /^(config\.|schedule\.|operation\.state)/));
