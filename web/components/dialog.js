@@ -1,6 +1,6 @@
 // Dialogs, short news at the edge of the window, notes, and texts that can be copied.
 
-import { html, signal, useEffect, useId, useRef, useSignal } from "/lib/html.js";
+import { html, render, signal, useEffect, useId, useRef, useSignal } from "/lib/html.js";
 import { onForget } from "/lib/store.js";
 
 /** How long a dialog that comes late takes no key, in milliseconds. */
@@ -97,6 +97,25 @@ export function confirm(question) {
 export function Questions() {
   const question = asked.value;
   return question && html`<${Asking} key=${question} ...${question} />`;
+}
+
+/**
+ * Shows a dialog of one's own until it answers.
+ * @template T
+ * @param {(answer: (value: T) => void) => any} show
+ * @returns {Promise<T>}
+ */
+export function ask(show) {
+  const place = document.createElement("div");
+  document.getElementById("shell")?.append(place);
+  return new Promise((resolve) => {
+    const answer = (/** @type {T} */ value) => {
+      render(null, place);
+      place.remove();
+      resolve(value);
+    };
+    render(show(answer), place);
+  });
 }
 
 /** @param {Question & {answer: (yes: boolean) => void}} props */

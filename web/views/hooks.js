@@ -3,10 +3,10 @@
 import { many } from "/lib/actions.js";
 import { call } from "/lib/api.js";
 import { nameOf } from "/lib/commands.js";
-import { html, useEffect, useRef, useSignal } from "/lib/html.js";
+import { html, useRef, useSignal } from "/lib/html.js";
 import { href } from "/lib/router.js";
 import { seconds, StepMark } from "/lib/steps.js";
-import { can, onEvent, resets } from "/lib/store.js";
+import { can } from "/lib/store.js";
 import { Time } from "/lib/time.js";
 import { confirm, ProblemNote, toast } from "/components/dialog.js";
 import { useFeed } from "/views/events/feed.js";
@@ -17,44 +17,14 @@ import { focusHeading, focusOpener, Listing, MachineLink, Page, roughly, steps, 
 /** @import { Binding, Program, Schedule } from "/lib/types.js" */
 
 
-/** How long changes are gathered before the list is looked at again, in milliseconds. */
-const GATHER = 500;
-
 /** The most fates that are shown. */
 const FATES = 30;
 
 export default function Hooks() {
-  const held = useSignal(/** @type {{programs: Program[], bindings: Binding[]}|null} */ (null));
-  const problem = useSignal(/** @type {any} */ (null));
+  const list = /** @type {import("/views/parts/loading.js").List<{programs: Program[], bindings: Binding[]}>} */ (useList("/hooks", /^(program\.|config\.|machine\.(joined|removed))/));
   const adding = useSignal("");
-  const look = () =>
-    call("GET", "/hooks").then(
-      (all) => {
-        held.value = all;
-        problem.value = null;
-      },
-      (error) => {
-        problem.value = error;
-      },
-    );
-  useEffect(() => {
-    let timer = 0;
-    const stop = resets.subscribe(() => void look());
-    const again = () => {
-      timer = 0;
-      look();
-    };
-    const deaf = onEvent(({ kind }) => {
-      if (/^(program\.|config\.|machine\.(joined|removed))/.test(kind)) timer ||= setTimeout(again, GATHER);
-    });
-    return () => {
-      clearTimeout(timer);
-      stop();
-      deaf();
-    };
-  }, []);
   const admin = can("configure");
-  const all = held.value;
+  const all = list.items.value[0];
   const missing = all?.bindings.filter(({ program }) => !all.programs.some(({ name }) => name === program)).map(({ program }) => program) ?? [];
   const close = () => {
     adding.value = "";
@@ -63,16 +33,16 @@ export default function Hooks() {
   const done = (/** @type {Program} */ made) => {
     close();
     toast(`${made.name} is added; machines fetch it when they need it.`, "good");
-    look();
+    list.reload();
   };
   return html`<${Page} title="Hooks" about="Programs that run before and after commands and triggers. The configuration says when."
     actions=${admin && html`<button type="button" class="primary" data-open aria-expanded=${adding.value !== ""} onClick=${() => (adding.value = adding.value ? "" : "*")}>Add a program…</button>`}>
     ${adding.value && html`<${Upload} key=${adding.value} name=${adding.value === "*" ? "" : adding.value} known=${all?.programs ?? []} done=${done} close=${close} />`}
-    <${ProblemNote} problem=${problem.value} />
-    ${!all && !problem.value && html`<p role="status">Loading…</p>`}
+    <${ProblemNote} problem=${list.problem.value} />
+    ${!all && !list.problem.value && html`<p role="status">Loading…</p>`}
     ${all && html`<section aria-labelledby="programs"><h2 id="programs">Programs</h2>
         ${missing.length > 0 && html`<p class="problem" role="alert">The configuration names ${[...new Set(missing)].join(", ")}, and there is no such program: its hooks fail.</p>`}
-        ${all.programs.length ? html`<${Table} caption="Programs" rows=${all.programs} keyOf=${(/** @type {Program} */ one) => one.name} columns=${programs(admin, look, (name) => (adding.value = name))} rowProps=${(/** @type {Program} */ one) => ({ "data-program": one.name })} />` : html`<p class="nothing">No program has been added.</p>`}</section>
+        ${all.programs.length ? html`<${Table} caption="Programs" rows=${all.programs} keyOf=${(/** @type {Program} */ one) => one.name} columns=${programs(admin, list.reload, (name) => (adding.value = name))} rowProps=${(/** @type {Program} */ one) => ({ "data-program": one.name })} />` : html`<p class="nothing">No program has been added.</p>`}</section>
       <section aria-labelledby="bindings"><h2 id="bindings">When they run</h2>
         ${all.bindings.length ? html`<${Table} caption="Hooks, in the order in which they run" rows=${all.bindings.map((one, at) => ({ ...one, at }))} keyOf=${(/** @type {any} */ one) => String(one.at)} columns=${BINDINGS} />` : html`<p class="nothing">No hook is configured. They stand in the <a href=${href("/config")}>configuration</a>.</p>`}</section>`}
     <${Fates} />

@@ -9,7 +9,7 @@ import { confirm, Copy, Dialog, ProblemNote, toast } from "/components/dialog.js
 import { Shape, shownState, stateWord, WORST_FIRST } from "/components/state.js";
 import { Choice, Filter, focusHeading, JOIN_SPANS, Listing, Page, roughly, Secret, steps, Submit, Table, Tags, Text, tokenState, useFirstField, useSecrets, valuesOf } from "/views/parts/page.js";
 import { useAct, useList } from "/views/parts/loading.js";
-import { memory, Tagging } from "/views/service/facts.js";
+import { memory, Tagging } from "/views/service.js";
 
 /** @import { Signal } from "/lib/html.js" */
 /** @import { Machine, Service, Token } from "/lib/types.js" */

@@ -78,7 +78,9 @@ export function useList(path, changed) {
       if (mine === turn.current) busy.value = false;
     }
   };
-  const begin = () => load(() => call("GET", path));
+  // What is no page is a list of one.
+  const first = () => call("GET", path).then((page) => (page.items ? page : { items: [page], next: null }));
+  const begin = () => load(first);
   const more = () =>
     load(async () => {
       const page = await call("GET", partOf(path, next.peek()));
@@ -87,7 +89,7 @@ export function useList(path, changed) {
   const reload = () =>
     load(async (mine) => {
       const held = items.peek().length;
-      let all = await call("GET", path);
+      let all = await first();
       // As many as were shown before, in as few calls as can be.
       while (all.next && all.items.length < held && mine === turn.current) {
         const page = await call("GET", partOf(path, all.next, Math.min(PART, held - all.items.length)));
