@@ -1,5 +1,11 @@
-// What the API answers, as types, for the checks alone: no browser loads them. What each word means stands in
+// The page's types, for the checks alone: no browser loads them. What each word of the API's answers means stands in
 // /api/v1/openapi.json.
+
+import { Problem } from "/lib/api.js";
+import { Signal } from "/lib/html.js";
+import { Counts } from "/lib/search.js";
+
+// What the API answers.
 
 export type State = "active"|"starting"|"stopping"|"unresponsive"|"stopped"|"not_available";
 
@@ -84,3 +90,188 @@ export type Version = {version: number, at: string, actor: string, cause: string
 
 /** What a change of the configuration would do, or did. */
 export type Change = {version: number, changed: boolean, diff: string, warnings: string[]};
+
+// What the page's own modules hand to each other.
+
+export interface Outcome {
+  action: Action;
+  outcome: TriggerResult["outcome"]|"pending";
+  message: string;
+  /** when it was told, in milliseconds since 1970 */
+  at: number;
+}
+
+/** What became of one call. */
+export interface Report {
+  action: Action;
+  results: TriggerResult[];
+  /** why the call itself failed, or "" */
+  problem: string;
+}
+
+/** What became of a call: the results, of each part that failed, too, and why the first such part did. */
+export interface Answer {
+  results: TriggerResult[];
+  /** or "" */
+  problem: string;
+  /** whether any part was answered */
+  any: boolean;
+}
+
+export interface Term {
+  /** empty for free words */
+  key: string;
+  /** in lower case */
+  value: string;
+  not: boolean;
+}
+
+export interface Search {
+  terms: Term[];
+  /** what is not understood, in words */
+  problems: string[];
+}
+
+/** A group of services, with its roll-up. */
+export interface Group {
+  key: string;
+  title: string;
+  /** in their order */
+  services: Service[];
+  counts: Counts;
+}
+
+/** A line of the list: the head of a group, a row, or a few tiles. */
+export type GridLine = {kind: "group"|"row"|"tiles", key: string, height: number, group?: Group, name?: string, names?: string[]};
+
+export interface Route {
+  /** its parts; none for the grid */
+  path: string[];
+  query: URLSearchParams;
+}
+
+export interface Question {
+  title: any;
+  /** text or html */
+  body?: any;
+  /** what the button says; with none there is nothing to confirm */
+  action: string;
+  /** what the other button says */
+  back?: string;
+  /** the button is red, and does not have the focus */
+  danger?: boolean;
+  /** what must be typed first */
+  typed?: string;
+  wide?: boolean;
+}
+
+export interface View {
+  /** the first part of its link */
+  path: string;
+  label: string;
+  /** after `g` */
+  key: string;
+  load?: () => Promise<{default: any}>;
+  /** a path in a box of 24 by 24 */
+  icon: string;
+  shown?: () => boolean;
+  /** where there is little room, it is in a menu */
+  lesser?: boolean;
+}
+
+export interface Feed {
+  /** newest first */
+  events: Signal<GridEvent[]>;
+  /** new ones that are held back, newest first */
+  waiting: Signal<GridEvent[]>;
+  /** whether newer ones are not held: only `latest` brings them */
+  missing: Signal<boolean>;
+  /** whether there are older ones */
+  more: Signal<boolean>;
+  /** whether the part that was searched last held none that fit */
+  barren: Signal<boolean>;
+  /** how far back was searched when a part was barren, if that is known */
+  reached: Signal<string|null>;
+  busy: Signal<boolean>;
+  loaded: Signal<boolean>;
+  problem: Signal<Problem|null>;
+  /** whether new events wait */
+  held: () => boolean;
+  /** fetches the next page */
+  older: () => Promise<void>;
+  /** repeats what failed */
+  again: () => Promise<void>;
+  /** takes what waits */
+  show: () => void;
+  /** begins anew */
+  latest: () => Promise<void>;
+}
+
+/** A column. */
+export interface Column<T> {
+  label: string;
+  cell: (row: T) => any;
+  /** whether it names the row */
+  head?: boolean;
+  class?: string;
+  /** whether cards show it without its label */
+  quiet?: boolean;
+}
+
+/** The secrets that a view shows, the newest first. */
+export type Secrets<T> = {all: T[], add: (secret: T) => void, hide: (secret: T) => void};
+
+/** A list of the API as it is shown. */
+export interface List<T> {
+  items: Signal<T[]>;
+  /** where the next page begins */
+  next: Signal<string|null>;
+  /** whether there are more than are held */
+  full: Signal<boolean>;
+  busy: Signal<boolean>;
+  /** whether a first answer came */
+  loaded: Signal<boolean>;
+  problem: Signal<Problem|null>;
+  /** fetches the next page */
+  more: () => Promise<void>;
+  /** looks again at the pages that are shown; they stay until the answer is there */
+  reload: () => Promise<void>;
+}
+
+/** A call that somebody asks for: whether it is under way, and why the last one failed. */
+export interface Act {
+  busy: Signal<boolean>;
+  problem: Signal<Problem|null>;
+  /** answers whether it went well; one at a time */
+  run: (work: () => Promise<unknown>) => Promise<boolean>;
+}
+
+export interface Live {
+  operation: Signal<Operation|null>;
+  /** by number; another array when any of them changed */
+  steps: Signal<Step[]>;
+  children: Signal<number[][]>;
+  log: Signal<LogLine[]>;
+  /** whether the log has more lines than are held */
+  cut: Signal<boolean>;
+  problem: Signal<any>;
+}
+
+/** A line of the tree as it is shown. */
+export interface TreeLine {
+  key: string;
+  /** in pixels */
+  height: number;
+  /** of the step */
+  number: number;
+  depth: number;
+  /** whether it can be folded */
+  fold?: boolean;
+  open?: boolean;
+  /** whether what is said of it has lines of its own */
+  long?: boolean;
+  /** of the log */
+  text?: string;
+  /** how many services of the group it stands for, because nothing more happens to them */
+  sum?: number;
+}

@@ -3,6 +3,8 @@
 import { html, render, signal, useEffect, useId, useRef, useSignal } from "/lib/html.js";
 import { onForget } from "/lib/store.js";
 
+/** @import { Question } from "/lib/types.js" */
+
 /** How long a dialog that comes late takes no key, in milliseconds. */
 const DEAF = 400;
 
@@ -60,17 +62,6 @@ export function Dialog({ title, open = true, late = false, wide = false, id, bar
     ${children}
   </dialog>`;
 }
-
-/**
- * @typedef {object} Question
- * @property {any} title
- * @property {any} [body] text or html
- * @property {string} action what the button says; with none there is nothing to confirm
- * @property {string} [back] what the other button says
- * @property {boolean} [danger] the button is red, and does not have the focus
- * @property {string} [typed] what must be typed first
- * @property {boolean} [wide]
- */
 
 /** @type {import("/lib/html.js").Signal<(Question & {answer: (yes: boolean) => void})|null>} */
 const asked = signal(null);

@@ -59,7 +59,7 @@ function Ways() {
   const [first = ""] = route.value.path;
   const here = first === "services" ? "" : first;
   const views = VIEWS.filter((view) => !view.shown || view.shown());
-  const way = (/** @type {import("/components/views.js").View} */ { path, label, icon, lesser }) =>
+  const way = (/** @type {import("/lib/types.js").View} */ { path, label, icon, lesser }) =>
     html`<li key=${path} class=${lesser ? "lesser" : ""}>
       <a href=${href(`/${path}`)} aria-current=${here === path ? "page" : null}>
         <svg viewBox="0 0 24 24" width="20" height="20" aria-hidden="true"><path d=${icon} /></svg>

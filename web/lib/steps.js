@@ -3,7 +3,7 @@
 import { html } from "/lib/html.js";
 import { Shape } from "/components/state.js";
 
-/** @import { Budget, LogLine, Operation, Step, StepState } from "/lib/types.js" */
+/** @import { Budget, LogLine, Operation, Step, StepState, TreeLine } from "/lib/types.js" */
 
 /**
  * A limit, as people set it.
@@ -102,20 +102,6 @@ export function recipes(steps, services) {
   }
   return [...found.values()].slice(0, RECIPES);
 }
-
-/**
- * A line of the tree as it is shown.
- * @typedef {object} TreeLine
- * @property {string} key
- * @property {number} height in pixels
- * @property {number} number of the step
- * @property {number} depth
- * @property {boolean} [fold] whether it can be folded
- * @property {boolean} [open]
- * @property {boolean} [long] whether what is said of it has lines of its own
- * @property {string} [text] of the log
- * @property {number} [sum] how many services of the group it stands for, because nothing more happens to them
- */
 
 /** The most lines of a step's output that stand in the tree. */
 const OUTPUT = 8;

@@ -22,7 +22,7 @@ const DEEP = 12;
 
 export default function Collections() {
   const name = route.value.path[1];
-  const list = /** @type {import("/views/parts/loading.js").List<Collection>} */ (useList("/collections?limit=1000", /^(config\.|service\.gone)/));
+  const list = /** @type {import("/lib/types.js").List<Collection>} */ (useList("/collections?limit=1000", /^(config\.|service\.gone)/));
   const known = new Map(list.items.value.map((one) => [one.name, one]));
   if (name) return html`<${One} key=${name} name=${name} known=${known} list=${list} />`;
   return html`<${Tree} known=${known} list=${list} />`;

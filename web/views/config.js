@@ -151,7 +151,7 @@ function Editor({ area, text, onEdit, readonly, bad }) {
 
 /** @param {{version: number, dirty: boolean}} props */
 function History({ version, dirty }) {
-  const list = /** @type {import("/views/parts/loading.js").List<Version>} */ (useList("/config/history?limit=50", /^config\./));
+  const list = /** @type {import("/lib/types.js").List<Version>} */ (useList("/config/history?limit=50", /^config\./));
   const shown = useSignal(/** @type {{version: number, diff: string}|null} */ (null));
   const act = useAct();
   const path = (/** @type {number} */ number) => `/config/history/${number}`;
@@ -166,7 +166,7 @@ function History({ version, dirty }) {
     });
   const restore = (/** @type {number} */ number) =>
     act.run(() => propose({ title: `Restore version ${number}?`, action: "Restore", path: "/config/restore", body: { version: number } }));
-  /** @type {import("/views/parts/page.js").Column<Version>[]} */
+  /** @type {import("/lib/types.js").Column<Version>[]} */
   const columns = [
     { label: "Version", head: true, cell: (one) => html`${one.version}${one.version === version && html` <span class="quiet">in force</span>`}` },
     { label: "When", class: "when", cell: (one) => html`<${Time} at=${one.at} as="date" />` },

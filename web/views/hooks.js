@@ -21,7 +21,7 @@ import { focusHeading, focusOpener, Listing, MachineLink, Page, roughly, steps, 
 const FATES = 30;
 
 export default function Hooks() {
-  const list = /** @type {import("/views/parts/loading.js").List<{programs: Program[], bindings: Binding[]}>} */ (useList("/hooks", /^(program\.|config\.|machine\.(joined|removed))/));
+  const list = /** @type {import("/lib/types.js").List<{programs: Program[], bindings: Binding[]}>} */ (useList("/hooks", /^(program\.|config\.|machine\.(joined|removed))/));
   const adding = useSignal("");
   const admin = can("configure");
   const all = list.items.value[0];
@@ -53,7 +53,7 @@ export default function Hooks() {
  * @param {boolean} admin
  * @param {() => void} look
  * @param {(name: string) => void} replace
- * @returns {import("/views/parts/page.js").Column<Program>[]}
+ * @returns {import("/lib/types.js").Column<Program>[]}
  */
 function programs(admin, look, replace) {
   return [
@@ -89,7 +89,7 @@ function Change({ one, look, replace }) {
     <button type="button" class="danger-text" data-action="program-remove" aria-label=${`Remove ${one.name}`} onClick=${remove}>Remove…</button><${ProblemNote} problem=${act.problem.value} /></div>`;
 }
 
-/** @type {import("/views/parts/page.js").Column<Binding>[]} */
+/** @type {import("/lib/types.js").Column<Binding>[]} */
 const BINDINGS = [
   { label: "Event", head: true, cell: (one) => one.event },
   { label: "On", cell: (one) => html`<span class="targets">${one.targets.map((name) => html`<code key=${name}>${name}</code> `)}</span>` },
@@ -139,7 +139,7 @@ function Fates() {
 
 
 export function Schedules() {
-  const list = /** @type {import("/views/parts/loading.js").List<Schedule>} */ (useList("/schedules?limit=200", /^(config\.|schedule\.|operation\.state)/));
+  const list = /** @type {import("/lib/types.js").List<Schedule>} */ (useList("/schedules?limit=200", /^(config\.|schedule\.|operation\.state)/));
   const how = html`They stand in the <a href=${href("/config")}>configuration</a>${can("configure") ? ", where you change them." : "."}`;
   return html`<${Page} title="Schedules" about=${html`Commands that the clock gives. A run that was missed is told, and not caught up. ${how}`}>
     <${Listing} list=${list} what="schedules" empty="Nothing is scheduled.">
@@ -148,7 +148,7 @@ export function Schedules() {
   <//>`;
 }
 
-/** @type {import("/views/parts/page.js").Column<Schedule>[]} */
+/** @type {import("/lib/types.js").Column<Schedule>[]} */
 const COLUMNS = [
   { label: "Schedule", head: true, cell: (one) => one.name },
   { label: "When", cell: (one) => html`<span><code>${one.cron}</code> <span class="quiet">${one.timezone}</span></span>` },

@@ -16,9 +16,8 @@ import { useOperation } from "/views/operations/live.js";
 import { useAct, useList } from "/views/parts/loading.js";
 import { Choice, Filter, Listing, Page, Table } from "/views/parts/page.js";
 
-/** @import { TreeLine } from "/lib/steps.js" */
-/** @typedef {import("/views/operations/live.js").Live} Live */
-/** @import { Operation, Step } from "/lib/types.js" */
+/** @typedef {import("/lib/types.js").Live} Live */
+/** @import { Operation, Step, TreeLine } from "/lib/types.js" */
 
 /** @type {[string, string][]} */
 const STATES = [["", "any"], ["running", "running"], ["cancelling", "cancelling"], ["interrupted", "interrupted"], ["ended", "ended"]];
@@ -33,7 +32,7 @@ function All() {
   const at = (/** @type {string} */ key) => query.get(key) ?? "";
   const asked = new URLSearchParams({ limit: "100" });
   for (const key of ["state", "actor", "service"]) if (at(key)) asked.set(key, at(key));
-  const list = /** @type {import("/views/parts/loading.js").List<Operation>} */ (useList(`/operations?${asked}`, /^operation\.state$/));
+  const list = /** @type {import("/lib/types.js").List<Operation>} */ (useList(`/operations?${asked}`, /^operation\.state$/));
   const live = underWay.value;
   const rank = (/** @type {Operation} */ { state }) => (state === "ended" ? 1 : 0);
   const rows = list.items.value.map((one) => (one.state === "ended" ? one : (live.get(one.id) ?? one))).sort((a, b) => rank(a) - rank(b));
@@ -54,7 +53,7 @@ function All() {
 /** The most targets that are named. */
 const NAMED = 3;
 
-/** @type {import("/views/parts/page.js").Column<Operation>[]} */
+/** @type {import("/lib/types.js").Column<Operation>[]} */
 const COLUMNS = [
   {
     label: "Operation",
@@ -124,7 +123,7 @@ function Buttons({ one }) {
   if (!can("trigger")) return null;
   const off = !live.value.live || act.busy.value;
   const path = `/operations/${one.id}`;
-  const run = async (/** @type {import("/components/dialog.js").Question} */ question, /** @type {() => Promise<any>} */ work) => {
+  const run = async (/** @type {import("/lib/types.js").Question} */ question, /** @type {() => Promise<any>} */ work) => {
     if (await confirm(question)) await act.run(work);
   };
   const cancel = () =>

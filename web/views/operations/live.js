@@ -6,17 +6,7 @@ import { childrenOf, newer } from "/lib/steps.js";
 import { live, onEvent, resets } from "/lib/store.js";
 
 /** @import { Signal } from "/lib/html.js" */
-/** @import { LogLine, Operation, Step } from "/lib/types.js" */
-
-/**
- * @typedef {object} Live
- * @property {Signal<Operation|null>} operation
- * @property {Signal<Step[]>} steps by number; another array when any of them changed
- * @property {Signal<number[][]>} children
- * @property {Signal<LogLine[]>} log
- * @property {Signal<boolean>} cut whether the log has more lines than are held
- * @property {Signal<any>} problem
- */
+/** @import { Live, LogLine, Operation, Step } from "/lib/types.js" */
 
 /** The most entries of a log that are held. */
 const MOST = 5000;
