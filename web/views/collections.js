@@ -11,7 +11,7 @@ import { Commands } from "/components/menu.js";
 import { confirm, ProblemNote } from "/components/dialog.js";
 import { Shape, WORST_FIRST, shownState, stateWord } from "/components/state.js";
 import { propose } from "/views/config.js";
-import { Choice, Listing, Page, ServiceLink, StateOf, Submit, Text, useFirstField, valuesOf } from "/views/parts/page.js";
+import { Choice, focusHeading, focusOpener, Listing, Page, ServiceLink, StateOf, Submit, Text, useFirstField, valuesOf } from "/views/parts/page.js";
 import { useAct, useList } from "/views/parts/loading.js";
 
 /** @import { Collection } from "/lib/types.js" */
@@ -35,7 +35,7 @@ function Tree({ known, list }) {
   const roots = [...known.values()].filter((one) => !inner.has(one.name));
   const button = can("configure") && html`<button type="button" class="primary" data-open aria-expanded=${adding.value} onClick=${() => (adding.value = !adding.value)}>Add a collection…</button>`;
   return html`<${Page} title="Collections" about="Services that are worked on together, in an order of their own." actions=${button}>
-    ${adding.value && html`<${Editor} known=${known} onDone=${() => { adding.value = false; list.reload(); }} />`}
+    ${adding.value && html`<${Editor} known=${known} onDone=${() => { adding.value = false; list.reload(); focusOpener(); }} />`}
     <${Listing} list=${list} what="collections" empty="No collections. They stand in the configuration, and an admin adds them here.">
       <ul class="collections" role="list">${roots.map((one) => html`<${Branch} key=${one.name} name=${one.name} known=${known} depth=${0} />`)}</ul>
     <//>
@@ -95,7 +95,7 @@ function One({ name, known, list }) {
     <p class="collection-state"><${RollUp} name=${name} /></p>
     <p class="sentence">${ordering({ ...one, failure_budget: undefined })}${budget && `; at most ${budget} of its services may fail`}.</p>
     ${editing.value
-      ? html`<${Editor} key=${JSON.stringify(one)} one=${one} known=${known} onDone=${() => { editing.value = false; list.reload(); }} />`
+      ? html`<${Editor} key=${JSON.stringify(one)} one=${one} known=${known} onDone=${() => { editing.value = false; list.reload(); focusHeading("[data-action=collection-edit]"); }} />`
       : html`<ol class="collections" aria-label="Members, in order">${one.members.map((member) => html`<${Branch} key=${member} name=${member} known=${known} depth=${1} />`)}</ol>
         ${!one.members.length && html`<p class="nothing">It has no members.</p>`}`}
   <//>`;

@@ -7,7 +7,7 @@ import { can, onEvent, resets } from "/lib/store.js";
 import { Time } from "/lib/time.js";
 import { confirm, ProblemNote, toast } from "/components/dialog.js";
 import { useAct, useList } from "/views/parts/loading.js";
-import { Listing, Page, Table } from "/views/parts/page.js";
+import { focusHeading, Listing, Page, Table } from "/views/parts/page.js";
 
 /** @import { Change, Config, Version } from "/lib/types.js" */
 /** @typedef {{line: number, column: number, what: string}} Mistake */
@@ -75,7 +75,9 @@ export default function Configuration() {
   const apply = () =>
     act.run(async () => {
       const body = { text: text.peek(), if_version: held.peek()?.version };
-      if (await propose({ title: "Apply this configuration?", action: "Apply", path: "/config", body })) take(await call("GET", "/config"));
+      if (!(await propose({ title: "Apply this configuration?", action: "Apply", path: "/config", body }))) return;
+      take(await call("GET", "/config"));
+      focusHeading();
     }).then((well) => {
       if (!well && act.problem.peek()?.status === 409) look();
     });
@@ -102,8 +104,8 @@ export default function Configuration() {
     box.scrollIntoView();
   };
   const buttons = admin && html`
-    <button type="button" data-action="config-check" disabled=${act.busy.value || !dirty} onClick=${check}>Check</button>
-    <button type="button" data-action="config-apply" class="primary" disabled=${act.busy.value || !dirty || other.value !== null} onClick=${apply}>Apply…</button>
+    <button type="button" data-action="config-check" disabled=${!dirty} onClick=${check}>Check</button>
+    <button type="button" data-action="config-apply" class="primary" disabled=${!dirty || other.value !== null} onClick=${apply}>Apply…</button>
     ${dirty && html`<button type="button" data-action="config-discard" onClick=${() => held.value && take(other.value ?? held.value)}>Discard changes</button>`}`;
   const about = version ? html`Version ${version}${at && html`, <${Time} at=${at} as="date" />`}${actor && ` by ${actor}`}` : "Nothing has been configured yet.";
   return html`<${Page} title="Configuration" about=${about} actions=${buttons} class="config">

@@ -266,7 +266,7 @@ export function useFirstField() {
 export function Submit({ act, label, children }) {
   return html`<div class="submit">
     ${act.problem.value && html`<${ProblemNote} problem=${act.problem.value} />`}
-    <button type="submit" class="primary" disabled=${act.busy.value}>${act.busy.value ? "One moment…" : label}</button>
+    <button type="submit" class="primary" aria-disabled=${act.busy.value ? "true" : null}>${act.busy.value ? "One moment…" : label}</button>
     ${children}
   </div>`;
 }
