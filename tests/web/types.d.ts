@@ -63,7 +63,7 @@ export type LogLine = {number: number, at: string, step: number, text: string};
 export type Budget = {count: number}|{percent: number}|number|null;
 
 /** A command that is carried out. */
-export type Operation = {id: string, command: Command, targets: string[], state: "running"|"cancelling"|"interrupted"|"ended"|"planned", result: StepState|null, message: string, actor: string, created_at: string, ended_at: string|null, retry_of: string|null, services: Record<"total"|"planned"|"running"|"done"|"ignored"|"failed"|"skipped", number>};
+export type Operation = {id: string, command: Command, targets: string[], state: "running"|"cancelling"|"interrupted"|"ended"|"planned", result: StepState|null, message: string, actor: string, created_at: string, ended_at: string|null, retry_of: string|null, interruptions?: {at: string, exact: boolean, resumed_at: string|null, resumed_by: string|null}[], services: Record<"total"|"planned"|"running"|"done"|"ignored"|"failed"|"skipped", number>};
 
 /** A node of an operation's tree. */
 export type Step = {number: number, parent: number|null, kind: "group"|"service"|"hook"|"signal"|"wait"|"delay", state: StepState, message: string, started_at: string|null, ended_at: string|null} & Partial<Inner>;
@@ -77,7 +77,7 @@ export type Collection = {name: string, mode: Mode, max_parallel: number|null, o
 export type Program = {name: string, hash: string, size: number, added_at: string, added_by: string, used: boolean, machines: {machine: string, ready: boolean, why: string|null}[]};
 
 /** When a hook program runs. */
-export type Binding = {event: string, targets: string[], program: string, timeout_ms: number, on_failure: string, user: string|null, environment: Record<string, string>, secrets: string[]};
+export type Binding = {event: string, targets: string[], program: string, timeout_ms: number, on_failure: string, user: string|null, environment: Record<string, string>, secrets: string[], not_ready: string[]};
 
 /** A command that the clock gives. */
 export type Schedule = {name: string, cron: string, timezone: string, command: Command, targets: string[], enabled: boolean, next_at: string|null, last_at: string|null, last_operation: string|null, last_result: StepState|null, running: boolean, missed: number, last_missed_at: string|null, last_missed: string|null};

@@ -16,7 +16,6 @@ import { focusHeading, focusOpener, Listing, MachineLink, Page, roughly, steps, 
 
 /** @import { Binding, Program, Schedule } from "/lib/types.js" */
 
-
 /** The most fates that are shown. */
 const FATES = 30;
 
@@ -93,7 +92,7 @@ function Change({ one, look, replace }) {
 const BINDINGS = [
   { label: "Event", head: true, cell: (one) => one.event },
   { label: "On", cell: (one) => html`<span class="targets">${one.targets.map((name) => html`<code key=${name}>${name}</code> `)}</span>` },
-  { label: "Program", cell: (one) => one.program },
+  { label: "Program", cell: (one) => html`${one.program}${one.not_ready.map((why) => html`<p class="bad">${why}</p>`)}` },
   { label: "At most", cell: (one) => seconds(one.timeout_ms) },
   { label: "If it fails", cell: (one) => (one.on_failure === "warn" ? "only noted" : one.event.startsWith("pre-") ? "stops the command" : "counts as failed") },
   { label: "Besides", cell: (one) => [one.user && `runs as ${one.user}`, Object.keys(one.environment).length && `sets ${Object.keys(one.environment).join(", ")}`, one.secrets.length && `secrets ${one.secrets.join(", ")}`].filter(Boolean).join("; ") },

@@ -40,6 +40,9 @@ impl App {
             }
         }
         let collections = self.collections_for(caller, targets);
+        let held = self.operations.claims.holders(services.iter().map(|service| &service.name));
+        let is_limited = caller.targets.is_some();
+        let held = held.into_iter().map(|(service, holder)| (service, holder.view_for(is_limited))).collect();
         Ok(Status {
             grid: self.meta.grid_name.clone(),
             manager: self.manager_view(),
@@ -47,6 +50,7 @@ impl App {
             machines,
             services,
             collections,
+            held,
         })
     }
 

@@ -6,7 +6,7 @@ use super::{
     args::{AuditAction, AuditArgs, AuditListArgs, Format},
     client::Client,
     exit::{Exit, Failure},
-    output::{Output, harmless, text_of},
+    output::{Output, harmless},
     pages,
 };
 use crate::grid::{
@@ -61,7 +61,7 @@ async fn list(client: &Client, output: &mut Output, arguments: &AuditListArgs) -
                     Cell::new(harmless(&record.detail)),
                 ]);
             }
-            output.line(&text_of(&table));
+            output.show(table);
         }
     }
     Ok(Exit::Done)

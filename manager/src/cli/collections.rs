@@ -9,7 +9,7 @@ use super::{
     args::{CollectionsAction, Format},
     client::Client,
     exit::{Exit, Failure},
-    output::{Output, mark, text_of},
+    output::{Output, mark},
     pages, status,
 };
 use crate::{
@@ -57,7 +57,7 @@ fn list(output: &mut Output, all: &[CollectionDetail]) {
                     Cell::new(members.join(", ")),
                 ]);
             }
-            output.line(&text_of(&table));
+            output.show(table);
         }
     }
 }

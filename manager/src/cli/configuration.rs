@@ -12,7 +12,7 @@ use super::{
     args::{ApplyArgs, ConfigAction, DiffArgs, Format},
     client::Client,
     exit::{Exit, Failure},
-    output::{Output, text_of},
+    output::Output,
     pages,
     status::since,
 };
@@ -129,7 +129,7 @@ async fn history(client: &Client, output: &mut Output, limit: u32) -> Result<Exi
                     Cell::new(cause),
                 ]);
             }
-            output.line(&text_of(&table));
+            output.show(table);
         }
     }
     Ok(Exit::Done)

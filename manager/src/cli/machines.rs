@@ -8,7 +8,7 @@ use super::{
     args::{Format, MachinesAction},
     client::Client,
     exit::{Exit, Failure},
-    output::{Output, harmless, text_of},
+    output::{Output, harmless},
     pages,
     status::{since, tags_text},
 };
@@ -73,7 +73,7 @@ async fn list(client: &Client, output: &mut Output) -> Result<Exit, Failure> {
                 row.extend(are_tagged.then(|| Cell::new(tags_text(&machine.tags))));
                 table.add_row(row);
             }
-            output.line(&text_of(&table));
+            output.show(table);
             let notes =
                 machines.iter().flat_map(|machine| machine.facts.notes.iter().map(move |note| (&machine.name, note)));
             for (name, note) in notes {

@@ -18,7 +18,7 @@ use super::{
         report::{self, Besides},
         tree, words,
     },
-    output::{Output, harmless, text_of},
+    output::{Output, harmless},
     pages,
     status::since,
 };
@@ -48,14 +48,19 @@ pub async fn run(
         Some(OperationsAction::Cancel { id, now }) => in_time(until, cancel(client, output, id, *now)).await,
         Some(OperationsAction::Resume { id, wait }) => {
             let begun = in_time(until, post(client, id, "resume")).await?;
-            go_on(client, output, begun, wait, until).await
+            go_on(client, output, begun, wait, until, false).await
+        }
+        Some(OperationsAction::Wait { id, wait }) => {
+            let id = in_time(until, whole(client, id)).await?;
+            let begun = in_time(until, client.get(&format!("/operations/{id}"))).await?;
+            go_on(client, output, begun, wait, until, false).await
         }
         Some(OperationsAction::Retry { id, dry_run: true, .. }) => {
             in_time(until, would_retry(client, output, id)).await
         }
         Some(OperationsAction::Retry { id, wait, .. }) => {
             let begun = in_time(until, post(client, id, "retry")).await?;
-            go_on(client, output, begun, wait, until).await
+            go_on(client, output, begun, wait, until, true).await
         }
     }
 }
@@ -122,7 +127,7 @@ async fn list(client: &Client, output: &mut Output, arguments: &OperationsListAr
                     Cell::new(harmless(&view.actor)),
                 ]);
             }
-            output.line(&text_of(&table));
+            output.show(table);
         }
     }
     if are_more {
@@ -191,7 +196,7 @@ async fn would_retry(client: &Client, output: &mut Output, id: &str) -> Result<E
                 let last = format!("{} {}", words::mark(*state).0, words::state(*state));
                 table.add_row(vec![Cell::new(service), Cell::new(last), Cell::new(message)]);
             }
-            output.line(&text_of(&table));
+            output.show(table);
         }
     }
     Ok(if retried.services.is_empty() { Exit::Ignored } else { Exit::Done })
@@ -229,6 +234,7 @@ async fn show(client: &Client, output: &mut Output, id: &str, with_log: bool) ->
     if let Some(before) = view.retry_of {
         output.line(&format!("tries again what operation {before} did not do"));
     }
+    view.interruptions.iter().for_each(|one| output.line(&harmless(&one.words())));
     let colour = output.colour();
     // With the whole log below, the tree need not show parts of it.
     let in_tree = if with_log { &Tails::default() } else { &tails };
@@ -243,8 +249,9 @@ async fn show(client: &Client, output: &mut Output, id: &str, with_log: bool) ->
     }
     if with_log {
         output.line("");
+        let forest = Forest::of(&detail);
         for line in &log {
-            changes::logged(&detail, line).iter().for_each(|line| output.line(line));
+            changes::logged(&forest, line).iter().for_each(|line| output.line(line));
         }
     }
     Ok(Exit::Done)

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, Width, presets};
 use protocol::state::State;
 use serde::Serialize;
 
@@ -21,7 +21,9 @@ pub struct Output {
 impl Output {
     /// Opens the output of a command.
     pub fn open(format: Format, command: &str) -> Self {
-        let terminal = io::stdout().is_terminal();
+        // A terminal that cannot move its cursor is written to like a pipe.
+        let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let terminal = io::stdout().is_terminal() && !is_dumb;
         let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         Self { format, log: LogFile::open(command), colour, terminal, closed: false }
     }
@@ -110,6 +112,21 @@ impl Output {
         }
     }
 
+    /// Shows a table; on a terminal that is too narrow for it its last column takes more lines.
+    pub fn show(&mut self, mut table: Table) {
+        self.log.write(&text_of(&table));
+        let text = self.fitted(&mut table);
+        self.raw(&format!("{text}\n"));
+    }
+
+    /// Writes a table so that it fits the terminal, if there is one.
+    pub fn fitted(&self, table: &mut Table) -> String {
+        if self.terminal {
+            fit(table, usize::from(size().0));
+        }
+        text_of(table)
+    }
+
     /// Says something that is not data.
     pub fn note(&mut self, text: &str) {
         self.log.write(text);
@@ -141,6 +158,32 @@ impl Output {
     }
 }
 
+/// The size of a terminal that does not tell it.
+const USUAL: (u16, u16) = (120, 40);
+
+/// The width and the height of the terminal, in characters.
+pub fn size() -> (u16, u16) {
+    crossterm::terminal::size().ok().filter(|(width, height)| *width > 0 && *height > 0).unwrap_or(USUAL)
+}
+
+/// The least width in which a column can be read that is broken into lines, in characters.
+const LEAST: usize = 12;
+
+/// Breaks the last column of a table that is wider than the terminal: what is in the others is to be seen at once.
+fn fit(table: &mut Table, width: usize) {
+    let widths = table.column_max_content_widths();
+    let Some((content, others)) = widths.split_last() else { return };
+    // Each cell has a blank on either side; one that ends a line is cut off.
+    let taken: usize = others.iter().map(|width| usize::from(*width) + 2).sum();
+    let left = width.saturating_sub(taken);
+    if left >= LEAST
+        && usize::from(*content) + 1 > left
+        && let Some(last) = table.column_mut(others.len())
+    {
+        last.set_constraint(ColumnConstraint::Absolute(Width::Fixed(u16::try_from(left).unwrap_or(u16::MAX))));
+    }
+}
+
 /// Writes a table without the blanks that end its lines.
 pub fn text_of(table: &Table) -> String {
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
@@ -167,4 +210,29 @@ pub fn mark(state: State) -> (&'static str, Color) {
 /// Control characters of other people's texts would act on the terminal.
 pub fn harmless(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_broken_at_blanks_in_the_last_column() {
+        let table = || {
+            let mut table = Table::new();
+            table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+            table.set_header(["SERVICE", "HOW"]).add_row(["shop-a@web-1", "stopped after 1 s, active after 3 s"]);
+            table
+        };
+        for (width, lines) in [
+            (80, " SERVICE       HOW\n shop-a@web-1  stopped after 1 s, active after 3 s"),
+            (36, " SERVICE       HOW\n shop-a@web-1  stopped after 1 s,\n               active after 3 s"),
+            // Too narrow for anything: the terminal breaks it.
+            (20, " SERVICE       HOW\n shop-a@web-1  stopped after 1 s, active after 3 s"),
+        ] {
+            let mut table = table();
+            fit(&mut table, width);
+            assert_eq!(text_of(&table), lines);
+        }
+    }
 }

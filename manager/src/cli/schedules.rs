@@ -11,7 +11,7 @@ use super::{
     client::Client,
     exit::{Exit, Failure},
     operation::words,
-    output::{Output, harmless, text_of},
+    output::{Output, harmless},
     pages,
     status::since,
 };
@@ -44,7 +44,7 @@ fn show(output: &mut Output, schedules: &[ScheduleView]) {
             Cell::new(schedule.missed),
         ]);
     }
-    output.line(&text_of(&table));
+    output.show(table);
     for schedule in schedules {
         if let (Some(at), Some(why)) = (schedule.last_missed_at, &schedule.last_missed) {
             output.note(&format!("{} was missed at {at}: {}", harmless(&schedule.name), harmless(why)));

@@ -10,14 +10,17 @@ use super::{
     client::Client,
     collections,
     exit::{Exit, Failure},
-    output::{Output, harmless, state_cell, text_of},
+    output::{Output, harmless, state_cell},
     pages::escaped,
     watch,
 };
 use crate::grid::{
     tags::Tag,
-    view::{CollectionState, ServiceType, ServiceView, Status},
+    view::{CollectionState, HeldBy, ServiceType, ServiceView, Status},
 };
+
+/// How many characters of an operation's id are shown: those of the millisecond in which it was asked for.
+const SHORT: usize = 13;
 
 /// Shows services and their states.
 pub async fn run(client: &Client, output: &mut Output, arguments: &StatusArgs) -> Result<Exit, Failure> {
@@ -110,10 +113,10 @@ pub fn render(output: &Output, status: &Status, now: Timestamp) -> String {
             Cell::new(ports.join(",")),
         ];
         row.extend(are_tagged.then(|| Cell::new(tags_text(&service.tags))));
-        row.push(remarks(service));
+        row.push(remarks(service, status.held.get(&service.name)));
         table.add_row(row);
     }
-    format!("{}\n\n{}", text_of(&table), summary(&status.services))
+    format!("{}\n\n{}", output.fitted(&mut table), summary(&status.services))
 }
 
 /// Tags as tables show them.
@@ -121,9 +124,10 @@ pub fn tags_text(tags: &[Tag]) -> String {
     tags.iter().map(Tag::as_str).collect::<Vec<_>>().join(",")
 }
 
-/// What is to be said of a service: the last known state, why, and how it ended.
-pub fn remarks(service: &ServiceView) -> Cell {
+/// What is to be said of a service: who works on it, the last known state, why, and how it ended.
+fn remarks(service: &ServiceView, held: Option<&HeldBy>) -> Cell {
     let mut remarks: Vec<String> = Vec::new();
+    remarks.extend(held.map(held_by));
     remarks.extend(service.last_state.map(|last| format!("last known: {last}")));
     remarks.extend(service.reason.clone());
     remarks.extend(service.notes.iter().map(|note| format!("note: {note}")));
@@ -131,6 +135,19 @@ pub fn remarks(service: &ServiceView) -> Cell {
     let text = if crashed { format!("✗ {}", remarks.join("; ")) } else { remarks.join("; ") };
     let cell = Cell::new(harmless(&text));
     if crashed { cell.fg(Color::Red) } else { cell }
+}
+
+/// Who works on a service.
+pub fn held_by(held: &HeldBy) -> String {
+    match held {
+        HeldBy { operation: Some(id), command: Some(command), targets, actor } => {
+            let (targets, actor) = (targets.as_deref().unwrap_or_default(), actor.as_deref().unwrap_or_default());
+            // So much of an id is enough to find its operation.
+            let id: String = id.to_string().chars().take(SHORT).collect();
+            harmless(&format!("held by {command} {targets} (operation {id}, by {actor})"))
+        }
+        _ => "held by another operation".to_owned(),
+    }
 }
 
 /// How many there are of each state, worst first.

@@ -9,7 +9,7 @@ use super::{
     args::{Format, TagWhat, TagsAction},
     client::Client,
     exit::{Exit, Failure},
-    output::{Output, text_of},
+    output::Output,
     pages,
     status::path,
 };
@@ -45,7 +45,7 @@ async fn list(client: &Client, output: &mut Output) -> Result<Exit, Failure> {
             for view in &tags {
                 table.add_row(vec![Cell::new(&view.tag), Cell::new(view.machines), Cell::new(view.services)]);
             }
-            output.line(&text_of(&table));
+            output.show(table);
         }
     }
     Ok(Exit::Done)

@@ -8,7 +8,7 @@ use super::{
     args::{Format, TokenAction},
     client::Client,
     exit::{Exit, Failure},
-    output::{Output, harmless, text_of},
+    output::{Output, harmless},
     pages,
     status::since,
 };
@@ -106,7 +106,7 @@ async fn list(client: &Client, output: &mut Output) -> Result<Exit, Failure> {
                     Cell::new(harmless(&token.description)),
                 ]);
             }
-            output.line(&text_of(&table));
+            output.show(table);
         }
     }
     Ok(Exit::Done)

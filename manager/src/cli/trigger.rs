@@ -7,7 +7,7 @@ use super::{
     args::{Format, TriggerArgs},
     client::Client,
     exit::{Exit, Failure},
-    output::{Output, harmless, text_of},
+    output::{Output, harmless},
 };
 use crate::{
     grid::view::TriggerOutcome,
@@ -42,7 +42,7 @@ pub async fn run(
                     Cell::new(harmless(&result.message)),
                 ]);
             }
-            output.line(&text_of(&table));
+            output.show(table);
         }
     }
     Ok(Exit::of_trigger(results))

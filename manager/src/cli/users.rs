@@ -14,7 +14,7 @@ use super::{
     args::{Format, PasswordFrom, UsersAction},
     client::Client,
     exit::{Exit, Failure},
-    output::{Output, text_of},
+    output::Output,
     pages,
     status::since,
 };
@@ -142,7 +142,7 @@ async fn list(client: &Client, output: &mut Output) -> Result<Exit, Failure> {
                     Cell::new(if user.created_by.is_empty() { "-" } else { &user.created_by }),
                 ]);
             }
-            output.line(&text_of(&table));
+            output.show(table);
         }
     }
     Ok(Exit::Done)

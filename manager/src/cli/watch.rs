@@ -11,18 +11,21 @@ use crossterm::{
 use eventsource_stream::Eventsource;
 use futures_util::{Stream, StreamExt};
 use protocol::{name::ServiceName, time::Timestamp};
+use serde::Deserialize;
 
 use super::{
     args::Format,
     client::Client,
     exit::{Exit, Failure},
-    output::{Output, harmless, mark},
+    interrupt::told_to_end,
+    output::{Output, harmless, mark, size},
     status::{only_named, render, since},
 };
 use crate::grid::{
     event::{Event, Kind},
+    operation::view::{OperationState, OperationView},
     target::{Target, TargetError},
-    view::{ServiceView, Status},
+    view::{HeldBy, ServiceView, Status},
 };
 
 /// How often the ages in the table grow.
@@ -38,6 +41,8 @@ pub const AGAIN: Duration = Duration::from_secs(1);
 pub enum Told {
     /// An event.
     Event(Box<Event>),
+    /// An event that is only of the moment: its id is that of the last before it.
+    Passing(Box<Event>),
     /// Everything anew.
     Reset(Option<Box<Status>>),
     /// An event that is not understood: its id, and why.
@@ -57,7 +62,7 @@ pub async fn run(client: &Client, output: &mut Output, path: &str, targets: &[St
     } else {
         show_difference(output, None, &status);
     }
-    let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
+    let mut interrupted = std::pin::pin!(told_to_end());
     loop {
         let lost = tokio::select! {
             _ = &mut interrupted => return Ok(Exit::Done),
@@ -121,6 +126,11 @@ async fn follow(
                     output.note(&format!("the event {id} cannot be read ({why}): are both of one version?"));
                     status.seq = id;
                 }
+                Some(Ok(Told::Passing(event))) => {
+                    if hold(status, &event) && redraw {
+                        show_all(output, status, true, None);
+                    }
+                }
                 Some(Ok(Told::Event(event))) => {
                     let changed = apply(status, &event, targets);
                     if let (Some(shown), false) = (changed, redraw) {
@@ -142,6 +152,11 @@ pub fn events(response: reqwest::Response) -> impl Stream<Item = Result<Told, St
         let event = event?;
         Ok(match event.event.as_str() {
             "reset" => Told::Reset(serde_json::from_str(&event.data).unwrap_or_default()),
+            "passing" => match serde_json::from_str(&event.data) {
+                Ok(known) => Told::Passing(known),
+                // One of the next has all of it.
+                Err(error) => Told::Unreadable(event.id, error.to_string()),
+            },
             _ => match serde_json::from_str(&event.data) {
                 Ok(known) => Told::Event(known),
                 Err(error) => Told::Unreadable(event.id, error.to_string()),
@@ -170,7 +185,7 @@ fn parts(response: reqwest::Response) -> impl Stream<Item = Result<eventsource_s
     });
     watched.eventsource().filter_map(|event| async {
         match event {
-            Ok(event) if event.event == "alive" || event.event == "passing" => None,
+            Ok(event) if event.event == "alive" => None,
             Ok(event) => Some(Ok(event)),
             // What broke below is of no use to who looks at a table.
             Err(_) => Some(Err("the connection to the manager broke".to_owned())),
@@ -197,6 +212,7 @@ fn apply(status: &mut Status, event: &Event, targets: &[Target]) -> Option<Shown
     {
         status.manager = manager;
     }
+    hold(status, event);
     let name = event.draft.service.as_ref()?;
     match event.draft.kind {
         Kind::ServiceState => {
@@ -228,6 +244,41 @@ fn apply(status: &mut Status, event: &Event, targets: &[Target]) -> Option<Shown
     }
 }
 
+/// What an operation tells of the services that it holds.
+#[derive(Deserialize)]
+struct Moved {
+    #[serde(flatten)]
+    operation: OperationView,
+    /// Those that it took in hand, with their steps.
+    #[serde(default)]
+    taken: Vec<(ServiceName, u32)>,
+    #[serde(default)]
+    left: Vec<ServiceName>,
+}
+
+/// Notes which services an operation has taken in hand and left; returns whether anything is different.
+fn hold(status: &mut Status, event: &Event) -> bool {
+    if event.draft.kind != Kind::OperationState {
+        return false;
+    }
+    let Ok(moved) = Moved::deserialize(&event.draft.data) else { return false };
+    let (before, view) = (status.held.clone(), moved.operation);
+    let is_over = matches!(view.state, OperationState::Ended | OperationState::Interrupted);
+    status.held.retain(|service, held| held.operation != Some(view.id) || !is_over && !moved.left.contains(service));
+    let by = HeldBy {
+        operation: Some(view.id),
+        command: Some(view.command),
+        targets: Some(view.targets.join(" ")),
+        actor: Some(view.actor),
+    };
+    for (service, _) in moved.taken.into_iter().filter(|_| !is_over) {
+        if status.services.iter().any(|shown| shown.name == service) {
+            status.held.insert(service, by.clone());
+        }
+    }
+    before != status.held
+}
+
 fn show_all(output: &mut Output, status: &Status, redraw: bool, lost: Option<&str>) {
     if !redraw {
         return;
@@ -238,13 +289,14 @@ fn show_all(output: &mut Output, status: &Status, redraw: bool, lost: Option<&st
         Some(why) => text.push_str(&format!("\n! NOT LIVE: {}\n", harmless(why))),
         None => text.push_str(&format!("\n{} · {} · live · Ctrl-C ends\n", status.grid, now)),
     }
-    let (_, height) = crossterm::terminal::size().unwrap_or((120, 40));
+    let (width, height) = size();
     let lines: Vec<&str> = text.lines().take(usize::from(height).saturating_sub(1)).collect();
     let mut screen = Vec::new();
     // Writing into memory cannot fail.
     let _ = queue!(screen, MoveTo(0, 0));
     for line in lines {
-        screen.extend_from_slice(line.as_bytes());
+        // Lines that the terminal breaks would push the first ones out of sight.
+        screen.extend_from_slice(console::truncate_str(line, usize::from(width), "…").as_bytes());
         let _ = queue!(screen, Clear(ClearType::UntilNewLine));
         screen.extend_from_slice(b"\r\n");
     }
@@ -315,6 +367,8 @@ impl Drop for HiddenCursor {
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
 
     fn event(name: &str, tags: &[&str]) -> Event {
@@ -342,5 +396,36 @@ mod tests {
         assert_eq!(status.services.len(), 1);
         assert_eq!(apply(&mut status, &event("a@web-1", &[]), &targets), Some(Shown::Left));
         assert_eq!((status.services.len(), status.seq.as_str()), (0, "1-7"));
+    }
+    #[test]
+    fn who_works_on_a_service_is_known_until_it_is_left() {
+        let by = HeldBy { operation: Some(Uuid::from_u128(1)), ..HeldBy::default() };
+        let held = |names: &[&str]| names.iter().map(|name| (name.parse().unwrap(), by.clone())).collect();
+        let told = |state: &str, taken: &[&str], left: &[&str]| {
+            let mut event = event("a@web-1", &[]);
+            event.draft.kind = Kind::OperationState;
+            event.draft.data = serde_json::json!({
+                "id": Uuid::from_u128(1), "command": "stop", "targets": ["all"], "state": state, "result": null,
+                "message": "", "actor": "anna", "created_at": Timestamp::EPOCH, "ended_at": null, "retry_of": null,
+                "services": {"total": 2, "planned": 0, "running": 2, "done": 0, "ignored": 0, "failed": 0, "skipped": 0},
+                "taken": taken.iter().map(|name| (name, 1)).collect::<Vec<_>>(), "left": left,
+            });
+            event
+        };
+        for (before, event, after) in [
+            (&[][..], told("running", &["a@web-1", "of-nobody@web-9"], &[]), &["a@web-1"][..]),
+            (&["a@web-1", "b@web-1"], told("running", &[], &["a@web-1"]), &["b@web-1"]),
+            (&["a@web-1"], told("cancelling", &[], &[]), &["a@web-1"]),
+            (&["a@web-1", "b@web-1"], told("ended", &[], &[]), &[]),
+        ] {
+            let mut status: Status = serde_json::from_value(serde_json::json!({
+                "grid": "test", "manager": {"name": "m", "role": "primary", "epoch": 1}, "seq": "1-1", "machines": [],
+                "services": [self::event("a@web-1", &[]).draft.data],
+            }))
+            .unwrap();
+            status.held = held(before);
+            assert_eq!(hold(&mut status, &event), before != after);
+            assert_eq!(status.held.keys().map(|name| name.as_str()).collect::<Vec<_>>(), after);
+        }
     }
 }

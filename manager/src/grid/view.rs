@@ -10,8 +10,9 @@ use protocol::{
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use uuid::Uuid;
 
-use super::{config::Mode, schema, tags::Tag};
+use super::{command::Command, config::Mode, schema, tags::Tag};
 
 /// The whole.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -29,6 +30,23 @@ pub struct Status {
     /// The collections that are named, or all if nothing is; by name.
     #[serde(default)]
     pub collections: Vec<CollectionView>,
+    /// The services that are being worked on, and by whom.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, HeldBy>)]
+    pub held: BTreeMap<ServiceName, HeldBy>,
+}
+
+/// The operation that holds a service. Who may see only some services learns that there is one, and nothing else of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HeldBy {
+    /// Its id.
+    pub operation: Option<Uuid>,
+    /// Its command.
+    pub command: Option<Command>,
+    /// Its targets, as one text.
+    pub targets: Option<String>,
+    /// Who asked for it.
+    pub actor: Option<String>,
 }
 
 /// A manager.

@@ -9,7 +9,7 @@ use protocol::name::ServiceName;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::grid::command::Command;
+use crate::grid::{command::Command, view::HeldBy};
 
 /// What somebody is told of a holder who may not see what else it is about.
 pub const ANOTHER: &str = "held by another operation";
@@ -31,6 +31,15 @@ impl Holder {
     /// The holder in words, for somebody who may not see everything.
     pub fn words_for(&self, is_limited: bool) -> String {
         if is_limited { ANOTHER.to_owned() } else { self.words() }
+    }
+
+    /// The holder as status shows it, for somebody who may not see everything.
+    pub fn view_for(self, is_limited: bool) -> HeldBy {
+        if is_limited {
+            return HeldBy::default();
+        }
+        let Self { operation, command, targets, actor } = self;
+        HeldBy { operation: Some(operation), command: Some(command), targets: Some(targets), actor: Some(actor) }
     }
 
     /// The holder in words.
@@ -97,6 +106,15 @@ impl Claims {
         if let Some(held) = self.lock().held.remove(service) {
             held.superseded.send_replace(Some(format!("superseded by {by}")));
         }
+    }
+
+    /// Who holds which of some services.
+    pub fn holders<'a>(&self, of: impl Iterator<Item = &'a ServiceName>) -> Vec<(ServiceName, Holder)> {
+        let inner = self.lock();
+        if inner.held.is_empty() {
+            return Vec::new();
+        }
+        of.filter_map(|service| Some((service.clone(), inner.held.get(service)?.holder.clone()))).collect()
     }
 
     /// How many services are held.

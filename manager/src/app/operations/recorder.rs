@@ -30,6 +30,9 @@ const BATCH: usize = 4096;
 /// How long after a write that failed it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// How often steps are tried again that cannot be written while others can, before they are given up.
+const TRIES: u32 = 10;
+
 /// The most lines of logs that wait for a disk that takes nothing.
 const OWED_LINES: usize = 10_000;
 
@@ -79,8 +82,7 @@ impl Recorder {
     /// Starts the writer.
     pub fn start(store: Store, journal: Arc<Journal>) -> Self {
         let (queue, entries) = mpsc::channel(QUEUE);
-        let writer = Writer { store, journal, entries, owed: BTreeMap::new(), owed_lines: Vec::new(), frozen: false };
-        tokio::spawn(writer.run());
+        tokio::spawn(Writer::over(store, journal, entries).run());
         Self(queue)
     }
 
@@ -135,24 +137,41 @@ struct Writer {
     /// What happened and is not written yet.
     owed: BTreeMap<(Uuid, u32), StepWrite>,
     owed_lines: Vec<(Uuid, LogLine)>,
+    /// How often in a row steps could not be written while others could.
+    tries: u32,
     frozen: bool,
 }
 
 /// Who waits until something is stored.
 type Waiting = Vec<oneshot::Sender<Result<(), NotStored>>>;
 
+/// A step that changes.
+struct Touched {
+    live: Arc<Live>,
+    step: StoredStep,
+    waiting: Waiting,
+    /// The place of its last change among all of the batch.
+    last: usize,
+}
+
 /// What a batch comes to.
 #[derive(Default)]
 struct Batch {
-    /// The steps in the order in which they were first touched.
-    steps: Vec<(Arc<Live>, StoredStep, Waiting)>,
+    steps: Vec<Touched>,
+    /// How many changes there were.
+    changes: usize,
     at: HashMap<(Uuid, u32), usize>,
-    lines: Vec<(Arc<Live>, LogLine)>,
+    /// The lines with their places.
+    lines: Vec<(Arc<Live>, LogLine, usize)>,
     flushes: Waiting,
     freezes: Vec<oneshot::Sender<()>>,
 }
 
 impl Writer {
+    fn over(store: Store, journal: Arc<Journal>, entries: mpsc::Receiver<Entry>) -> Self {
+        Self { store, journal, entries, owed: BTreeMap::new(), owed_lines: Vec::new(), tries: 0, frozen: false }
+    }
+
     async fn run(mut self) {
         let mut entries = Vec::with_capacity(256);
         loop {
@@ -185,7 +204,8 @@ impl Writer {
             Entry::Step { live, number, at, change, stored } => batch.step(live, number, at, change, stored),
             Entry::Line { live, step, at, text } => {
                 if let Some(line) = live.number(at, step, text) {
-                    batch.lines.push((live, line));
+                    batch.changes += 1;
+                    batch.lines.push((live, line, batch.changes));
                 }
             }
             Entry::Flush(done) if self.frozen => drop(done.send(Err(NotStored("the manager ends".to_owned())))),
@@ -198,32 +218,45 @@ impl Writer {
     }
 
     async fn write(&mut self, batch: Batch) {
-        let Batch { steps, lines, flushes, freezes, .. } = batch;
+        let Batch { mut steps, lines, flushes, freezes, .. } = batch;
+        // As it happened: what ends within the batch ends after its parts.
+        steps.sort_by_key(|touched| touched.last);
         let mut rows = self.owed.clone();
-        rows.extend(steps.iter().map(|(live, step, _)| ((live.id, step.view.number), row(live.id, step))));
+        rows.extend(steps.iter().map(|Touched { live, step, .. }| ((live.id, step.view.number), row(live.id, step))));
         let rows: Vec<StepWrite> = rows.into_values().collect();
-        let added: Vec<_> = lines.iter().map(|(live, line)| (live.id, line.clone())).collect();
+        let added: Vec<_> = lines.iter().map(|(live, line, _)| (live.id, line.clone())).collect();
         let all_lines = [std::mem::take(&mut self.owed_lines), added].concat();
         let written = match rows.is_empty() && all_lines.is_empty() {
             true => Ok(Vec::new()),
             false => self.put_on_disk(&rows, &all_lines).await,
         };
-        if steps.iter().any(|(_, step, _)| step.view.state.is_ended()) {
+        if steps.iter().any(|Touched { step, .. }| step.view.state.is_ended()) {
             fail::fail_point!("step_end_stored", |_| std::process::abort());
         }
         let outcome = match &written {
-            Ok(_) => {
+            Ok(lost) => {
                 self.owed.clear();
+                self.tries = if lost.is_empty() { 0 } else { self.tries + 1 };
                 Ok(())
             }
             Err(error) => Err(self.not_written(error)),
         };
+        // What stands against them may pass; what does not must stop nothing else for ever.
+        let is_tried_again = (1..TRIES).contains(&self.tries);
+        if let (Ok(lost), true) = (&written, is_tried_again) {
+            let again = rows.into_iter().filter(|row| lost.contains(&(row.operation, row.number)));
+            self.owed.extend(again.map(|row| ((row.operation, row.number), row)));
+        }
         if outcome.is_err() {
             self.owed_lines = all_lines;
             self.owed_lines.truncate(owed(&self.owed_lines));
         }
         let lost = written.unwrap_or_default();
-        for (live, step, waiting) in steps {
+        let mut lines = lines.into_iter().peekable();
+        for Touched { live, step, waiting, last } in steps {
+            while let Some((live, line, _)) = lines.next_if(|(_, _, place)| *place < last) {
+                live.put([], [line]);
+            }
             if outcome.is_err() {
                 // A step that waits to be stored is not begun.
                 if !waiting.is_empty() {
@@ -241,10 +274,14 @@ impl Writer {
             }
             waiting.into_iter().for_each(|waits| drop(waits.send(stored.clone())));
         }
-        for (live, line) in lines {
+        for (live, line, _) in lines {
             live.put([], [line]);
         }
-        flushes.into_iter().for_each(|done| drop(done.send(outcome.clone())));
+        let flushed = match is_tried_again {
+            true => Err(NotStored("the manager cannot write all of its steps: its log says why".to_owned())),
+            false => outcome,
+        };
+        flushes.into_iter().for_each(|done| drop(done.send(flushed.clone())));
         for done in freezes {
             // Whoever asked may have gone.
             let _gone = done.send(());
@@ -343,11 +380,13 @@ impl Batch {
             None => {
                 let Some(step) = live.step(number) else { return };
                 self.at.insert((live.id, number), self.steps.len());
-                self.steps.push((live, step, Vec::new()));
+                self.steps.push(Touched { live, step, waiting: Vec::new(), last: 0 });
                 self.steps.len() - 1
             }
         };
-        let Some((_, step, waiting)) = self.steps.get_mut(place) else { return };
+        self.changes += 1;
+        let Some(Touched { step, waiting, last, .. }) = self.steps.get_mut(place) else { return };
+        *last = self.changes;
         let view = &mut step.view;
         match change {
             Change::Begin { order, message } => {

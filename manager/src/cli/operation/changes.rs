@@ -15,15 +15,14 @@ use crate::{
 const MOST_IN_HAND: usize = 20;
 
 /// What is new of a step, if people are to be told: its subject and what became of it.
-pub fn of_step(detail: &OperationDetail, before: StepState, step: &StepView) -> Option<String> {
+pub fn of_step(forest: &Forest<'_>, before: StepState, step: &StepView) -> Option<String> {
     if before == step.state {
         return None;
     }
-    let forest = Forest::of(detail);
-    let subject = detail.steps.get(step.number as usize).and_then(|step| forest.subject(step));
+    let subject = forest.step(step.number).and_then(|step| forest.subject(step));
     // What the call named has no name; the report tells what became of it.
     let is_unnamed = subject.is_none() && matches!(step.kind, NodeKind::Group(_));
-    let told = told(&forest, step).filter(|_| !is_unnamed)?;
+    let told = told(forest, step).filter(|_| !is_unnamed)?;
     Some(match subject {
         Some(subject) => format!("{subject} {told}"),
         None => told,
@@ -44,7 +43,7 @@ pub fn reached(forest: &Forest<'_>, step: &StepView, until: WaitFor, took: Optio
     }
 }
 
-fn told(detail: &Forest<'_>, step: &StepView) -> Option<String> {
+fn told(forest: &Forest<'_>, step: &StepView) -> Option<String> {
     let why = words::why(step);
     let how = |text: &str| if why.is_empty() { text.to_owned() } else { format!("{text} ({why})") };
     let took = words::took(step, Timestamp::EPOCH).map(words::span);
@@ -80,16 +79,15 @@ fn told(detail: &Forest<'_>, step: &StepView) -> Option<String> {
         }
         (NodeKind::Signal(node), _) => Some(format!("{} {ended}", node.signal.word())),
         (NodeKind::Wait(wait), StepState::Done) => {
-            Some(format!("is {}", reached(detail, step, wait.until, took.as_deref())))
+            Some(format!("is {}", reached(forest, step, wait.until, took.as_deref())))
         }
         (NodeKind::Wait(wait), _) => Some(format!("is not {}: {ended}", words::until(wait.until))),
     }
 }
 
 /// What was written to the log, line by line.
-pub fn of_log(detail: &OperationDetail, line: &LogLine) -> Vec<String> {
-    let forest = Forest::of(detail);
-    let step = detail.steps.get(line.step as usize);
+pub fn of_log(forest: &Forest<'_>, line: &LogLine) -> Vec<String> {
+    let step = forest.step(line.step);
     let subject = step.and_then(|step| forest.subject(step)).map(|name| format!("{name} ")).unwrap_or_default();
     let program = match step.map(|step| &step.kind) {
         Some(NodeKind::Hook(hook)) => format!("{} ", harmless(&hook.program)),
@@ -113,9 +111,8 @@ fn is_told(text: &str, until: WaitFor) -> bool {
 }
 
 /// Every line of the log, with its time and what it is of.
-pub fn logged(detail: &OperationDetail, line: &LogLine) -> Vec<String> {
-    let forest = Forest::of(detail);
-    let step = detail.steps.get(line.step as usize);
+pub fn logged(forest: &Forest<'_>, line: &LogLine) -> Vec<String> {
+    let step = forest.step(line.step);
     let subject = step.and_then(|step| forest.subject(step)).map(|name| format!("{name} ")).unwrap_or_default();
     let what = match step.map(|step| &step.kind) {
         None | Some(NodeKind::Group(_) | NodeKind::Service(_)) => String::new(),
@@ -205,9 +202,9 @@ mod tests {
             (sample().hook(0, "done", "", Some((0, 1))), Some("front hook pre-restart drain.sh done after 1 s")),
         ] {
             let detail = sample.detail(None);
-            let step = detail.steps.last().unwrap();
-            assert_eq!(of_step(&detail, StepState::Planned, step).as_deref(), said, "{step:?}");
-            assert_eq!(of_step(&detail, step.state, step), None);
+            let (forest, step) = (Forest::of(&detail), detail.steps.last().unwrap());
+            assert_eq!(of_step(&forest, StepState::Planned, step).as_deref(), said, "{step:?}");
+            assert_eq!(of_step(&forest, step.state, step), None);
         }
     }
 
@@ -218,9 +215,11 @@ mod tests {
         assert_eq!(in_hand(&in_the_middle(), at(12), |subject| subject == "shop-c@web-1"), []);
         assert_eq!(lines, ["shop-c@web-1 waiting until it is stopped, 7 s of 60 s"]);
         let line = LogLine { number: 1, at: at(1), step: 4, text: "a\n\u{7}b".to_owned() };
-        assert_eq!(of_log(&in_the_middle(), &line), ["shop-c@web-1 | a", "shop-c@web-1 |  b"]);
+        let detail = in_the_middle();
+        let forest = Forest::of(&detail);
+        assert_eq!(of_log(&forest, &line), ["shop-c@web-1 | a", "shop-c@web-1 |  b"]);
         let at = line.at;
-        let logged = logged(&in_the_middle(), &line);
+        let logged = logged(&forest, &line);
         assert_eq!(logged[0], format!("{at}  shop-c@web-1 stop signal | a"));
         for (text, is_left_out) in [
             ("it is stopping", true),

@@ -12,7 +12,10 @@ pub mod words;
 #[cfg(test)]
 mod sample;
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
 use super::output::harmless;
 use crate::grid::operation::{
@@ -26,23 +29,43 @@ const TAIL: usize = 20;
 /// The longest line of a hook that is shown, in characters.
 const LONGEST: usize = 1000;
 
-/// The nodes of an operation with their children.
-pub struct Forest<'a> {
-    steps: &'a [StepView],
-    children: Vec<Vec<usize>>,
-}
+/// Of each node its children, which stay the same while an operation goes on.
+#[derive(Debug, Clone, Default)]
+pub struct Shape(Arc<[Vec<usize>]>);
 
-impl<'a> Forest<'a> {
-    /// The nodes of an operation. One whose parent does not come before it is nobody's child.
-    pub fn of(detail: &'a OperationDetail) -> Self {
-        let steps = detail.steps.as_slice();
-        let mut children = vec![Vec::new(); steps.len()];
-        for (place, step) in steps.iter().enumerate() {
+impl Shape {
+    /// The shape of an operation. A node whose parent does not come before it is nobody's child.
+    pub fn of(detail: &OperationDetail) -> Self {
+        let mut children = vec![Vec::new(); detail.steps.len()];
+        for (place, step) in detail.steps.iter().enumerate() {
             if let Some(parent) = step.parent.and_then(|parent| usize::try_from(parent).ok()).filter(|at| *at < place) {
                 children[parent].push(place);
             }
         }
-        Self { steps, children }
+        Self(children.into())
+    }
+}
+
+/// The nodes of an operation with their children.
+pub struct Forest<'a> {
+    steps: &'a [StepView],
+    shape: Shape,
+}
+
+impl<'a> Forest<'a> {
+    /// The nodes of an operation.
+    pub fn of(detail: &'a OperationDetail) -> Self {
+        Self::with(detail, &Shape::of(detail))
+    }
+
+    /// The nodes of an operation whose shape is known.
+    pub fn with(detail: &'a OperationDetail, shape: &Shape) -> Self {
+        Self { steps: &detail.steps, shape: shape.clone() }
+    }
+
+    /// A node by its number.
+    pub fn step(&self, number: u32) -> Option<&'a StepView> {
+        self.steps.get(number as usize)
     }
 
     /// The root.
@@ -52,7 +75,7 @@ impl<'a> Forest<'a> {
 
     /// The children of a node.
     pub fn children(&self, of: &StepView) -> impl DoubleEndedIterator<Item = &'a StepView> + use<'_, 'a> {
-        let places = self.children.get(of.number as usize).map_or(&[][..], Vec::as_slice);
+        let places = self.shape.0.get(of.number as usize).map_or(&[][..], Vec::as_slice);
         places.iter().map(|place| &self.steps[*place])
     }
 

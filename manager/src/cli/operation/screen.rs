@@ -7,10 +7,7 @@ use crossterm::{
 };
 
 use super::tree::Line;
-use crate::cli::output::Output;
-
-/// The size of a terminal that does not tell it.
-const USUAL: (u16, u16) = (120, 40);
+use crate::cli::output::{Output, size};
 
 /// The part of the terminal. The cursor is hidden until it goes.
 pub struct Screen {
@@ -79,8 +76,4 @@ impl Drop for Screen {
         // The terminal may be gone.
         let _ = crossterm::execute!(std::io::stdout(), Show);
     }
-}
-
-fn size() -> (u16, u16) {
-    crossterm::terminal::size().ok().filter(|(width, height)| *width > 0 && *height > 0).unwrap_or(USUAL)
 }

@@ -9,13 +9,19 @@ use protocol::time::Timestamp;
 use tokio::time::Instant;
 
 use super::{
-    Forest, Tails, changes,
+    Forest, Shape, Tails, changes,
     follow::{Follower, Told},
     screen::Screen,
     tree, words,
 };
 use crate::{
-    cli::{args::Format, client::Client, exit::Failure, output::Output},
+    cli::{
+        args::Format,
+        client::Client,
+        exit::Failure,
+        interrupt::told_to_end,
+        output::{Output, harmless},
+    },
     grid::operation::{
         StepState,
         view::{OperationDetail, OperationNews, OperationState, OperationView, StepView},
@@ -46,17 +52,29 @@ pub enum End {
     NoManager(Duration),
 }
 
-/// Waits until an operation ends, the caller's time is up, or the caller has enough. `interval` is how often it is told
-/// what is in hand.
+/// How an operation is waited for.
+#[derive(Debug, Clone, Copy)]
+pub struct Waiting {
+    /// How often it is told what is in hand.
+    pub interval: Duration,
+    /// When the caller's time is up.
+    pub until: Option<Instant>,
+    /// Whether it has just begun: then all that happened in it is news.
+    pub is_new: bool,
+    /// Whether nothing is told on the way.
+    pub quiet: bool,
+}
+
+/// Waits until an operation ends, the caller's time is up, or the caller has enough.
 pub async fn wait(
     client: &Client,
     output: &mut Output,
     begun: &OperationView,
-    interval: Duration,
-    until: Option<Instant>,
+    waiting: Waiting,
 ) -> Result<End, Failure> {
-    let mut shown = Shown::open(output, begun, client.address(), interval);
-    let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
+    let Waiting { interval, until, .. } = waiting;
+    let mut shown = Shown::open(output, begun, client.address(), waiting);
+    let mut interrupted = std::pin::pin!(told_to_end());
     let mut up = std::pin::pin!(async {
         match until {
             Some(until) => tokio::time::sleep_until(until).await,
@@ -114,11 +132,11 @@ struct Shown<'a> {
     output: &'a mut Output,
     screen: Option<Screen>,
     detail: Option<OperationDetail>,
+    shape: Shape,
     tails: Tails,
     lost: Option<Lost>,
     address: &'a str,
-    /// After how long it is told again what is in hand.
-    interval: Duration,
+    waiting: Waiting,
     /// When something was said last of each service and collection; under no name, of anything.
     said: HashMap<String, Instant>,
     /// The groups and services of which it was said that they begin.
@@ -128,17 +146,18 @@ struct Shown<'a> {
 }
 
 impl<'a> Shown<'a> {
-    fn open(output: &'a mut Output, begun: &OperationView, address: &'a str, interval: Duration) -> Self {
-        let on_screen = output.is_terminal() && output.format() == Format::Table;
+    fn open(output: &'a mut Output, begun: &OperationView, address: &'a str, waiting: Waiting) -> Self {
+        let on_screen = output.is_terminal() && output.format() == Format::Table && !waiting.quiet;
         let screen = on_screen.then(|| Screen::open(output));
         let mut shown = Self {
             output,
             screen,
             detail: None,
+            shape: Shape::default(),
             tails: Tails::default(),
             lost: None,
             address,
-            interval,
+            waiting,
             said: HashMap::from([(String::new(), Instant::now())]),
             begun: HashSet::new(),
             draw_at: None,
@@ -153,8 +172,8 @@ impl<'a> Shown<'a> {
         let line = format!("{} {text}", jiff::Zoned::now().strftime("%H:%M:%S"));
         self.said.insert(String::new(), Instant::now());
         match self.screen {
-            Some(_) => self.output.log(&line),
-            None => self.output.note(&line),
+            None if !self.waiting.quiet => self.output.note(&line),
+            _ => self.output.log(&line),
         }
     }
 
@@ -181,6 +200,10 @@ impl<'a> Shown<'a> {
             OperationNews::Whole(whole) => {
                 let before = self.detail.replace(*whole);
                 let Some(now) = self.detail.take() else { return };
+                self.shape = Shape::of(&now);
+                if before.is_none() && !self.waiting.is_new {
+                    return self.so_far(now);
+                }
                 let mut changed: Vec<&StepView> = now.steps.iter().collect();
                 // As it happened; where that was in one moment, the whole begins before its parts and ends after them.
                 changed.sort_by_key(|step| {
@@ -199,7 +222,8 @@ impl<'a> Shown<'a> {
                 let is_other = detail.operation.state != view.state && view.state == OperationState::Cancelling;
                 detail.operation = *view;
                 if is_other {
-                    self.say("it is being cancelled: what is in hand is finished");
+                    let why = harmless(&detail.operation.message);
+                    self.say(&why);
                 }
             }
             OperationNews::Step(step) => {
@@ -214,11 +238,11 @@ impl<'a> Shown<'a> {
             }
             OperationNews::Log(line) => {
                 self.tails.add(&line);
-                let lines = self.detail.as_ref().map(|detail| changes::of_log(detail, &line)).unwrap_or_default();
+                let Some(detail) = &self.detail else { return };
+                let forest = Forest::with(detail, &self.shape);
+                let lines = changes::of_log(&forest, &line);
+                let subject = forest.step(line.step).and_then(|step| forest.subject(step));
                 lines.iter().for_each(|text| self.say(text));
-                let forest = self.detail.as_ref().map(Forest::of);
-                let step = self.detail.as_ref().and_then(|detail| detail.steps.get(line.step as usize));
-                let subject = forest.zip(step).and_then(|(forest, step)| forest.subject(step));
                 if let Some(subject) = subject.filter(|_| !lines.is_empty()) {
                     self.said.insert(subject, Instant::now());
                 }
@@ -226,23 +250,32 @@ impl<'a> Shown<'a> {
         }
     }
 
+    /// What was so before anybody looked is no news.
+    fn so_far(&mut self, now: OperationDetail) {
+        let begun = now.steps.iter().filter(|step| step.state != StepState::Planned);
+        self.begun.extend(begun.map(|step| step.number));
+        self.say(&format!("so far: {}", words::counts(&now.operation.services)));
+        self.detail = Some(now);
+    }
+
     fn say_step(&mut self, detail: &OperationDetail, before: StepState, step: &StepView) {
-        let Some(line) = changes::of_step(detail, before, step) else { return };
-        let forest = Forest::of(detail);
+        let forest = Forest::with(detail, &self.shape);
+        let Some(line) = changes::of_step(&forest, before, step) else { return };
         // What is told of a part is told after the beginning of the whole, also where that comes later.
         let around = if step.state == StepState::Skipped { Vec::new() } else { forest.around(step) };
         for around in around.into_iter().rev() {
             let begins = StepView { state: StepState::Running, ended_at: None, ..around.clone() };
             if self.begun.insert(around.number)
-                && let Some(line) = changes::of_step(detail, StepState::Planned, &begins)
+                && let Some(line) = changes::of_step(&forest, StepState::Planned, &begins)
             {
                 self.say(&line);
             }
         }
-        if step.state != StepState::Running || self.begun.insert(step.number) {
+        // What has ended does not begin, whatever of its parts is told later.
+        if self.begun.insert(step.number) || step.state != StepState::Running {
             self.say(&line);
         }
-        if let Some(subject) = detail.steps.get(step.number as usize).and_then(|step| forest.subject(step)) {
+        if let Some(subject) = forest.step(step.number).and_then(|step| forest.subject(step)) {
             self.said.insert(subject, Instant::now());
         }
     }
@@ -251,7 +284,7 @@ impl<'a> Shown<'a> {
         if self.screen.is_some() {
             return;
         }
-        let (said, interval) = (&self.said, self.interval);
+        let (said, interval) = (&self.said, self.waiting.interval);
         let was_told = |subject: &str| said.get(subject).is_some_and(|at| at.elapsed() + interval / 8 < interval);
         if let Some(lost) = &self.lost {
             if !was_told("") {
