@@ -1,11 +1,9 @@
 //! A grid that shows everything there is: a simulated fleet, users, tags, tokens, refusals, machines that are away.
 
-use std::time::Duration;
-
 use protocol::state::State;
 use serde_json::{Value, json};
 
-use crate::{fleet::Fleet, https::Https, manager::TestManager, wait};
+use crate::{fleet::Fleet, https::Https, manager::TestManager};
 
 /// A grid on which something has happened.
 pub struct Stage {
@@ -68,23 +66,50 @@ impl Stage {
              # What customers see.\n[collection.front]\non_failure = \"stop\"\nmembers = [\"{}\", \"{}\", \"backend\"]\n\n\
              [collection.backend]\nmode = \"parallel\"\nmax_parallel = 2\non_failure = \"continue\"\nmembers = [\"{}\", \"{}\"]\n\n\
              [[hook]]\nevent = \"pre-restart\"\ntargets = [\"front\"]\nprogram = \"warm-caches.sh\"\non_failure = \"warn\"\n\n\
-             [schedule.weekly]\ncron = \"0 3 * * SUN\"\ntimezone = \"Europe/Berlin\"\ncommand = \"restart front\"\n",
+             [schedule.weekly]\ncron = \"0 3 * * SUN\"\ntimezone = \"Europe/Berlin\"\ncommand = \"restart front\"\n\n\
+             [schedule.nightly]\ncron = \"30 2 * * *\"\ntimezone = \"Europe/Berlin\"\ncommand = \"start #shop\"\n\n\
+             [schedule.holidays]\ncron = \"0 20 24 12 *\"\ncommand = \"stop backend\"\nenabled = false\n",
             service(0, 0),
             service(1, 0),
             service(0, 1),
             service(1, 1),
         );
-        let program = self.manager.dir().join("warm-caches.sh");
-        std::fs::write(&program, "#!/bin/sh\necho warming the caches of $TOMCAT_GRID_COLLECTION\n").expect("a program");
+        self.add_hook("warm-caches.sh", "#!/bin/sh\necho warming the caches of $TOMCAT_GRID_COLLECTION\n");
+        self.manager.apply(&text);
+        self.manager.wait_end_of(&self.manager.operate("restart", &["front"]));
+    }
+
+    fn add_hook(&self, name: &str, script: &str) {
+        let program = self.manager.dir().join(name);
+        std::fs::write(&program, script).expect("a program");
         let added = self.manager.cli(&["hooks", "add", program.to_str().expect("a path of UTF-8")]);
         assert_eq!(added.code, 0, "{added:?}");
-        self.call("/config", &json!({"text": text}));
-        let begun = self.call("/operations", &json!({"command": "restart", "targets": ["front"]}));
-        let path = format!("/operations/{}", begun["id"].as_str().expect("an id"));
-        wait::until("the restart to end", Duration::from_secs(60), || {
-            let answer = self.manager.api("GET", &path, None)?;
-            (answer.json()["state"] == "ended").then_some(())
-        });
+    }
+
+    /// Restarts two machines of a large stage on which not all obeys, and waits for the end; returns the operation's id.
+    pub fn restart_two_machines(&self) -> String {
+        let order = json!({"mode": "parallel", "on_failure": "continue"});
+        let id = self.manager.operate_in("restart", &["@web-29", "@web-41"], &order);
+        let end = self.manager.wait_end_of(&id);
+        assert_eq!(end.result(), "partly_failed", "{:#}", end.0);
+        id
+    }
+
+    /// Restarts a collection with a hook that does not end soon; returns the operation's id, when the hook runs.
+    pub fn restart_slowly(&self) -> String {
+        self.add_hook(
+            "drain.sh",
+            "#!/bin/sh\necho lb-1 sends no new requests to $TOMCAT_GRID_COLLECTION\n\
+             for left in 214 96 31 4; do echo $left sessions are left; done\nsleep 50\n",
+        );
+        let known = self.manager.api("GET", "/config", None).expect("an answer").json();
+        let more =
+            "\n[[hook]]\nevent = \"pre-restart\"\ntargets = [\"backend\"]\nprogram = \"drain.sh\"\ntimeout = \"60s\"\n";
+        self.manager.apply(&format!("{}{more}", known["text"].as_str().expect("a text")));
+        let id = self.manager.operate("restart", &["front"]);
+        let running = |step: &Value| step["program"] == "drain.sh" && step["state"] == "running";
+        self.manager.wait_operation(&id, "draining", |shown| shown.steps().iter().any(running));
+        id
     }
 
     /// Tokens are made and used; some of it is refused, and one instance fails for a while.

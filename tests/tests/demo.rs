@@ -42,11 +42,18 @@ fn it_starts_says_where_to_look_and_leaves_nothing_behind() {
         );
         (ran.code == 0).then_some(())
     });
+    let restarted = programs::run(
+        Command::new(programs::path("tomcat-grid"))
+            .args(["restart", "front"])
+            .env("TOMCAT_GRID_ADDR", &socket)
+            .env("TOMCAT_GRID_LOG_DIR", format!("{dir}/log")),
+    );
     // Ctrl-C reaches the whole group of a terminal.
     rustix::process::kill_process_group(rustix::process::Pid::from_child(&demo), Signal::INT).expect("it can be ended");
     let farewell: Vec<String> = lines.collect();
     assert!(demo.wait().expect("it ends").success(), "{said}{farewell:?}");
     assert!(active.is_some(), "the Tomcats of the demo are not active:\n{said}");
+    assert_eq!(restarted.code, 0, "what the demo says to try: {restarted:?}");
     assert!(farewell.last().is_some_and(|line| line.contains("left nothing behind")), "{farewell:?}");
     assert!(fs::metadata(&dir).is_err(), "{dir} is left");
     for name in ["shop-a", "shop-b", "blog"] {

@@ -3,9 +3,9 @@
 import { claims, nameOf, summed, underWay } from "/lib/commands.js";
 import { many } from "/lib/actions.js";
 import { call } from "/lib/api.js";
-import { html, render, useSignal } from "/lib/html.js";
+import { html, useSignal } from "/lib/html.js";
 import { services } from "/lib/store.js";
-import { Dialog, ProblemNote } from "/components/dialog.js";
+import { ask, Dialog, ProblemNote } from "/components/dialog.js";
 import { briefly, ordering, recipes, seconds, toldAs } from "/lib/steps.js";
 
 /** @import { Command, Operation, Step } from "/lib/types.js" */
@@ -31,18 +31,7 @@ const MEANS = {
  * @param {number} agents how many agents are left out
  * @returns {Promise<Order|null>} null if it was not confirmed
  */
-export function askCommand(command, targets, plan, agents) {
-  const place = document.createElement("div");
-  document.getElementById("shell")?.append(place);
-  return new Promise((resolve) => {
-    const answer = (/** @type {Order|null} */ order) => {
-      render(null, place);
-      place.remove();
-      resolve(order);
-    };
-    render(html`<${Asking} command=${command} targets=${targets} agents=${agents} first=${plan} answer=${answer} />`, place);
-  });
-}
+export const askCommand = (command, targets, plan, agents) => ask((answer) => html`<${Asking} command=${command} targets=${targets} agents=${agents} first=${plan} answer=${answer} />`);
 
 /**
  * What becomes of a service for which the command is not simply carried out, as far as that is known now; and why.
@@ -145,7 +134,7 @@ function Groups({ steps }) {
   if (!groups.length) return null;
   const line = (/** @type {Step} */ group) => {
     const hooks = steps.filter((step) => step.kind === "hook" && step.parent === group.number);
-    return html`<li key=${group.number}><b>${group.collection ?? "the whole grid"}</b> <span class="quiet">${ordering(group)}${hooks.map((hook) => `, ${hook.event} ${hook.program} (at most ${seconds(hook.timeout_ms ?? 0)})`)}</span></li>`;
+    return html`<li key=${group.number}><b>${group.collection ?? "the whole grid"}:</b> <span class="quiet">${ordering(group)}${hooks.map((hook) => `, ${hook.event} ${hook.program} (at most ${seconds(hook.timeout_ms ?? 0)})`)}</span></li>`;
   };
   return html`<ul class="names" tabindex="0" aria-label="Collections">${groups.slice(0, GROUPS).map(line)}${groups.length > GROUPS && html`<li class="quiet">and ${groups.length - GROUPS} more</li>`}</ul>`;
 }

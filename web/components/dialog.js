@@ -1,7 +1,9 @@
 // Dialogs, short news at the edge of the window, notes, and texts that can be copied.
 
-import { html, signal, useEffect, useId, useRef, useSignal } from "/lib/html.js";
+import { html, render, signal, useEffect, useId, useRef, useSignal } from "/lib/html.js";
 import { onForget } from "/lib/store.js";
+
+/** @import { Question } from "/lib/types.js" */
 
 /** How long a dialog that comes late takes no key, in milliseconds. */
 const DEAF = 400;
@@ -61,16 +63,6 @@ export function Dialog({ title, open = true, late = false, wide = false, id, bar
   </dialog>`;
 }
 
-/**
- * @typedef {object} Question
- * @property {any} title
- * @property {any} [body] text or html
- * @property {string} action what the button says; with none there is nothing to confirm
- * @property {boolean} [danger] the button is red, and does not have the focus
- * @property {string} [typed] what must be typed first
- * @property {boolean} [wide]
- */
-
 /** @type {import("/lib/html.js").Signal<(Question & {answer: (yes: boolean) => void})|null>} */
 const asked = signal(null);
 
@@ -98,8 +90,27 @@ export function Questions() {
   return question && html`<${Asking} key=${question} ...${question} />`;
 }
 
+/**
+ * Shows a dialog of one's own until it answers.
+ * @template T
+ * @param {(answer: (value: T) => void) => any} show
+ * @returns {Promise<T>}
+ */
+export function ask(show) {
+  const place = document.createElement("div");
+  document.getElementById("shell")?.append(place);
+  return new Promise((resolve) => {
+    const answer = (/** @type {T} */ value) => {
+      render(null, place);
+      place.remove();
+      resolve(value);
+    };
+    render(show(answer), place);
+  });
+}
+
 /** @param {Question & {answer: (yes: boolean) => void}} props */
-function Asking({ title, body, action, danger, typed, wide, answer }) {
+function Asking({ title, body, action, back = "Cancel", danger, typed, wide, answer }) {
   const text = useSignal("");
   const ready = !typed || text.value.trim() === typed;
   const onSubmit = (/** @type {Event} */ event) => {
@@ -115,7 +126,7 @@ function Asking({ title, body, action, danger, typed, wide, answer }) {
       ${typed &&
       html`<label class="field"><span>Type <b>${typed}</b> to go on</span> <input autocomplete="off" data-first value=${text} onInput=${onInput} data-typed /></label>`}
       <footer>
-        <button type="button" data-first=${!action || (danger && !typed) ? "" : null} onClick=${() => answer(false)}>${action ? "Cancel" : "Close"}</button>
+        <button type="button" data-first=${!action || (danger && !typed) ? "" : null} onClick=${() => answer(false)}>${action ? back : "Close"}</button>
         ${action && html`<button type="submit" class=${danger ? "danger" : "primary"} disabled=${!ready} data-first=${!typed && !danger ? "" : null} data-confirm>${action}</button>`}
       </footer>
     </form>

@@ -35,15 +35,15 @@ export function setLetters(on) {
 
 /** Which overlay is open. */
 const overlay = signal(/** @type {""|"palette"|"help"} */ (""));
-/** The overlays that have been loaded. */
+/** The overlays, when they have been loaded. */
 const loaded = signal(/** @type {Record<string, any>} */ ({}));
 
 /** @param {"palette"|"help"} name */
 async function open(name) {
   overlay.value = name;
-  if (loaded.peek()[name]) return;
-  const module = await (name === "palette" ? import("/components/palette.js") : import("/components/shortcuts.js"));
-  loaded.value = { ...loaded.peek(), [name]: module.default };
+  if (loaded.peek().help) return;
+  const { default: palette, Shortcuts: help } = await import("/components/palette.js");
+  loaded.value = { palette, help };
 }
 
 /** Opens the palette. */

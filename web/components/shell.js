@@ -22,6 +22,8 @@ const failed = signal(/** @type {Error|null} */ (null));
 effect(() => {
   const [path = ""] = route.value.path;
   if (Object.hasOwn(views.value, path)) return;
+  // What failed is asked for again when the manager is back.
+  live.value.live;
   const load = VIEWS.find((view) => view.path === path)?.load ?? (Object.hasOwn(OTHERS, path) ? OTHERS[path] : undefined);
   failed.value = load === undefined ? new Error("There is no such view.") : null;
   load?.().then(
@@ -29,7 +31,7 @@ effect(() => {
       views.value = { ...views.peek(), [path]: module.default };
     },
     () => {
-      failed.value = new Error("This view could not be loaded from the manager. Reload the page.");
+      failed.value = new Error("This view could not be loaded from the manager. It is asked for again when the manager is back; if it does not come then, reload the page.");
     },
   );
 });
@@ -57,7 +59,7 @@ function Ways() {
   const [first = ""] = route.value.path;
   const here = first === "services" ? "" : first;
   const views = VIEWS.filter((view) => !view.shown || view.shown());
-  const way = (/** @type {import("/components/views.js").View} */ { path, label, icon, lesser }) =>
+  const way = (/** @type {import("/lib/types.js").View} */ { path, label, icon, lesser }) =>
     html`<li key=${path} class=${lesser ? "lesser" : ""}>
       <a href=${href(`/${path}`)} aria-current=${here === path ? "page" : null}>
         <svg viewBox="0 0 24 24" width="20" height="20" aria-hidden="true"><path d=${icon} /></svg>

@@ -1,8 +1,8 @@
 // Asks which tags to add to instances, and which to take away.
 
 import { call } from "/lib/api.js";
-import { html, render, useEffect, useSignal } from "/lib/html.js";
-import { Dialog } from "/components/dialog.js";
+import { html, useEffect, useSignal } from "/lib/html.js";
+import { ask, Dialog } from "/components/dialog.js";
 
 /** @import { Service } from "/lib/types.js" */
 /** @typedef {{add: string[], remove: string[]}} Change */
@@ -15,18 +15,7 @@ const TAG = /^[A-Za-z0-9._-]{1,64}$/;
  * @param {number} agents how many agents are left out
  * @returns {Promise<Change|null>} null if it was not confirmed
  */
-export function askTags(instances, agents) {
-  const place = document.createElement("div");
-  document.getElementById("shell")?.append(place);
-  return new Promise((resolve) => {
-    const answer = (/** @type {Change|null} */ change) => {
-      render(null, place);
-      place.remove();
-      resolve(change);
-    };
-    render(html`<${Tags} instances=${instances} agents=${agents} answer=${answer} />`, place);
-  });
-}
+export const askTags = (instances, agents) => ask((answer) => html`<${Tags} instances=${instances} agents=${agents} answer=${answer} />`);
 
 /** @param {{instances: Service[], agents: number, answer: (change: Change|null) => void}} props */
 function Tags({ instances, agents, answer }) {

@@ -2,16 +2,7 @@
 
 import { can } from "/lib/store.js";
 
-/**
- * @typedef {object} View
- * @property {string} path the first part of its link
- * @property {string} label
- * @property {string} key after `g`
- * @property {() => Promise<{default: any}>} [load]
- * @property {string} icon a path in a box of 24 by 24
- * @property {() => boolean} [shown]
- * @property {boolean} [lesser] where there is little room, it is in a menu
- */
+/** @import { View } from "/lib/types.js" */
 
 /** The views one can go to. @type {View[]} */
 export const VIEWS = [

@@ -8,7 +8,7 @@ import { close, confirm, toast } from "/components/dialog.js";
 import { stateWord } from "/components/state.js";
 
 /** @import { Signal } from "/lib/html.js" */
-/** @import { Action, TriggerResult } from "/lib/types.js" */
+/** @import { Action, Answer, Outcome, Report, TriggerResult } from "/lib/types.js" */
 
 /** The most targets of one call. */
 const CHUNK = 1000;
@@ -22,24 +22,8 @@ const SLOW = 300;
 /** From how many on the number must be typed. */
 const MANY = 20;
 
-/**
- * @typedef {object} Outcome
- * @property {Action} action
- * @property {TriggerResult["outcome"]|"pending"} outcome
- * @property {string} message
- * @property {number} at when it was told, in milliseconds since 1970
- */
-
 /** What became of the last trigger on each service, until it is dismissed. @type {Signal<Map<string, Outcome>>} */
 export const outcomes = signal(new Map());
-
-/**
- * What became of one call.
- * @typedef {object} Report
- * @property {Action} action
- * @property {TriggerResult[]} results
- * @property {string} problem why the call itself failed, or ""
- */
 
 /** The last report that has failures to show. @type {Signal<Report|null>} */
 export const report = signal(null);
@@ -94,14 +78,6 @@ setInterval(() => {
   const names = [...outcomes.peek()].filter(([, outcome]) => wentWell(outcome) && outcome.at < old).map(([name]) => name);
   if (names.length) dismiss(names);
 }, LOOK);
-
-/**
- * What became of a call: the results, of each part that failed, too, and why the first such part did.
- * @typedef {object} Answer
- * @property {TriggerResult[]} results
- * @property {string} problem or ""
- * @property {boolean} any whether any part was answered
- */
 
 /**
  * @param {Action} action

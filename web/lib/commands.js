@@ -109,8 +109,12 @@ export const running = computed(() => [...underWay.value.values()].filter((one) 
 /** How many wait for somebody to resume them. */
 export const interrupted = computed(() => underWay.value.size - running.value);
 
+/** What is told while an answer is waited for: it is newer. @type {Operation[]|null} */
+let meanwhile = null;
+
 /** @param {Operation} operation */
 export function keep(operation) {
+  meanwhile?.push(operation);
   const all = new Map(underWay.peek());
   if (operation.state === "ended" || operation.state === "planned") {
     if (!all.delete(operation.id)) return;
@@ -142,13 +146,18 @@ let turn = 0;
 /** Asks which there are; events go on from there. */
 async function look() {
   const mine = ++turn;
+  /** @type {Operation[]} */
+  const newer = [];
+  meanwhile = newer;
   const part = (/** @type {string} */ state) => call("GET", `/operations?state=${state}&limit=100`).then((page) => page.items, () => []);
   /** @type {Operation[]} */
   const all = (await Promise.all(["running", "cancelling", "interrupted"].map(part))).flat();
   if (mine !== turn) return;
+  meanwhile = null;
   batch(() => {
     underWay.value = new Map(all.map((one) => [one.id, one]));
     release(() => true);
+    newer.forEach(keep);
   });
   for (const { id, state, services } of all) {
     if (state === "interrupted" || services.total > SMALL) continue;

@@ -2,11 +2,7 @@
 
 import { signal } from "/lib/html.js";
 
-/**
- * @typedef {object} Route
- * @property {string[]} path its parts; none for the grid
- * @property {URLSearchParams} query
- */
+/** @import { Route } from "/lib/types.js" */
 
 /** @returns {Route} */
 function read() {

@@ -3,20 +3,7 @@
 import { PROBLEMS, shownState, WORST_FIRST } from "/components/state.js";
 
 /** @import { Shown } from "/components/state.js" */
-/** @import { Service } from "/lib/types.js" */
-
-/**
- * @typedef {object} Term
- * @property {string} key empty for free words
- * @property {string} value in lower case
- * @property {boolean} not
- */
-
-/**
- * @typedef {object} Search
- * @property {Term[]} terms
- * @property {string[]} problems what is not understood, in words
- */
+/** @import { GridLine, Group, Search, Service, Term } from "/lib/types.js" */
 
 /** @type {Record<string, string>} */
 const STATE_WORDS = { "not-available": "not_available", notavailable: "not_available", na: "not_available" };
@@ -190,15 +177,6 @@ export function term(key, value) {
 /** @typedef {"problems"|"name"|"state"|"since"} Sorting */
 /** @typedef {Partial<Record<Shown, number>>} Counts */
 
-/**
- * A group of services, with its roll-up.
- * @typedef {object} Group
- * @property {string} key
- * @property {string} title
- * @property {Service[]} services in their order
- * @property {Counts} counts
- */
-
 /** @type {Record<string, number>} */
 const RANK = Object.fromEntries(WORST_FIRST.map((state, rank) => [state, rank]));
 
@@ -307,11 +285,6 @@ export function groups(services, grouping, sorting) {
   if (sorting === "problems") return all.sort((a, b) => problemRank(a.services[0]) - problemRank(b.services[0]) || byTitle(a, b));
   return all;
 }
-
-/**
- * A line of the list: the head of a group, a row, or a few tiles.
- * @typedef {{kind: "group"|"row"|"tiles", key: string, height: number, group?: Group, name?: string, names?: string[]}} GridLine
- */
 
 /**
  * The lines of the list.

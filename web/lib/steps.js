@@ -3,7 +3,7 @@
 import { html } from "/lib/html.js";
 import { Shape } from "/components/state.js";
 
-/** @import { Budget, LogLine, Operation, Step, StepState } from "/lib/types.js" */
+/** @import { Budget, LogLine, Operation, Step, StepState, TreeLine } from "/lib/types.js" */
 
 /**
  * A limit, as people set it.
@@ -103,19 +103,6 @@ export function recipes(steps, services) {
   return [...found.values()].slice(0, RECIPES);
 }
 
-/**
- * A line of the tree as it is shown.
- * @typedef {object} TreeLine
- * @property {string} key
- * @property {number} height in pixels
- * @property {number} number of the step
- * @property {number} depth
- * @property {boolean} [fold] whether it can be folded
- * @property {boolean} [open]
- * @property {string} [text] of the log
- * @property {number} [sum] how many services of the group it stands for, because nothing more happens to them
- */
-
 /** The most lines of a step's output that stand in the tree. */
 const OUTPUT = 8;
 
@@ -137,7 +124,7 @@ const rank = ({ state }) => (state === "running" ? 0 : state === "skipped" ? 2 :
  * @param {number[][]} children
  * @param {Map<number, string[]>} output the log's lines, by step
  * @param {Map<number, boolean>} opened what was opened or folded by hand
- * @param {{report: boolean, total: number, row: (step: Step) => number}} how `report`: services one below the other, failures first; `row`: how high
+ * @param {{report: boolean, total: number, row: (step: Step, depth: number, text?: string) => {height: number, long?: boolean}}} how `report`: services one below the other, failures first; `row`: how high a step is, or a text of it
  * @returns {TreeLine[]}
  */
 export function treeLines(steps, children, output, opened, { report, total, row }) {
@@ -146,12 +133,16 @@ export function treeLines(steps, children, output, opened, { report, total, row 
   const visit = (/** @type {number} */ number, /** @type {number} */ depth) => {
     const step = steps[number];
     const inner = step.kind === "group" || step.kind === "service";
-    const fold = inner && (children[number].length > 0 || output.has(number));
+    const fold = inner && children[number].length > 0;
     const open = fold && (opened.get(number) ?? unfolded(step));
-    lines.push({ key: `${number}`, height: row(step), number, depth, fold, open });
+    lines.push({ key: `${number}`, ...row(step, depth), number, depth, fold, open });
     if (inner && !open) return;
-    const said = output.get(number) ?? [];
-    for (let at = Math.max(0, said.length - OUTPUT); at < said.length; at++) lines.push({ key: `${number} ${at}`, height: 20, number, depth: depth + 1, text: said[at] });
+    // What the other steps log is what is said of them.
+    const said = step.kind === "hook" ? (output.get(number) ?? []) : [];
+    const from = Math.max(0, said.length - OUTPUT);
+    const say = (/** @type {number} */ at, /** @type {string} */ text) => lines.push({ key: `${number} ${at}`, ...row(step, depth + 1, text), number, depth: depth + 1, text });
+    if (from) say(-1, `… ${from.toLocaleString("en")} more before, in the log`);
+    for (let at = from; at < said.length; at++) say(at, said[at]);
     // Nobody reads what there was no need for.
     const shown = (/** @type {Step} */ child) => step.kind !== "service" || child.state !== "skipped" || (!good(step.state) && !child.if_stop_timed_out);
     // In a large operation what is done makes room for what is in hand.
@@ -188,15 +179,11 @@ export const newer = (known, told) => !known || !ended(known.state) || ended(tol
  * @returns {Map<number, string[]>}
  */
 export function byStep(log) {
-  /** @type {Map<number, string[]>} */
+  /** @type {Map<number, string>} */
   const found = new Map();
-  for (const { step, text } of log) {
-    const lines = text.replace(/\n$/, "").split("\n");
-    const known = found.get(step);
-    if (known) known.push(...lines);
-    else found.set(step, lines);
-  }
-  return found;
+  // A line may come in parts.
+  for (const { step, text } of log) found.set(step, (found.get(step) ?? "") + text);
+  return new Map([...found].map(([step, text]) => [step, text.replace(/\n$/, "").replaceAll("\t", "    ").split("\n")]));
 }
 
 // How far a step or an operation is: colour, shape and word, as the states of services are shown.
@@ -208,7 +195,7 @@ const LIKE = { done: "active", running: "starting", cancelling: "stopping", inte
 
 /** What words mean that need it.
  * @type {Record<string, string>} */
-const PLAIN = { ignored: "there was no need", conflict: "another operation holds it", skipped: "it was not begun", vetoed: "a hook stopped it", superseded: "a kill went before it" };
+const PLAIN = { ignored: "there was no need", conflict: "another operation holds it", skipped: "it was not begun", vetoed: "a hook stopped it", superseded: "a kill went before it", interrupted: "the manager ended in the middle" };
 
 /**
  * In words.

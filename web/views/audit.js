@@ -9,9 +9,8 @@ import { Copy, ProblemNote } from "/components/dialog.js";
 import { auditPath, Choice, Filter, Listing, localMinute, moment, Page, Table, Text, valuesOf } from "/views/parts/page.js";
 import { useAct, useList } from "/views/parts/loading.js";
 
-/** @import { AuditCheck, AuditRecord } from "/lib/types.js" */
+/** @import { Act, AuditCheck, AuditRecord, List } from "/lib/types.js" */
 /** @import { Signal } from "/lib/html.js" */
-/** @import { Act, List } from "/views/parts/loading.js" */
 
 /** What can be done, as the record calls it. */
 const ACTIONS = [
@@ -74,7 +73,7 @@ function Subject({ value }) {
     ${value.length > LONG && html`<button type="button" class="show-all" aria-expanded=${open.value} onClick=${() => (open.value = !open.value)}>${open.value ? "Show less" : "Show all"}</button>`}`;
 }
 
-/** @type {import("/views/parts/page.js").Column<AuditRecord>[]} */
+/** @type {import("/lib/types.js").Column<AuditRecord>[]} */
 const COLUMNS = [
   { label: "No.", head: true, class: "number", cell: (record) => String(record.seq) },
   { label: "When", quiet: true, class: "when", cell: (record) => html`<${Time} at=${record.at} as="date" />` },

@@ -10,7 +10,7 @@ import { Commands } from "/components/menu.js";
 import { ProblemNote } from "/components/dialog.js";
 import { Shape, WORST_FIRST, shownState, stateWord } from "/components/state.js";
 import { propose } from "/views/config.js";
-import { Choice, Listing, Page, ServiceLink, StateOf, Submit, Text, useFirstField, valuesOf } from "/views/parts/page.js";
+import { Choice, focusHeading, focusOpener, Listing, Page, ServiceLink, StateOf, Submit, Text, useFirstField, valuesOf } from "/views/parts/page.js";
 import { useAct, useList } from "/views/parts/loading.js";
 
 /** @import { Collection } from "/lib/types.js" */
@@ -21,7 +21,7 @@ const DEEP = 12;
 
 export default function Collections() {
   const name = route.value.path[1];
-  const list = /** @type {import("/views/parts/loading.js").List<Collection>} */ (useList("/collections?limit=1000", /^(config\.|service\.gone)/));
+  const list = /** @type {import("/lib/types.js").List<Collection>} */ (useList("/collections?limit=1000", /^(config\.|service\.gone)/));
   const known = new Map(list.items.value.map((one) => [one.name, one]));
   if (name) return html`<${One} key=${name} name=${name} known=${known} list=${list} />`;
   return html`<${Tree} known=${known} list=${list} />`;
@@ -34,7 +34,7 @@ function Tree({ known, list }) {
   const roots = [...known.values()].filter((one) => !inner.has(one.name));
   const button = can("configure") && html`<button type="button" class="primary" data-open aria-expanded=${adding.value} onClick=${() => (adding.value = !adding.value)}>Add a collection…</button>`;
   return html`<${Page} title="Collections" about="Services that are worked on together, in an order of their own." actions=${button}>
-    ${adding.value && html`<${Editor} known=${known} onDone=${() => { adding.value = false; list.reload(); }} />`}
+    ${adding.value && html`<${Editor} known=${known} onDone=${() => { adding.value = false; list.reload(); focusOpener(); }} />`}
     <${Listing} list=${list} what="collections" empty="No collections. They stand in the configuration, and an admin adds them here.">
       <ul class="collections" role="list">${roots.map((one) => html`<${Branch} key=${one.name} name=${one.name} known=${known} depth=${0} />`)}</ul>
     <//>
@@ -56,9 +56,9 @@ function RollUp({ name }) {
 /** @param {{name: string, known: Known, depth: number}} props */
 function Branch({ name, known, depth }) {
   const one = known.get(name);
-  const open = useSignal(depth === 0 && known.size < 8);
-  if (!one) return html`<li class="leaf">${services.value.has(name) ? html`<${ServiceLink} name=${name} /> <${StateOf} name=${name} />` : html`<span>${name}</span> <span class="lost">not in the grid now</span>`}</li>`;
-  return html`<li data-collection=${name}>
+  const open = useSignal(known.size < (depth ? 6 : 12));
+  if (!one) return html`<li class="leaf" style=${{ "--depth": depth }}>${services.value.has(name) ? html`<${ServiceLink} name=${name} /> <${StateOf} name=${name} />` : html`<span>${name}</span> <span class="lost">not in the grid now</span>`}</li>`;
+  return html`<li data-collection=${name} style=${{ "--depth": depth }}>
     <div class="branch">
       <button type="button" class="icon fold" aria-expanded=${open.value} aria-label=${`Members of ${name}`} onClick=${() => (open.value = !open.value)}>${open.value ? "▾" : "▸"}</button>
       <a class="name" href=${href(`/collections/${name}`)}>${name}</a>
@@ -76,7 +76,7 @@ function One({ name, known, list }) {
   const act = useAct();
   const one = known.get(name);
   if (!one) {
-    if (!list.loaded.value) return html`<p role="status">Loading…</p>`;
+    if (!list.loaded.value) return list.problem.value ? html`<${ProblemNote} problem=${list.problem.value} />` : html`<p role="status">Loading…</p>`;
     return html`<${Page} title="No such collection"><p>There is no collection called <b>${name}</b>.</p><p><a href=${href("/collections")}>All collections</a></p><//>`;
   }
   const above = [...known.values()].filter((other) => other.members.includes(name)).map((other) => other.name);
@@ -92,9 +92,9 @@ function One({ name, known, list }) {
       <button type="button" data-action="collection-remove" class="danger-text" onClick=${remove}>Remove…</button>`}`}>
     <${ProblemNote} problem=${act.problem.value} />
     <p class="collection-state"><${RollUp} name=${name} /></p>
-    <p>Members are worked on ${ordering({ ...one, failure_budget: undefined })}${budget && `; at most ${budget} of its services may fail`}.</p>
+    <p class="sentence">${ordering({ ...one, failure_budget: undefined })}${budget && `; at most ${budget} of its services may fail`}.</p>
     ${editing.value
-      ? html`<${Editor} key=${JSON.stringify(one)} one=${one} known=${known} onDone=${() => { editing.value = false; list.reload(); }} />`
+      ? html`<${Editor} key=${JSON.stringify(one)} one=${one} known=${known} onDone=${() => { editing.value = false; list.reload(); focusHeading("[data-action=collection-edit]"); }} />`
       : html`<ol class="collections" aria-label="Members, in order">${one.members.map((member) => html`<${Branch} key=${member} name=${member} known=${known} depth=${1} />`)}</ol>
         ${!one.members.length && html`<p class="nothing">It has no members.</p>`}`}
   <//>`;
@@ -151,10 +151,18 @@ function Editor({ one, known, onDone }) {
       if (await propose({ title: one ? `Change the collection ${name}?` : `Add the collection ${name}?`, action: one ? "Change" : "Add", method: "PUT", path: `/collections/${encodeURIComponent(name)}`, body })) onDone();
     });
   };
+  // Past its middle, what is dragged over makes room: lines of unequal heights would change places for ever.
+  const over = (/** @type {DragEvent} */ event, /** @type {number} */ at) => {
+    const from = members.peek().indexOf(dragged.peek());
+    if (from < 0) return;
+    event.preventDefault();
+    const { top, height } = /** @type {HTMLElement} */ (event.currentTarget).getBoundingClientRect();
+    if (from !== at && from < at === event.clientY > top + height / 2) move(dragged.peek(), at);
+  };
   const item = (/** @type {string} */ name, /** @type {number} */ at) => html`<li key=${name} data-member=${name} draggable="true" class=${dragged.value === name ? "dragged" : ""}
       onDragStart=${(/** @type {DragEvent} */ event) => { dragged.value = name; event.dataTransfer?.setData("text/plain", name); }} onDragEnd=${() => (dragged.value = "")}
-      onDragOver=${(/** @type {DragEvent} */ event) => { if (!dragged.peek()) return; event.preventDefault(); if (dragged.peek() !== name) move(dragged.peek(), at); }} onDrop=${(/** @type {Event} */ event) => event.preventDefault()}>
-    <span class="grip" aria-hidden="true">⠿</span><span class="number quiet">${at + 1}.</span> <span class="name">${name}</span> <span class="quiet">${known.has(name) ? "collection" : services.value.has(name) ? "" : "not in the grid now"}</span>
+      onDragOver=${(/** @type {DragEvent} */ event) => over(event, at)} onDrop=${(/** @type {Event} */ event) => event.preventDefault()}>
+    <span class="grip" aria-hidden="true">⠿</span><span class="number quiet">${at + 1}.</span> <span class="name"><span>${name}</span> <span class="quiet">${known.has(name) ? "collection" : services.value.has(name) ? "" : "not in the grid now"}</span></span>
     <span class="moves">
       <button type="button" class="icon" data-move="up" aria-label=${`Move ${name} up`} disabled=${at === 0} onClick=${() => move(name, at - 1, at === 1 ? "down" : "up")}>↑</button>
       <button type="button" class="icon" data-move="down" aria-label=${`Move ${name} down`} disabled=${at === members.value.length - 1} onClick=${() => move(name, at + 1, at === members.value.length - 2 ? "up" : "down")}>↓</button>
@@ -169,7 +177,7 @@ function Editor({ one, known, onDone }) {
     <div class="fields">
       ${!one && html`<${Text} label="Name" name="name" required maxlength="64" />`}
       <${Choice} label="Order" name="mode" value=${mode.value} options=${[["sequential", "one after the other"], ["parallel", "at the same time"]]} onChange=${(/** @type {any} */ event) => (mode.value = event.target.value)} />
-      ${mode.value === "parallel" && html`<${Text} label="At most at a time" name="max" type="number" min="1" max="10000" placeholder="all" value=${one?.max_parallel ?? ""} />`}
+      ${mode.value === "parallel" && html`<${Text} label="How many at a time" name="max" type="number" min="1" max="10000" placeholder="all" value=${one?.max_parallel ?? ""} />`}
       <${Choice} label="At the first failure" name="failure" value=${one?.on_failure ?? "stop"} options=${[["stop", "begin no other"], ["continue", "go on"]]} />
       <${Text} label="May fail" name="budget" pattern=${BUDGET} placeholder="no limit" value=${budgetText(one?.failure_budget ?? null)} hint="A number of services, or a share such as 10%. More, and no other is begun." />
     </div>

@@ -7,11 +7,10 @@ import { can, onEvent, resets } from "/lib/store.js";
 import { Time } from "/lib/time.js";
 import { confirm, ProblemNote, toast } from "/components/dialog.js";
 import { useAct, useList } from "/views/parts/loading.js";
-import { Listing, Page, Table } from "/views/parts/page.js";
+import { focusHeading, Listing, Page, Table } from "/views/parts/page.js";
 
-/** @typedef {{version: number, at: string|null, actor: string|null, text: string}} Config */
+/** @import { Change, Config, Version } from "/lib/types.js" */
 /** @typedef {{line: number, column: number, what: string}} Mistake */
-/** @typedef {{version: number, at: string, actor: string, cause: string|null}} Version */
 
 export default function Configuration() {
   const held = useSignal(/** @type {Config|null} */ (null));
@@ -76,7 +75,9 @@ export default function Configuration() {
   const apply = () =>
     act.run(async () => {
       const body = { text: text.peek(), if_version: held.peek()?.version };
-      if (await propose({ title: "Apply this configuration?", action: "Apply", path: "/config", body })) take(await call("GET", "/config"));
+      if (!(await propose({ title: "Apply this configuration?", action: "Apply", path: "/config", body }))) return;
+      take(await call("GET", "/config"));
+      focusHeading();
     }).then((well) => {
       if (!well && act.problem.peek()?.status === 409) look();
     });
@@ -96,13 +97,15 @@ export default function Configuration() {
     if (!box) return;
     const lines = box.value.split("\n");
     const start = lines.slice(0, line - 1).reduce((sum, one) => sum + one.length + 1, 0) + column - 1;
-    box.focus();
-    box.setSelectionRange(start, Math.min(start + 1, box.value.length));
+    const word = /^"[^"\n]*"?|^[\w.-]+|^./.exec(box.value.slice(start))?.[0] ?? "";
+    box.focus({ preventScroll: true });
+    box.setSelectionRange(start, start + word.length);
     box.scrollTop = Math.max(0, (line - 6) * parseFloat(getComputedStyle(box).lineHeight));
+    box.scrollIntoView();
   };
   const buttons = admin && html`
-    <button type="button" data-action="config-check" disabled=${act.busy.value || !dirty} onClick=${check}>Check</button>
-    <button type="button" data-action="config-apply" class="primary" disabled=${act.busy.value || !dirty || other.value !== null} onClick=${apply}>Apply…</button>
+    <button type="button" data-action="config-check" disabled=${!dirty} onClick=${check}>Check</button>
+    <button type="button" data-action="config-apply" class="primary" disabled=${!dirty || other.value !== null} onClick=${apply}>Apply…</button>
     ${dirty && html`<button type="button" data-action="config-discard" onClick=${() => held.value && take(other.value ?? held.value)}>Discard changes</button>`}`;
   const about = version ? html`Version ${version}${at && html`, <${Time} at=${at} as="date" />`}${actor && ` by ${actor}`}` : "Nothing has been configured yet.";
   return html`<${Page} title="Configuration" about=${about} actions=${buttons} class="config">
@@ -150,7 +153,7 @@ function Editor({ area, text, onEdit, readonly, bad }) {
 
 /** @param {{version: number, dirty: boolean}} props */
 function History({ version, dirty }) {
-  const list = /** @type {import("/views/parts/loading.js").List<Version>} */ (useList("/config/history?limit=50", /^config\./));
+  const list = /** @type {import("/lib/types.js").List<Version>} */ (useList("/config/history?limit=50", /^config\./));
   const shown = useSignal(/** @type {{version: number, diff: string}|null} */ (null));
   const act = useAct();
   const path = (/** @type {number} */ number) => `/config/history/${number}`;
@@ -165,9 +168,9 @@ function History({ version, dirty }) {
     });
   const restore = (/** @type {number} */ number) =>
     act.run(() => propose({ title: `Restore version ${number}?`, action: "Restore", path: "/config/restore", body: { version: number } }));
-  /** @type {import("/views/parts/page.js").Column<Version>[]} */
+  /** @type {import("/lib/types.js").Column<Version>[]} */
   const columns = [
-    { label: "Version", head: true, class: "number", cell: (one) => html`${one.version}${one.version === version && html` <span class="quiet">in force</span>`}` },
+    { label: "Version", head: true, cell: (one) => html`${one.version}${one.version === version && html` <span class="quiet">in force</span>`}` },
     { label: "When", class: "when", cell: (one) => html`<${Time} at=${one.at} as="date" />` },
     { label: "Who", cell: (one) => one.actor },
     { label: "Cause", cell: (one) => one.cause },
@@ -192,7 +195,6 @@ function History({ version, dirty }) {
 
 // A change of the configuration: shown as a diff before it counts.
 
-/** @typedef {{version: number, changed: boolean, diff: string, warnings: string[]}} Change */
 
 /** The most lines of a diff that are shown. */
 const MOST = 2000;

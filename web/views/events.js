@@ -7,8 +7,9 @@ import { full } from "/lib/time.js";
 import { FAMILIES, FeedProblem, filtersOf, isFiltered, kindsOf, mentions, Newer, PAGE, useFeed } from "/views/events/feed.js";
 import { Lines } from "/views/events/line.js";
 import { Choice, Filter, Page, useWide } from "/views/parts/page.js";
+/** @import { Feed } from "/lib/types.js" */
 
-/** @import { Feed, Filters as Chosen } from "/views/events/feed.js" */
+/** @import { Filters as Chosen } from "/views/events/feed.js" */
 
 /** How far down somebody may have scrolled and still sees what comes, in pixels. */
 const NEAR = 120;

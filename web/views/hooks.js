@@ -3,10 +3,10 @@
 import { many } from "/lib/actions.js";
 import { call } from "/lib/api.js";
 import { nameOf } from "/lib/commands.js";
-import { html, useEffect, useRef, useSignal } from "/lib/html.js";
+import { html, useRef, useSignal } from "/lib/html.js";
 import { href } from "/lib/router.js";
 import { seconds, StepMark } from "/lib/steps.js";
-import { can, onEvent, resets } from "/lib/store.js";
+import { can } from "/lib/store.js";
 import { Time } from "/lib/time.js";
 import { confirm, ProblemNote, toast } from "/components/dialog.js";
 import { useFeed } from "/views/events/feed.js";
@@ -14,49 +14,16 @@ import { Lines } from "/views/events/line.js";
 import { useAct, useList } from "/views/parts/loading.js";
 import { focusHeading, focusOpener, Listing, MachineLink, Page, roughly, steps, Submit, Table, Text, useFirstField, valuesOf } from "/views/parts/page.js";
 
-/** @import { Command, StepState } from "/lib/types.js" */
-
-/** @typedef {{name: string, hash: string, size: number, added_at: string, added_by: string, used: boolean, machines: {machine: string, ready: boolean, why: string|null}[]}} Program */
-/** @typedef {{event: string, targets: string[], program: string, timeout_ms: number, on_failure: string, user: string|null, environment: Record<string, string>, secrets: string[], not_ready: string[]}} Binding */
-
-/** How long changes are gathered before the list is looked at again, in milliseconds. */
-const GATHER = 500;
+/** @import { Binding, Program, Schedule } from "/lib/types.js" */
 
 /** The most fates that are shown. */
 const FATES = 30;
 
 export default function Hooks() {
-  const held = useSignal(/** @type {{programs: Program[], bindings: Binding[]}|null} */ (null));
-  const problem = useSignal(/** @type {any} */ (null));
+  const list = /** @type {import("/lib/types.js").List<{programs: Program[], bindings: Binding[]}>} */ (useList("/hooks", /^(program\.|config\.|machine\.(joined|removed))/));
   const adding = useSignal("");
-  const look = () =>
-    call("GET", "/hooks").then(
-      (all) => {
-        held.value = all;
-        problem.value = null;
-      },
-      (error) => {
-        problem.value = error;
-      },
-    );
-  useEffect(() => {
-    let timer = 0;
-    const stop = resets.subscribe(() => void look());
-    const again = () => {
-      timer = 0;
-      look();
-    };
-    const deaf = onEvent(({ kind }) => {
-      if (/^(program\.|config\.|machine\.(joined|removed))/.test(kind)) timer ||= setTimeout(again, GATHER);
-    });
-    return () => {
-      clearTimeout(timer);
-      stop();
-      deaf();
-    };
-  }, []);
   const admin = can("configure");
-  const all = held.value;
+  const all = list.items.value[0];
   const missing = all?.bindings.filter(({ program }) => !all.programs.some(({ name }) => name === program)).map(({ program }) => program) ?? [];
   const close = () => {
     adding.value = "";
@@ -65,16 +32,16 @@ export default function Hooks() {
   const done = (/** @type {Program} */ made) => {
     close();
     toast(`${made.name} is added; machines fetch it when they need it.`, "good");
-    look();
+    list.reload();
   };
   return html`<${Page} title="Hooks" about="Programs that run before and after commands and triggers. The configuration says when."
     actions=${admin && html`<button type="button" class="primary" data-open aria-expanded=${adding.value !== ""} onClick=${() => (adding.value = adding.value ? "" : "*")}>Add a program…</button>`}>
     ${adding.value && html`<${Upload} key=${adding.value} name=${adding.value === "*" ? "" : adding.value} known=${all?.programs ?? []} done=${done} close=${close} />`}
-    <${ProblemNote} problem=${problem.value} />
-    ${!all && !problem.value && html`<p role="status">Loading…</p>`}
+    <${ProblemNote} problem=${list.problem.value} />
+    ${!all && !list.problem.value && html`<p role="status">Loading…</p>`}
     ${all && html`<section aria-labelledby="programs"><h2 id="programs">Programs</h2>
         ${missing.length > 0 && html`<p class="problem" role="alert">The configuration names ${[...new Set(missing)].join(", ")}, and there is no such program: its hooks fail.</p>`}
-        ${all.programs.length ? html`<${Table} caption="Programs" rows=${all.programs} keyOf=${(/** @type {Program} */ one) => one.name} columns=${programs(admin, look, (name) => (adding.value = name))} rowProps=${(/** @type {Program} */ one) => ({ "data-program": one.name })} />` : html`<p class="nothing">No program has been added.</p>`}</section>
+        ${all.programs.length ? html`<${Table} caption="Programs" rows=${all.programs} keyOf=${(/** @type {Program} */ one) => one.name} columns=${programs(admin, list.reload, (name) => (adding.value = name))} rowProps=${(/** @type {Program} */ one) => ({ "data-program": one.name })} />` : html`<p class="nothing">No program has been added.</p>`}</section>
       <section aria-labelledby="bindings"><h2 id="bindings">When they run</h2>
         ${all.bindings.length ? html`<${Table} caption="Hooks, in the order in which they run" rows=${all.bindings.map((one, at) => ({ ...one, at }))} keyOf=${(/** @type {any} */ one) => String(one.at)} columns=${BINDINGS} />` : html`<p class="nothing">No hook is configured. They stand in the <a href=${href("/config")}>configuration</a>.</p>`}</section>`}
     <${Fates} />
@@ -85,7 +52,7 @@ export default function Hooks() {
  * @param {boolean} admin
  * @param {() => void} look
  * @param {(name: string) => void} replace
- * @returns {import("/views/parts/page.js").Column<Program>[]}
+ * @returns {import("/lib/types.js").Column<Program>[]}
  */
 function programs(admin, look, replace) {
   return [
@@ -121,15 +88,14 @@ function Change({ one, look, replace }) {
     <button type="button" class="danger-text" data-action="program-remove" aria-label=${`Remove ${one.name}`} onClick=${remove}>Remove…</button><${ProblemNote} problem=${act.problem.value} /></div>`;
 }
 
-/** @type {import("/views/parts/page.js").Column<Binding>[]} */
+/** @type {import("/lib/types.js").Column<Binding>[]} */
 const BINDINGS = [
   { label: "Event", head: true, cell: (one) => one.event },
   { label: "On", cell: (one) => html`<span class="targets">${one.targets.map((name) => html`<code key=${name}>${name}</code> `)}</span>` },
   { label: "Program", cell: (one) => html`${one.program}${one.not_ready.map((why) => html`<p class="bad">${why}</p>`)}` },
   { label: "At most", cell: (one) => seconds(one.timeout_ms) },
   { label: "If it fails", cell: (one) => (one.on_failure === "warn" ? "only noted" : one.event.startsWith("pre-") ? "stops the command" : "counts as failed") },
-  { label: "User", cell: (one) => one.user },
-  { label: "Besides", cell: (one) => [Object.keys(one.environment).length && `sets ${Object.keys(one.environment).join(", ")}`, one.secrets.length && `secrets ${one.secrets.join(", ")}`].filter(Boolean).join("; ") },
+  { label: "Besides", cell: (one) => [one.user && `runs as ${one.user}`, Object.keys(one.environment).length && `sets ${Object.keys(one.environment).join(", ")}`, one.secrets.length && `secrets ${one.secrets.join(", ")}`].filter(Boolean).join("; ") },
 ];
 
 /** @param {{name: string, known: Program[], done: (made: Program) => void, close: () => void}} props */
@@ -170,10 +136,9 @@ function Fates() {
 
 // Schedules: commands that the clock gives.
 
-/** @typedef {{name: string, cron: string, timezone: string, command: Command, targets: string[], enabled: boolean, next_at: string|null, last_at: string|null, last_operation: string|null, last_result: StepState|null, running: boolean, missed: number, last_missed_at: string|null, last_missed: string|null}} Schedule */
 
 export function Schedules() {
-  const list = /** @type {import("/views/parts/loading.js").List<Schedule>} */ (useList("/schedules?limit=200", /^(config\.|schedule\.|operation\.state)/));
+  const list = /** @type {import("/lib/types.js").List<Schedule>} */ (useList("/schedules?limit=200", /^(config\.|schedule\.|operation\.state)/));
   const how = html`They stand in the <a href=${href("/config")}>configuration</a>${can("configure") ? ", where you change them." : "."}`;
   return html`<${Page} title="Schedules" about=${html`Commands that the clock gives. A run that was missed is told, and not caught up. ${how}`}>
     <${Listing} list=${list} what="schedules" empty="Nothing is scheduled.">
@@ -182,7 +147,7 @@ export function Schedules() {
   <//>`;
 }
 
-/** @type {import("/views/parts/page.js").Column<Schedule>[]} */
+/** @type {import("/lib/types.js").Column<Schedule>[]} */
 const COLUMNS = [
   { label: "Schedule", head: true, cell: (one) => one.name },
   { label: "When", cell: (one) => html`<span><code>${one.cron}</code> <span class="quiet">${one.timezone}</span></span>` },

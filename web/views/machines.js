@@ -9,11 +9,10 @@ import { confirm, Copy, Dialog, ProblemNote, toast } from "/components/dialog.js
 import { Shape, shownState, stateWord, WORST_FIRST } from "/components/state.js";
 import { Choice, Filter, focusHeading, JOIN_SPANS, Listing, Page, roughly, Secret, steps, Submit, Table, Tags, Text, tokenState, useFirstField, useSecrets, valuesOf } from "/views/parts/page.js";
 import { useAct, useList } from "/views/parts/loading.js";
-import { memory, Tagging } from "/views/service/facts.js";
+import { memory, Tagging } from "/views/service.js";
 
 /** @import { Signal } from "/lib/html.js" */
-/** @import { Machine, Service, Token } from "/lib/types.js" */
-/** @import { List } from "/views/parts/loading.js" */
+/** @import { List, Machine, Service, Token } from "/lib/types.js" */
 
 export default function Machines() {
   const { query } = route.value;
@@ -61,7 +60,7 @@ function fits(machine, words) {
 /** @param {Machine} machine */
 const rowProps = (machine) => ({ "data-machine": machine.name, "data-connected": machine.connected ? "yes" : "no" });
 
-/** @returns {import("/views/parts/page.js").Column<Machine>[]} */
+/** @returns {import("/lib/types.js").Column<Machine>[]} */
 function columns() {
   return [
     { label: "Machine", head: true, cell: (machine) => html`<a class="name" href=${href("/", { q: `machine:${machine.name}` })}>${machine.name}</a><${Tags} tags=${machine.tags} />` },
@@ -180,7 +179,7 @@ function Consequences({ machine }) {
 
 /** @param {{open: Signal<boolean>}} props */
 export function JoinTokens({ open }) {
-  const made = /** @type {import("/views/parts/page.js").Secrets<Made>} */ (useSecrets());
+  const made = /** @type {import("/lib/types.js").Secrets<Made>} */ (useSecrets());
   const done = (/** @type {Made} */ token) => {
     made.hide(token);
     focusHeading();
@@ -253,7 +252,7 @@ function Others() {
 
 /**
  * @param {List<Token>} list
- * @returns {import("/views/parts/page.js").Column<Token>[]}
+ * @returns {import("/lib/types.js").Column<Token>[]}
  */
 function tokenColumns(list) {
   return [

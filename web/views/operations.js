@@ -2,22 +2,22 @@
 // report. Only the lines that are seen are in the document.
 
 import { many } from "/lib/actions.js";
-import { call, pages } from "/lib/api.js";
+import { call } from "/lib/api.js";
 import { COMMANDS, follow, nameOf, summed, underWay } from "/lib/commands.js";
-import { batch, effect, html, useComputed, useEffect, useRef, useSignal } from "/lib/html.js";
+import { html, useComputed, useLayoutEffect, useRef, useSignal } from "/lib/html.js";
 import { href, route, setQuery } from "/lib/router.js";
-import { byStep, childrenOf, like, named, newer, ordering, seconds, stateOf, StepMark, took, treeLines } from "/lib/steps.js";
-import { can, live, onEvent, resets, services } from "/lib/store.js";
+import { byStep, like, named, ordering, seconds, stateOf, StepMark, took, treeLines } from "/lib/steps.js";
+import { can, live, services } from "/lib/store.js";
 import { full, now, Time } from "/lib/time.js";
 import { confirm, ProblemNote } from "/components/dialog.js";
 import { Virtual } from "/components/virtual.js";
 import { narrow } from "/views/grid/model.js";
+import { useOperation } from "/views/operations/live.js";
 import { useAct, useList } from "/views/parts/loading.js";
 import { Choice, Filter, Listing, Page, Table } from "/views/parts/page.js";
 
-/** @import { Signal } from "/lib/html.js" */
-/** @import { TreeLine } from "/lib/steps.js" */
-/** @import { LogLine, Operation, Step } from "/lib/types.js" */
+/** @typedef {import("/lib/types.js").Live} Live */
+/** @import { Operation, Step, TreeLine } from "/lib/types.js" */
 
 /** @type {[string, string][]} */
 const STATES = [["", "any"], ["running", "running"], ["cancelling", "cancelling"], ["interrupted", "interrupted"], ["ended", "ended"]];
@@ -32,7 +32,7 @@ function All() {
   const at = (/** @type {string} */ key) => query.get(key) ?? "";
   const asked = new URLSearchParams({ limit: "100" });
   for (const key of ["state", "actor", "service"]) if (at(key)) asked.set(key, at(key));
-  const list = /** @type {import("/views/parts/loading.js").List<Operation>} */ (useList(`/operations?${asked}`, /^operation\.state$/));
+  const list = /** @type {import("/lib/types.js").List<Operation>} */ (useList(`/operations?${asked}`, /^operation\.state$/));
   const live = underWay.value;
   const rank = (/** @type {Operation} */ { state }) => (state === "ended" ? 1 : 0);
   const rows = list.items.value.map((one) => (one.state === "ended" ? one : (live.get(one.id) ?? one))).sort((a, b) => rank(a) - rank(b));
@@ -53,7 +53,7 @@ function All() {
 /** The most targets that are named. */
 const NAMED = 3;
 
-/** @type {import("/views/parts/page.js").Column<Operation>[]} */
+/** @type {import("/lib/types.js").Column<Operation>[]} */
 const COLUMNS = [
   {
     label: "Operation",
@@ -63,8 +63,8 @@ const COLUMNS = [
   { label: "State", cell: (one) => html`<${StepMark} state=${stateOf(one)} />` },
   { label: "Services", cell: ({ services: counts }) => progress(counts) },
   { label: "Who", cell: ({ actor }) => actor },
-  { label: "Begun", cell: ({ created_at: at }) => html`<span><${Time} at=${at} suffix=" ago" /> <span class="quiet">(<${Time} at=${at} as="date" />)</span></span>` },
-  { label: "Took", cell: (one) => html`<${Took} from=${one.created_at} to=${one.ended_at} />` },
+  { label: "Begun", cell: ({ created_at: at }) => html`<span><${Time} at=${at} suffix=" ago" /> <span class="quiet roomy">(<${Time} at=${at} as="date" />)</span></span>` },
+  { label: "Took", cell: (one) => one.state !== "interrupted" && html`<${Took} from=${one.created_at} to=${one.ended_at} />` },
 ];
 
 /** @param {Operation["services"]} counts */
@@ -91,14 +91,15 @@ function OperationPage({ id }) {
     return html`<${Page} title="Operation"><${ProblemNote} problem=${held.problem.value} /><p><a href=${href("/operations")}>All operations</a></p><//>`;
   }
   const over = one.state === "ended";
+  const stuck = one.state === "interrupted";
   const view = choice.value || (over ? "report" : "tree");
   const name = nameOf(one.command);
   const tab = (/** @type {string} */ key, /** @type {string} */ label) => html`<button type="button" aria-pressed=${view === key} data-view=${key} onClick=${() => (choice.value = key)}>${label}</button>`;
   return html`<${Page} title="${name} ${summed(one.targets)}" class="service" about=${html`by ${one.actor}, <${Time} at=${one.created_at} as="date" /> <code class="id" title=${one.id}>${one.id.slice(0, 8)}</code>`} actions=${html`<${Buttons} one=${one} />`}>
     <section class=${`now s-${like(stateOf(one))}`} aria-label="How far it is" data-operation=${one.id} data-state=${one.state} data-result=${one.result ?? ""}>
-      <p class="big"><${StepMark} state=${stateOf(one)} /> ${!over && !live.value.live && html`<span class="quiet">(last known) </span>`}<span class="quiet">${one.ended_at ? "took" : "for"} <${Took} from=${one.created_at} to=${one.ended_at} /></span></p>
-      ${one.message && !/^[a-z ]+: of \d/.test(one.message) && html`<p class=${over && one.result !== "done" && one.result !== "ignored" ? "bad" : ""}>${one.message}</p>`}
-      <${Progress} counts=${one.services} />
+      <p class="big"><${StepMark} state=${stateOf(one)} /> ${!over && !live.value.live && html`<span class="quiet">(last known) </span>`}<span class="quiet">${stuck ? html`begun <${Time} at=${one.created_at} suffix=" ago" />` : html`${over ? "took" : "for"} <${Took} from=${one.created_at} to=${one.ended_at} />`}</span></p>
+      ${one.message && !/^[a-z ]+: of \d/.test(one.message) && html`<p class=${over && one.result !== "done" && one.result !== "ignored" ? "bad" : ""}>${one.message.replace(/: `tomcat-grid.*/, "")}</p>`}
+      <${Progress} counts=${one.services} stuck=${stuck} />
       ${one.interruptions?.map((gap) => html`<p class="quiet">Interrupted ${!gap.exact && "after"} <${Time} at=${gap.at} as="date" />${gap.resumed_at && html`, resumed <${Time} at=${gap.resumed_at} as="date" /> by ${gap.resumed_by}`}</p>`)}
       ${one.retry_of && html`<p>Tries again what failed of <a href=${href(`/operations/${one.retry_of}`)}>an operation before</a>.</p>`}
       ${one.targets.length > 3 && html`<p class="quiet">On ${one.targets.slice(0, LISTED).join(", ")}${one.targets.length > LISTED && ` and ${one.targets.length - LISTED} more`}</p>`}
@@ -109,11 +110,11 @@ function OperationPage({ id }) {
   <//>`;
 }
 
-/** How many are how far. @param {{counts: Operation["services"]}} props */
-function Progress({ counts }) {
+/** How many are how far. @param {{counts: Operation["services"], stuck: boolean}} props `stuck`: nothing goes on */
+function Progress({ counts, stuck }) {
   const { total, planned, running, done, ignored, failed, skipped } = counts;
-  const parts = /** @type {[number, string, string][]} */ ([[failed, "not done", "bad"], [running, "in hand", "moving"], [done, "done", "good"], [ignored, "ignored", "quiet"], [skipped, "skipped", "quiet"], [planned, "to come", "none"]]).filter(([count]) => count);
-  return html`<div class="bar" aria-hidden="true">${parts.map(([count, , tone]) => html`<span class=${tone} style=${{ flexGrow: count }}></span>`)}</div>
+  const parts = /** @type {[number, string, string][]} */ ([[done, "done", "good"], [ignored, "ignored", "quiet"], [failed, "not done", "bad"], [skipped, "skipped", "quiet"], [running, stuck ? "interrupted" : "in hand", stuck ? "bad" : "moving"], [planned, "to come", "none"]]).filter(([count]) => count);
+  return html`<div class="meter" aria-hidden="true">${parts.map(([count, , tone]) => html`<span class=${tone} style=${{ flexGrow: count }}></span>`)}</div>
     <p class="progress">${many(total, "service")}: ${parts.map(([count, word, tone], at) => html`${at > 0 && ", "}<span class=${tone} data-count=${word}><b>${count}</b> ${word}</span>`)}</p>`;
 }
 
@@ -123,16 +124,16 @@ function Buttons({ one }) {
   if (!can("trigger")) return null;
   const off = !live.value.live || act.busy.value;
   const path = `/operations/${one.id}`;
-  const run = async (/** @type {import("/components/dialog.js").Question} */ question, /** @type {() => Promise<any>} */ work) => {
+  const run = async (/** @type {import("/lib/types.js").Question} */ question, /** @type {() => Promise<any>} */ work) => {
     if (await confirm(question)) await act.run(work);
   };
   const cancel = () =>
-    run({ title: "Cancel the operation?", body: "Services in hand are finished, with their hooks; no other is begun.", action: "Cancel the operation" }, () => call("POST", `${path}/cancel`, { now: false }));
-  const abandon = () =>
-    run(
-      { title: "Cancel now?", body: "Nothing more is done, also not for services in hand: one that was told to stop may stay stopped. Hooks after the step in hand are skipped.", action: "Cancel now", danger: true },
-      () => call("POST", `${path}/cancel`, { now: true }),
-    );
+    run({ title: "Cancel the operation?", body: "Services in hand are finished, with their hooks; no other is begun.", action: "Cancel the operation", back: "Let it go on" }, () => call("POST", `${path}/cancel`, { now: false }));
+  const abandon = () => {
+    const words = one.state === "interrupted" ? { title: "Give the operation up?", action: "Give up", back: "Keep it" } : { title: "Cancel now?", action: "Cancel now", back: "Let it go on" };
+    const body = "Nothing more is done, also not for services in hand: one that was told to stop may stay stopped. Hooks after the step in hand are skipped.";
+    return run({ ...words, body, danger: true }, () => call("POST", `${path}/cancel`, { now: true }));
+  };
   const resume = () =>
     run({ title: "Resume the operation?", body: "The agents are asked what became of the steps in hand; no step is run a second time. Then it goes on where it ended.", action: "Resume" }, () => call("POST", `${path}/resume`, {}));
   const { failed, skipped } = one.services;
@@ -157,10 +158,24 @@ function Tree({ held, report }) {
   const output = useComputed(() => byStep(held.log.value));
   const known = useRef(/** @type {TreeLine[]} */ ([]));
   const total = held.operation.value?.services.total ?? 0;
+  const stuck = held.operation.value?.state === "interrupted";
   const steps = held.steps.value;
-  const fresh = treeLines(steps, held.children.value, output.value, opened.value, { report, total, row: tall });
+  const place = useRef(/** @type {HTMLElement|null} */ (null));
+  const width = useSignal(innerWidth);
+  useLayoutEffect(() => {
+    if (!place.current) return undefined;
+    const sizes = new ResizeObserver(([entry]) => (width.value = Math.floor(entry.contentRect.width)));
+    sizes.observe(place.current);
+    return () => sizes.disconnect();
+  }, []);
+  const room = width.value;
+  const name = Math.max(190, Math.min(308, room * 0.28));
+  // Why all of it was skipped is said once.
+  const said = (/** @type {Step} */ step) => (step.state === "skipped" && step.message === steps[step.parent ?? 0].message ? "" : about(step));
+  const row = (/** @type {Step} */ step, /** @type {number} */ depth, /** @type {string|undefined} */ text) => shape(step, said(step), depth, room, name, text);
+  const fresh = treeLines(steps, held.children.value, output.value, opened.value, { report, total, row });
   // A list that is the same has the same places.
-  const same = fresh.length === known.current.length && fresh.every((line, at) => line.key === known.current[at].key && line.open === known.current[at].open && line.height === known.current[at].height && line.text === known.current[at].text && line.sum === known.current[at].sum);
+  const same = fresh.length === known.current.length && fresh.every((line, at) => line.key === known.current[at].key && line.open === known.current[at].open && line.height === known.current[at].height && line.long === known.current[at].long && line.text === known.current[at].text && line.sum === known.current[at].sum);
   if (!same) known.current = fresh;
   const flip = (/** @type {TreeLine} */ line) => {
     opened.value = new Map(opened.peek()).set(line.sum ? -1 - line.number : line.number, !line.open);
@@ -169,38 +184,68 @@ function Tree({ held, report }) {
   const all = (/** @type {boolean} */ open) => {
     opened.value = new Map(steps.filter((step) => step.kind === "service" || (step.kind === "group" && step.number > 0)).map((step) => [step.number, open]));
   };
-  const draw = (/** @type {TreeLine & {top: number}} */ line) => html`<${Line} key=${line.key} line=${line} top=${line.top} height=${line.height} depth=${line.depth} open=${line.open} step=${steps[line.number]} onFlip=${flip} />`;
-  return html`<section class="tree" aria-label=${report ? "Services, those that failed first" : "Tree"}>
+  const draw = (/** @type {TreeLine & {top: number}} */ line) => html`<${Line} key=${line.key} line=${line} top=${line.top} step=${steps[line.number]} said=${said(steps[line.number])} stuck=${stuck} onFlip=${flip} />`;
+  return html`<section class="tree" ref=${place} style=${{ "--name": `${name}px` }} aria-label=${report ? "Services, those that failed first" : "Tree"}>
     ${folding && html`<p class="links"><button type="button" class="link" onClick=${() => all(true)}>Unfold all</button> · <button type="button" class="link" onClick=${() => all(false)}>Fold all</button></p>`}
     <${Virtual} lines=${known.current} render=${draw} attributes=${{ role: "list" }} />
   </section>`;
 }
 
-/** What is said of a step. @param {Step} step */
-const about = (step) => (step.state === "skipped" ? step.message?.replace(/^skipped: /, "") : step.message) || aside(step);
+/** What is said of a step; its state and how long it took are told beside it. @param {Step} step */
+const about = (step) => step.message?.replace(/^skipped: |^it ran in \d+ ms(; )?|^[a-z ]+: (?=of \d)/, "") || aside(step);
 
-/** How high a step's line is: what is said of it is broken, not cut. @param {Step} step */
-function tall(step) {
-  const text = about(step).length;
-  const lines = (/** @type {number} */ width) => Math.ceil((text * 7.7) / Math.max(150, width));
-  return narrow.value ? 46 + 21 * lines(innerWidth - 110) : 32 + 20 * Math.max(0, lines(innerWidth - 790) - 1);
+const pen = /** @type {CanvasRenderingContext2D} */ (document.createElement("canvas").getContext("2d"));
+
+/** How wide texts are, in pixels: most of them come again. @type {Map<string, number>} */
+const widths = new Map();
+
+/** The most widths that are held. */
+const HELD = 20_000;
+
+/** How many lines a text needs, as it is broken and not cut. @param {string} text @param {number} room @param {string} style of the letters */
+function linesOf(text, room, style) {
+  const key = `${style} ${text}`;
+  let width = widths.get(key);
+  if (width === undefined) {
+    pen.font = `${style} ${getComputedStyle(document.body).fontFamily}`;
+    width = pen.measureText(text).width;
+    if (widths.size >= HELD) widths.clear();
+    widths.set(key, width);
+  }
+  // Some of each line stays empty, because words are not broken.
+  return width <= room ? 1 : Math.ceil((width * 1.08) / Math.max(60, room));
 }
 
-/** @param {{line: TreeLine, top: number, height: number, depth: number, open: boolean|undefined, step: Step, onFlip: (line: TreeLine) => void}} props */
-function Line({ line, top, height, depth, open, step, onFlip }) {
+/**
+ * How high the line of a step is, or of a text of it.
+ * @param {Step} step @param {string} said of it @param {number} depth @param {number} room in pixels, of the line @param {number} name in pixels @param {string} [text]
+ */
+function shape(step, said, depth, room, name, text) {
+  if (text !== undefined) return { height: 20 * linesOf(text, room - 58 - depth * (narrow.value ? 12 : 19), "12.6px monospace,") };
+  const letters = /^[gs]/.test(step.kind) ? "600 14px" : "14px";
+  if (!narrow.value) return { height: 12 + 20 * Math.max(linesOf(named(step), name - depth * 19, letters), linesOf(said, room - name - 305, "14px")) };
+  const inner = room - 46 - depth * 12;
+  const long = linesOf(said, inner - 125, "14px") > 1;
+  return { long, height: 31 + 20 * linesOf(named(step), inner - 75, letters) + (long ? 20 * linesOf(said, inner, "14px") : 0) };
+}
+
+/** @param {{line: TreeLine, top: number, step: Step, said: string, stuck: boolean, onFlip: (line: TreeLine) => void}} props */
+function Line({ line, top, step, said, stuck, onFlip }) {
+  const { height, depth, open } = line;
   const style = { top: `${top}px`, height: `${height}px`, "--depth": depth };
-  if (line.text !== undefined) return html`<div role="listitem" class="step said" style=${style}><code title=${line.text}>${line.text || " "}</code></div>`;
+  if (line.text !== undefined) return html`<div role="listitem" class="step said" style=${style}><code>${line.text || " "}</code></div>`;
   if (line.sum) return html`<div role="listitem" class="step" style=${style} data-over=${line.sum}><button type="button" class="icon fold" aria-expanded=${!!open} aria-label="Services that are done" onClick=${() => onFlip(line)}>${open ? "▾" : "▸"}</button><span class="name quiet">${many(line.sum, "service")} done</span></div>`;
-  const { kind, state } = step;
+  const { kind } = step;
+  const state = stuck && step.state === "running" ? "interrupted" : step.state;
   const name = named(step);
-  const mild = step.on_failure === "warn" && kind === "hook" && state !== "running" && state !== "done";
+  const mild = step.on_failure === "warn" && kind === "hook" && like(state) === "crashed";
   const box = kind === "group" || kind === "service";
-  return html`<div role="listitem" class=${`step k-${kind} s-${mild ? "stopped" : like(state)}`} style=${style} data-step=${step.number} data-kind=${kind} data-state=${state} data-service=${step.service}>
+  return html`<div role="listitem" class=${`step k-${kind} s-${mild ? "stopped" : like(state)}${line.long ? " long" : ""}`} style=${style} data-step=${step.number} data-kind=${kind} data-state=${state} data-service=${step.service}>
     ${box && html`<button type="button" class="icon fold" disabled=${!line.fold} aria-expanded=${line.fold ? !!open : undefined} aria-label=${`${name}: steps`} onClick=${() => onFlip(line)}>${line.fold ? (open ? "▾" : "▸") : ""}</button>`}
     <span class="name">${kind === "service" && services.value.has(name) ? html`<a href=${href(`/services/${name}`)}>${name}</a>` : kind === "group" && step.collection ? html`<a href=${href(`/collections/${name}`)}>${name}</a>` : name}</span>
     <${StepMark} state=${state} mild=${mild} />
-    <span class="took"><${Duration} step=${step} /></span>
-    <span class="about">${about(step)}</span>
+    <span class="took">${state !== "interrupted" && html`<${Duration} step=${step} />`}</span>
+    <span class="about">${said}</span>
   </div>`;
 }
 
@@ -230,179 +275,5 @@ function Log({ held }) {
     return step.kind === "service" || step.kind === "group" ? named(step) : `${parent ? `${named(parent)}, ` : ""}${named(step)}`;
   };
   return html`${held.cut.value && html`<p class="quiet">Only ${lines.length.toLocaleString("en")} entries are shown.</p>`}
-    <ol class="events log" aria-label="Log, oldest first">${lines.map(({ number, at, step, text }) => html`<li key=${number}><time datetime=${at}>${new Date(at).toLocaleTimeString()}</time> <b>${about(step)}</b> <pre>${text}</pre></li>`)}</ol>`;
-}
-
-// An operation as it goes on: followed by its own stream, which begins with the whole.
-
-/**
- * @typedef {object} Live
- * @property {Signal<Operation|null>} operation
- * @property {Signal<Step[]>} steps by number; another array when any of them changed
- * @property {Signal<number[][]>} children
- * @property {Signal<LogLine[]>} log
- * @property {Signal<boolean>} cut whether the log has more lines than are held
- * @property {Signal<any>} problem
- */
-
-/** The most entries of a log that are held. */
-const MOST = 5000;
-
-/** How often changes are drawn, in milliseconds. */
-const BEAT = 120;
-
-/** How often one that goes on is compared with the manager's, in milliseconds: what was missed is found so. */
-const CHECK = 15_000;
-
-/**
- * @param {string} id
- * @returns {Live}
- */
-export function useOperation(id) {
-  const operation = useSignal(/** @type {Operation|null} */ (null));
-  const steps = useSignal(/** @type {Step[]} */ ([]));
-  const children = useSignal(/** @type {number[][]} */ ([]));
-  const log = useSignal(/** @type {LogLine[]} */ ([]));
-  const cut = useSignal(false);
-  const problem = useSignal(/** @type {any} */ (null));
-  useEffect(() => {
-    let gone = false;
-    let turn = 0;
-    let timer = 0;
-    /** @type {[string, any][]} */
-    let waiting = [];
-    /** @type {EventSource|null} */
-    let source = null;
-    const path = `/operations/${encodeURIComponent(id)}`;
-    const flush = () => {
-      timer = 0;
-      if (gone || !operation.peek()) return;
-      const all = waiting;
-      waiting = [];
-      if (!all.length) return;
-      const next = steps.peek().slice();
-      /** @type {LogLine[]} */
-      const written = [];
-      batch(() => {
-        for (const [news, data] of all) {
-          if (news === "operation") operation.value = data;
-          else if (news === "log") written.push(data);
-          else if (next[data.number] && newer(next[data.number], data)) next[data.number] = data;
-        }
-        steps.value = next;
-        if (written.length) add(written);
-        const now = operation.peek();
-        // What was told between two states of the whole is counted here.
-        if (now && now.state !== "ended") operation.value = { ...now, services: count(next) };
-      });
-    };
-    const add = (/** @type {LogLine[]} */ fresh) => {
-      const known = log.peek();
-      const last = known.at(-1)?.number ?? 0;
-      const news = fresh.filter((line) => line.number > last);
-      if (known.length + news.length > MOST) cut.value = true;
-      log.value = [...known, ...news].slice(-MOST);
-    };
-    /** @param {any} [whole] what was just told */
-    const load = async (whole) => {
-      const mine = ++turn;
-      try {
-        const { steps: all, ...one } = whole ?? (await call("GET", path));
-        /** @type {LogLine[]} */
-        const lines = [];
-        for await (const page of pages(`${path}/log?limit=1000`)) {
-          lines.push(...page);
-          if (mine !== turn || lines.length >= MOST) break;
-        }
-        if (gone || mine !== turn) return;
-        batch(() => {
-          problem.value = null;
-          operation.value = one;
-          if (children.peek().length !== all.length) children.value = childrenOf(all);
-          steps.value = all;
-          log.value = lines.slice(0, MOST);
-          cut.value = lines.length >= MOST;
-        });
-        flush();
-      } catch (error) {
-        if (mine === turn) problem.value = error;
-      }
-    };
-    const leave = () => {
-      source?.close();
-      source = null;
-    };
-    const follow = () => {
-      leave();
-      const from = new EventSource(`/api/v1${path}/stream`);
-      source = from;
-      from.onmessage = (message) => {
-        const { news, ...data } = JSON.parse(message.data);
-        if (news === "whole") {
-          load(data);
-          return;
-        }
-        waiting.push([news, data]);
-        timer ||= setTimeout(flush, BEAT);
-        if (news !== "operation" || !isStill(data)) return;
-        leave();
-        // Its end has words and numbers that steps do not tell.
-        load();
-      };
-      from.onerror = () => {
-        if (from.readyState !== EventSource.CLOSED || source !== from) return;
-        source = null;
-        // It says why.
-        load();
-      };
-    };
-    const deaf = onEvent(({ kind, data }) => {
-      // It was resumed.
-      if (kind === "operation.state" && data?.id === id && !isStill(data) && !source) follow();
-    });
-    follow();
-    const before = resets.peek();
-    const forget = effect(() => {
-      if (resets.value !== before) follow();
-    });
-    let lost = false;
-    const heal = effect(() => {
-      if (!live.value.live) lost = true;
-      else if (lost) {
-        lost = false;
-        follow();
-      }
-    });
-    const check = setInterval(() => {
-      const one = operation.peek();
-      if (!live.peek().live || !one || isStill(one)) return;
-      if (source) load();
-      else follow();
-    }, CHECK);
-    return () => {
-      gone = true;
-      turn++;
-      leave();
-      clearTimeout(timer);
-      clearInterval(check);
-      deaf();
-      forget();
-      heal();
-    };
-  }, [id]);
-  return { operation, steps, children, log, cut, problem };
-}
-
-/** Whether nothing more happens to it by itself. @param {Operation} operation */
-const isStill = ({ state }) => state === "ended" || state === "interrupted";
-
-/** How many services are how far. @param {Step[]} steps */
-function count(steps) {
-  const counts = { total: 0, planned: 0, running: 0, done: 0, ignored: 0, failed: 0, skipped: 0 };
-  for (const { kind, state } of steps) {
-    if (kind !== "service") continue;
-    counts.total++;
-    counts[Object.hasOwn(counts, state) ? /** @type {keyof typeof counts} */ (state) : "failed"]++;
-  }
-  return counts;
+    <ol class="events log" aria-label="Log, oldest first">${lines.map(({ number, at, step, text }, index) => html`<li key=${number} class=${step === lines[index - 1]?.step ? "same" : ""}><time datetime=${at}>${new Date(at).toLocaleTimeString()}</time> <b>${about(step)}</b> <pre>${text}</pre></li>`)}</ol>`;
 }

@@ -8,8 +8,7 @@ import { confirm, Copy, ProblemNote, toast } from "/components/dialog.js";
 import { API_SPANS, Choice, focusHeading, focusOpener, Listing, Page, roughly, Secret, steps, Submit, Table, Text, tokenState, useFirstField, useSecrets, valuesOf } from "/views/parts/page.js";
 import { useAct, useList } from "/views/parts/loading.js";
 
-/** @import { Token } from "/lib/types.js" */
-/** @import { List } from "/views/parts/loading.js" */
+/** @import { List, Token } from "/lib/types.js" */
 /** @typedef {Token & {secret: string}} Made a token, just made */
 
 /** The roles, each with what the lesser ones may. */
@@ -17,7 +16,7 @@ const ROLES = ["viewer", "operator", "admin"];
 
 export default function Tokens() {
   const list = /** @type {List<Token>} */ (useList("/tokens?type=api&limit=200", /^(token\.|user\.removed)/));
-  const made = /** @type {import("/views/parts/page.js").Secrets<Made>} */ (useSecrets());
+  const made = /** @type {import("/lib/types.js").Secrets<Made>} */ (useSecrets());
   const making = useSignal(false);
   const old = useSignal(false);
   if (me.value?.targets) return html`<${Page} title="API tokens"><p class="nothing">Tokens limited to targets cannot list tokens.</p><//>`;
@@ -54,7 +53,7 @@ const rowProps = (token) => ({ "data-token": token.id, class: tokenState(token, 
 
 /**
  * @param {List<Token>} list
- * @returns {import("/views/parts/page.js").Column<Token>[]}
+ * @returns {import("/lib/types.js").Column<Token>[]}
  */
 function columns(list) {
   return [

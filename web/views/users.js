@@ -11,8 +11,7 @@ import { letters, setLetters } from "/components/keys.js";
 import { useAct, useList } from "/views/parts/loading.js";
 import { Choice, focusHeading, focusOpener, Listing, Page, Secret, Submit, Table, Text, useFirstField, useLoggedOut, useSecrets, valuesOf } from "/views/parts/page.js";
 
-/** @import { User } from "/lib/types.js" */
-/** @import { List } from "/views/parts/loading.js" */
+/** @import { List, User } from "/lib/types.js" */
 
 /** @typedef {{user: string, password: string, why: "added" | "reset"}} Shown a password that is shown once */
 
@@ -28,7 +27,7 @@ export default function Users() {
 
 function Everybody() {
   const list = /** @type {List<User>} */ (useList("/users?limit=1000", /^(user\.|login$|logout$)/));
-  const shown = /** @type {import("/views/parts/page.js").Secrets<Shown>} */ (useSecrets());
+  const shown = /** @type {import("/lib/types.js").Secrets<Shown>} */ (useSecrets());
   const adding = useSignal(false);
   // A password that was typed is not for who logs in next.
   useLoggedOut(() => {
@@ -91,7 +90,7 @@ function Add({ list, show, close }) {
 /**
  * @param {List<User>} list
  * @param {(shown: Shown) => void} show
- * @returns {import("/views/parts/page.js").Column<User>[]}
+ * @returns {import("/lib/types.js").Column<User>[]}
  */
 function columns(list, show) {
   const itself = (/** @type {User} */ user) => user.name === me.value?.name;

@@ -4,6 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
+use protocol::state::State;
+use serde_json::json;
 use tests::{
     dashboard::{Dashboard, VIEWS},
     manager::PASSWORD,
@@ -21,6 +23,14 @@ async fn main() {
     let out = PathBuf::from(std::env::args_os().nth(1).expect("a directory for the pictures"));
     std::fs::create_dir_all(&out).expect("the directory can be made");
     let mut stage = Stage::set(60, 10);
+    // The first machine of the list shows several states.
+    for (instance, state, reason) in [
+        (3, State::Starting, "the port is not open yet"),
+        (6, State::Stopping, "waits for requests that are being answered"),
+    ] {
+        stage.fleet.change_with(8, instance, state, Some(reason));
+    }
+    let report = stage.restart_two_machines();
     let dashboard = Dashboard::open(&stage.manager.address()).await;
     take(&dashboard, "login", &out).await;
     dashboard.log_in("admin", PASSWORD).await;
@@ -28,6 +38,14 @@ async fn main() {
         dashboard.go(view, sign).await;
         take(&dashboard, name, &out).await;
     }
+    dashboard.go(&format!("#/operations/{report}"), "[data-result=partly_failed]").await;
+    take(&dashboard, "operation-report", &out).await;
+    let live = stage.restart_slowly();
+    dashboard.go(&format!("#/operations/{live}"), ".said").await;
+    dashboard.browser.wait_text(".tree", "4 sessions are left").await;
+    take(&dashboard, "operation-live", &out).await;
+    stage.manager.act_on(&live, "cancel", Some(&json!({"now": true})));
+    stage.manager.wait_end_of(&live);
     dashboard.ask_to_stop("web-02").await;
     take(&dashboard, "confirm", &out).await;
     dashboard.escape().await;

@@ -76,6 +76,28 @@ impl Browser {
         self.client.perform_actions(actions).await.expect("the mouse can click");
     }
 
+    /// Drags an element with the mouse over another one, a little past its middle, and lets it go there.
+    pub async fn drag(&self, selector: &str, over: &str) {
+        let middle = |selector: &str| {
+            format!(
+                "(() => {{ const r = document.querySelector({selector:?}).getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2] }})()"
+            )
+        };
+        let places = self.run(&format!("return [...{}, ...{}]", middle(selector), middle(over))).await;
+        let [x, y, to_x, to_y] = [0, 1, 2, 3].map(|n| places[n].as_f64().expect("a place"));
+        let past = if to_y > y { 4.0 } else { -4.0 };
+        let step = |x, y| PointerAction::MoveTo { duration: Some(Duration::from_millis(50)), x, y };
+        let mouse = MouseActions::new("mouse".to_owned())
+            .then(step(x, y))
+            .then(PointerAction::Down { button: MOUSE_BUTTON_LEFT })
+            // A drag begins with the first pixels, and is over what the mouse has moved over.
+            .then(step(x, y + past))
+            .then(step(to_x, to_y))
+            .then(step(to_x, to_y + past))
+            .then(PointerAction::Up { button: MOUSE_BUTTON_LEFT });
+        self.client.perform_actions(mouse).await.expect("the mouse can drag");
+    }
+
     /// What has the focus, as its tag, its id and its text, for messages and comparisons.
     pub async fn focused(&self) -> String {
         let script = "const e = document.activeElement; return `${e.localName}#${e.id} ${(e.innerText ?? '').trim()}`";

@@ -85,6 +85,32 @@ async fn members_are_put_in_another_order_with_the_keyboard_and_comments_stay() 
 }
 
 #[tokio::test]
+async fn members_are_dragged_to_another_place_with_the_mouse() {
+    let small = Small::with(&["shop", "blog", "api"]);
+    configure(&small, "[collection.front]\nmembers = [\"shop@web-1\", \"blog@web-1\", \"api@web-1\"]\n");
+    let dashboard = small.dashboard().await;
+    dashboard.go("#/collections/front", "[data-action=collection-edit]").await;
+    let browser = &dashboard.browser;
+    browser.click("[data-action=collection-edit]").await;
+    dashboard.wait_shown("[data-member='api@web-1']").await;
+    let members =
+        "[...document.querySelectorAll('[data-member]')].map((one) => one.dataset.member.split('@')[0]).join()";
+    for (dragged, over, expected) in [("api", "shop", "api,shop,blog"), ("api", "blog", "shop,blog,api")] {
+        let place = |name: &str| format!("[data-member='{name}@web-1'] .name");
+        browser.drag(&place(dragged), &place(over)).await;
+        browser.wait_true(&format!("{members} === '{expected}'")).await;
+    }
+    browser.drag("[data-member='blog@web-1']", "[data-member='shop@web-1']").await;
+    browser.click("[data-editor] button[type=submit]").await;
+    browser.wait_text("dialog[open] .diff", "+members").await;
+    confirm(&dashboard).await;
+    browser.wait_true("!document.querySelector('[data-editor]')").await;
+    let text = text(&small);
+    assert!(text.contains("[\"blog@web-1\", \"shop@web-1\", \"api@web-1\"]"), "{text}");
+    dashboard.browser.close().await;
+}
+
+#[tokio::test]
 async fn a_viewer_reads_the_configuration_and_changes_nothing() {
     let small = Small::with(&["shop", "blog"]);
     configure(&small, FRONT);

@@ -8,7 +8,7 @@ import { plain, sentence } from "/views/events/line.js";
 
 /** @import { Problem } from "/lib/api.js" */
 /** @import { Signal } from "/lib/html.js" */
-/** @import { GridEvent } from "/lib/types.js" */
+/** @import { Feed, GridEvent } from "/lib/types.js" */
 
 /** The most events that are held. */
 const MOST = 1000;
@@ -25,24 +25,6 @@ const SLOW = 1000;
 
 /** More than so many at once are a flood. */
 const FLOOD = 50;
-
-/**
- * @typedef {object} Feed
- * @property {Signal<GridEvent[]>} events newest first
- * @property {Signal<GridEvent[]>} waiting new ones that are held back, newest first
- * @property {Signal<boolean>} missing whether newer ones are not held: only {@link Feed.latest} brings them
- * @property {Signal<boolean>} more whether there are older ones
- * @property {Signal<boolean>} barren whether the part that was searched last held none that fit
- * @property {Signal<string|null>} reached how far back was searched when a part was barren, if that is known
- * @property {Signal<boolean>} busy
- * @property {Signal<boolean>} loaded
- * @property {Signal<Problem|null>} problem
- * @property {() => boolean} held whether new events wait
- * @property {() => Promise<void>} older fetches the next page
- * @property {() => Promise<void>} again repeats what failed
- * @property {() => void} show takes what waits
- * @property {() => Promise<void>} latest begins anew
- */
 
 /**
  * Which of two ids is later.

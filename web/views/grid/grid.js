@@ -280,7 +280,7 @@ export function remarks(service) {
   return [...parts, ...(service.notes ?? [])].join("; ");
 }
 
-/** @param {{name: string, told: import("/lib/actions.js").Outcome}} props */
+/** @param {{name: string, told: import("/lib/types.js").Outcome}} props */
 function Outcome({ name, told: { action, outcome, message, at } }) {
   const done = outcome !== "pending";
   const time = done ? new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }) : "";
@@ -385,7 +385,7 @@ export function Tiles({ names, all, top, height, index, perLine }) {
 
 /**
  * The head of a group: its name, how many of each state, and a box that selects it.
- * @param {{group: import("/lib/search.js").Group, top: number, height: number, index: number}} props
+ * @param {{group: import("/lib/types.js").Group, top: number, height: number, index: number}} props
  */
 export function GroupHead({ group, top, height, index }) {
   const box = useRef(/** @type {HTMLInputElement|null} */ (null));

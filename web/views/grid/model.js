@@ -12,8 +12,8 @@ import { Commands } from "/components/menu.js";
 import { PROBLEMS, Shape, stateWord, WORST_FIRST } from "/components/state.js";
 
 /** @import { Shown } from "/components/state.js" */
-/** @import { GridLine, Grouping, Sorting } from "/lib/search.js" */
-/** @import { Service } from "/lib/types.js" */
+/** @import { Grouping, Sorting } from "/lib/search.js" */
+/** @import { GridLine, Service } from "/lib/types.js" */
 
 /** How long after the last key the search goes into the link, in milliseconds. */
 const TYPED = 250;
@@ -176,8 +176,8 @@ function alike(a, b) {
 }
 
 /**
- * @param {import("/lib/search.js").Group|undefined} a
- * @param {import("/lib/search.js").Group|undefined} b
+ * @param {import("/lib/types.js").Group|undefined} a
+ * @param {import("/lib/types.js").Group|undefined} b
  */
 function sameGroup(a, b) {
   if (!a || !b || a.services.length !== b.services.length) return false;

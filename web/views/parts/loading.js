@@ -3,6 +3,7 @@
 import { call } from "/lib/api.js";
 import { batch, effect, useEffect, useRef, useSignal } from "/lib/html.js";
 import { live, onEvent, resets } from "/lib/store.js";
+/** @import { Act, List } from "/lib/types.js" */
 
 /** @import { Problem } from "/lib/api.js" */
 /** @import { Signal } from "/lib/html.js" */
@@ -15,20 +16,6 @@ const PART = 1000;
 
 /** How long after one look at a list the next is taken, when events ask for it, in milliseconds. */
 const BEAT = 1000;
-
-/**
- * A list of the API as it is shown.
- * @template T
- * @typedef {object} List
- * @property {Signal<T[]>} items
- * @property {Signal<string|null>} next where the next page begins
- * @property {Signal<boolean>} full whether there are more than are held
- * @property {Signal<boolean>} busy
- * @property {Signal<boolean>} loaded whether a first answer came
- * @property {Signal<Problem|null>} problem
- * @property {() => Promise<void>} more fetches the next page
- * @property {() => Promise<void>} reload looks again at the pages that are shown; they stay until the answer is there
- */
 
 /**
  * A path that asks for a part of a list.
@@ -78,7 +65,9 @@ export function useList(path, changed) {
       if (mine === turn.current) busy.value = false;
     }
   };
-  const begin = () => load(() => call("GET", path));
+  // What is no page is a list of one.
+  const first = () => call("GET", path).then((page) => (page.items ? page : { items: [page], next: null }));
+  const begin = () => load(first);
   const more = () =>
     load(async () => {
       const page = await call("GET", partOf(path, next.peek()));
@@ -87,7 +76,7 @@ export function useList(path, changed) {
   const reload = () =>
     load(async (mine) => {
       const held = items.peek().length;
-      let all = await call("GET", path);
+      let all = await first();
       // As many as were shown before, in as few calls as can be.
       while (all.next && all.items.length < held && mine === turn.current) {
         const page = await call("GET", partOf(path, all.next, Math.min(PART, held - all.items.length)));
@@ -132,14 +121,6 @@ export function useList(path, changed) {
   }, [path]);
   return { items, next, full, busy, loaded, problem, more, reload };
 }
-
-/**
- * A call that somebody asks for: whether it is under way, and why the last one failed.
- * @typedef {object} Act
- * @property {Signal<boolean>} busy
- * @property {Signal<Problem|null>} problem
- * @property {(work: () => Promise<unknown>) => Promise<boolean>} run answers whether it went well; one at a time
- */
 
 /** @returns {Act} */
 export function useAct() {

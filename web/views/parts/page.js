@@ -8,6 +8,8 @@ import { now } from "/lib/time.js";
 import { Copy, ProblemNote } from "/components/dialog.js";
 import { shownState, StateMark } from "/components/state.js";
 
+/** @import { Column, Secrets } from "/lib/types.js" */
+
 /**
  * @param {{title: any, about?: any, actions?: any, class?: string, children?: any}} props
  */
@@ -43,17 +45,6 @@ export function focusHeading(selector = ".view h1") {
 // Tables that become cards where there is no room for columns.
 
 /**
- * A column.
- * @template T
- * @typedef {object} Column
- * @property {string} label
- * @property {(row: T) => any} cell
- * @property {boolean} [head] whether it names the row
- * @property {string} [class]
- * @property {boolean} [quiet] whether cards show it without its label
- */
-
-/**
  * A table. The roles are written out, because some browsers forget them when tables are laid out as cards.
  * @template T
  * @param {{caption: string, columns: Column<T>[], rows: T[], keyOf: (row: T) => string, rowProps?: (row: T) => object}} props
@@ -85,7 +76,7 @@ function cell(column, row) {
 
 /**
  * What stands around a list: its problem, that it is loading, that there is nothing, the way to more.
- * @param {{list: import("/views/parts/loading.js").List<any>, empty: any, children: any, what: string, filtered?: boolean}} props
+ * @param {{list: import("/lib/types.js").List<any>, empty: any, children: any, what: string, filtered?: boolean}} props
  *   `filtered`: whether the view has filters to narrow the list with
  */
 export function Listing({ list, empty, children, what, filtered = false }) {
@@ -270,12 +261,12 @@ export function useFirstField() {
 
 /**
  * The end of a form: the problem of its last try, and its button.
- * @param {{act: import("/views/parts/loading.js").Act, label: string, children?: any}} props
+ * @param {{act: import("/lib/types.js").Act, label: string, children?: any}} props
  */
 export function Submit({ act, label, children }) {
   return html`<div class="submit">
     ${act.problem.value && html`<${ProblemNote} problem=${act.problem.value} />`}
-    <button type="submit" class="primary" disabled=${act.busy.value}>${act.busy.value ? "One moment…" : label}</button>
+    <button type="submit" class="primary" aria-disabled=${act.busy.value ? "true" : null}>${act.busy.value ? "One moment…" : label}</button>
     ${children}
   </div>`;
 }
@@ -306,12 +297,6 @@ export function useLoggedOut(work) {
     });
   }, []);
 }
-
-/**
- * The secrets that a view shows, the newest first.
- * @template T
- * @typedef {{all: T[], add: (secret: T) => void, hide: (secret: T) => void}} Secrets
- */
 
 /**
  * Shows secrets, each until it is hidden, at most until the session ends.
