@@ -217,6 +217,16 @@ fn a_program_that_was_changed_on_the_machine_does_not_run() {
     let hash = stage.with_program("#!/bin/sh\ntrue\n");
     fs::write(stage.agent.state().join("programs").join(&hash), "#!/bin/sh\nfalse\n").expect("a change");
     assert!(stage.why_not(&stage.run_of(&hash)).contains("was changed"));
+    // It is told as missing, fetched again, and then it runs.
+    stage.manager.wait_message("that it is missing", |message| match message {
+        FromAgent::Programs(told) => (!told.missing.is_empty()).then_some(()),
+        _ => None,
+    });
+    stage.manager.wait_message("that it is there", |message| match message {
+        FromAgent::Programs(told) => (told.ready == [hash.clone()]).then_some(()),
+        _ => None,
+    });
+    assert_eq!(stage.run(&stage.run_of(&hash)).fate, HookFate::Ran { exit_code: 0 });
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::{
 };
 
 use runner::Program;
+use tokio::sync::Notify;
 
 /// The beginning of the names of files that are being fetched.
 pub const UNFINISHED: &str = ".new-";
@@ -19,6 +20,7 @@ pub const UNFINISHED: &str = ".new-";
 pub struct Store {
     dir: PathBuf,
     wanted: Arc<Mutex<BTreeSet<String>>>,
+    doubted: Arc<Notify>,
 }
 
 impl Store {
@@ -26,7 +28,7 @@ impl Store {
     pub fn open(state_dir: &Path) -> io::Result<Self> {
         let dir = state_dir.join("programs");
         DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
-        let store = Self { dir, wanted: Arc::default() };
+        let store = Self { dir, wanted: Arc::default(), doubted: Arc::default() };
         store.remove_if(|name| name.starts_with(UNFINISHED))?;
         Ok(store)
     }
@@ -52,12 +54,25 @@ impl Store {
         self.wanted().contains(hash)
     }
 
-    /// Reads and verifies a program that may run. Blocks.
+    /// Reads and verifies a program that is to run. One that is not what it should be is told to who keeps them. Blocks.
     pub fn get(&self, hash: &str) -> Result<Program, String> {
         if !self.is_wanted(hash) {
             return Err("the program is not one that the manager has announced for this machine".to_owned());
         }
+        self.check(hash).map_err(|why| {
+            self.doubted.notify_one();
+            format!("{why}; it is fetched again, so try it again in a moment")
+        })
+    }
+
+    /// Reads and verifies a program. Blocks.
+    pub fn check(&self, hash: &str) -> Result<Program, String> {
         Program::verify(&self.dir.join(hash), hash).map_err(|error| error.to_string())
+    }
+
+    /// Waits until a program was not what it should be when it was to run.
+    pub async fn doubted(&self) {
+        self.doubted.notified().await;
     }
 
     fn remove_if(&self, unwanted: impl Fn(&str) -> bool) -> io::Result<()> {
@@ -75,8 +90,8 @@ impl Store {
 mod tests {
     use super::*;
 
-    #[test]
-    fn only_what_is_wanted_is_kept_and_can_be_run() {
+    #[tokio::test]
+    async fn only_what_is_wanted_is_kept_and_can_be_run() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
         let (good, other) = (runner::program::hash(b"#!/bin/sh\n"), runner::program::hash(b"x"));
@@ -89,5 +104,6 @@ mod tests {
         assert_eq!(fs::read_dir(store.dir()).unwrap().count(), 1);
         fs::write(store.dir().join(&good), "#!/bin/sh\ntrue\n").unwrap();
         assert!(store.get(&good).err().unwrap().contains("was changed"));
+        store.doubted().await;
     }
 }

@@ -106,6 +106,7 @@ struct Why {
 
 impl Keeping {
     async fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
+        let store = self.store.clone();
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -132,6 +133,10 @@ impl Keeping {
                     self.on_fetched(&hash, fetched);
                 }
                 () = again => self.next = None,
+                () = store.doubted() => {
+                    self.check().await;
+                    self.tell();
+                }
                 _ = look.tick(), if self.source.is_some() => {
                     if self.look_at_secrets().await {
                         self.tell();
@@ -143,26 +148,39 @@ impl Keeping {
     }
 
     async fn want(&mut self, programs: Vec<Program>) {
+        self.wanted = programs;
+        let (store, hashes) = (self.store.clone(), self.allowed());
+        let removed = tokio::task::spawn_blocking(move || store.want(hashes)).await;
+        if let Ok(Err(error)) = removed {
+            tracing::error!("cannot remove hook programs that are not wanted any more: {error}");
+        }
+        self.check().await;
+        self.look_at_secrets().await;
+        self.tell();
+    }
+
+    /// The programs that are wanted and that this machine's own file allows.
+    fn allowed(&self) -> BTreeSet<String> {
         let may_be_there = |program: &&Program| {
             self.is_allowed
                 && self.pinned.as_ref().is_none_or(|pinned| pinned.iter().any(|pin| pin.as_str() == program.hash))
         };
-        let hashes: BTreeSet<String> =
-            programs.iter().filter(may_be_there).map(|program| program.hash.clone()).collect();
-        let store = self.store.clone();
-        let checked = tokio::task::spawn_blocking(move || {
-            if let Err(error) = store.want(hashes.clone()) {
-                tracing::error!("cannot remove hook programs that are not wanted any more: {error}");
+        self.wanted.iter().filter(may_be_there).map(|program| program.hash.clone()).collect()
+    }
+
+    /// Looks which programs are there and what they should be.
+    async fn check(&mut self) {
+        let (store, hashes) = (self.store.clone(), self.allowed());
+        let checked = tokio::task::spawn_blocking({
+            let hashes = hashes.clone();
+            move || {
+                let missing = hashes.into_iter().filter_map(|hash| Some((store.check(&hash).err()?, hash)));
+                missing.map(|(why, hash)| (hash, why)).collect::<BTreeMap<_, _>>()
             }
-            let missing = hashes.into_iter().filter_map(|hash| Some((store.get(&hash).err()?, hash)));
-            missing.map(|(why, hash)| (hash, why)).collect::<BTreeMap<_, _>>()
         });
         let missing = checked.await.unwrap_or_default();
         self.missing = missing.into_iter().map(|(hash, words)| (hash, Why { words, can_be_fetched: true })).collect();
-        for program in &programs {
-            if may_be_there(&program) {
-                continue;
-            }
+        for program in self.wanted.iter().filter(|program| !hashes.contains(&program.hash)) {
             let words = if self.is_allowed {
                 "the agent's own configuration does not list it in `hook_programs`"
             } else {
@@ -170,10 +188,7 @@ impl Keeping {
             };
             self.missing.insert(program.hash.clone(), Why { words: words.to_owned(), can_be_fetched: false });
         }
-        self.wanted = programs;
         self.begin_anew();
-        self.look_at_secrets().await;
-        self.tell();
     }
 
     /// Begins to fetch the next program, unless one is being fetched, or it is not time yet. All are tried before any is
