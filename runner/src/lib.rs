@@ -13,6 +13,7 @@ mod masking;
 mod output;
 mod pack;
 pub mod program;
+mod removal;
 mod room;
 pub mod run;
 
