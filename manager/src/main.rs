@@ -1,6 +1,6 @@
 //! `tomcat-grid`: the manager of a grid, and its command line.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -14,6 +14,9 @@ use manager::{
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
+
+/// How long what is left of hooks may take to be cleared up when the manager ends.
+const LAST_WORK: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
     // A hook on this host is started by way of this very program.
@@ -60,7 +63,7 @@ fn serve(flags: Flags) -> Result<()> {
     let _faults = fail::FailScenario::setup();
     let settings = Settings::resolve(flags)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         serve::run(settings, async move {
@@ -70,5 +73,9 @@ fn serve(flags: Flags) -> Result<()> {
             }
         })
         .await
-    })
+    });
+    // Hooks that run are dropped, and so killed, with it. A disk that hangs must not keep the manager from ending.
+    runtime.shutdown_timeout(LAST_WORK);
+    runner::wait_for_last_work(LAST_WORK);
+    ended
 }

@@ -211,6 +211,7 @@ impl App {
         if let Err(error) = app.journal.record(started).await {
             tracing::error!("cannot record the start: {error}");
         }
+        app.clear_up_hooks();
         if let Err(error) = app.interrupt_left().await {
             tracing::error!("cannot look for operations that were interrupted: {error}");
         }

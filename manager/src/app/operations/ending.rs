@@ -17,13 +17,12 @@ use crate::{
     app::App,
     grid::{
         audit::Deed,
-        hooks::HookPlace,
         operation::{
-            NodeKind, StepState,
+            StepState,
             view::{OperationState, OperationView},
         },
     },
-    store::{StoreError, operations::StoredStep},
+    store::StoreError,
 };
 
 /// How long after an end that could not be recorded it is tried again.
@@ -167,12 +166,6 @@ impl App {
             interrupt(&mut view);
             let steps = self.store.steps(view.id).await?;
             view.services = count(steps.iter().map(|step| &step.view));
-            // Nobody follows it any more, and it may be long until the operation is resumed, if it ever is.
-            let is_here = |step: &&StoredStep| match &step.view.kind {
-                NodeKind::Hook(hook) => step.view.state == StepState::Running && hook.place == HookPlace::Manager,
-                _ => false,
-            };
-            steps.iter().filter(is_here).filter_map(|step| step.order).for_each(|run| self.clear_up_hook(run));
             self.note_interrupted(view).await;
         }
         Ok(())
