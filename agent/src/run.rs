@@ -30,12 +30,12 @@ pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Resu
     let Some(membership) = keeper::join(&settings, &state, &key, &mut routes, &mut shutdown).await? else {
         return Ok(Ending::Stop);
     };
-    let own = OwnOrders::load(&state, settings.allow.clone().into());
     let wanted = desired::load(state.path());
     let for_hooks = settings.clone();
     let place = Place { state_dir: state.path().to_path_buf(), desired: wanted.instances.clone() };
     let links = supervisor::spawn(settings, place, membership.grid, membership.grid_name.clone()).await?;
     let board = links.board.clone();
+    let own = OwnOrders::load(&state, for_hooks.allow.clone().into(), board.managers_clock.clone());
     let store = Store::open(state.path()).context("open the directory of hook programs")?;
     let hooks = Hooks::open(&for_hooks, state.path().to_path_buf(), store.clone(), board.clone());
     let hooks = hooks.context("open the memory of hooks")?;
