@@ -12,6 +12,7 @@ use manager::{
     config::{Flags, Settings},
     serve,
 };
+use runner::Launcher;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -62,11 +63,12 @@ fn serve(flags: Flags) -> Result<()> {
     #[cfg(feature = "failpoints")]
     let _faults = fail::FailScenario::setup();
     let settings = Settings::resolve(flags)?;
+    let launcher = Launcher::own();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
     let ended = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        serve::run(settings, async move {
+        serve::run(settings, launcher.clone(), async move {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
@@ -76,6 +78,6 @@ fn serve(flags: Flags) -> Result<()> {
     });
     // Hooks that run are dropped, and so killed, with it. A disk that hangs must not keep the manager from ending.
     runtime.shutdown_timeout(LAST_WORK);
-    runner::wait_for_last_work(LAST_WORK);
+    launcher.wait_for_last_work(LAST_WORK);
     ended
 }

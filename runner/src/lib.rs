@@ -19,7 +19,6 @@ pub mod run;
 
 pub use self::{
     account::Account,
-    last_work::wait_for_last_work,
     launch::Launcher,
     program::{Program, Unverified},
     run::{Run, Secret, run},

@@ -91,9 +91,9 @@ fn whatever_a_program_leaves_is_removed() {
         fs::create_dir_all(work.join(path)).expect("a directory");
         fs::write(work.join(path).join("file"), "x").expect("a file");
     }
-    fs::set_permissions(work.join("closed/in"), fs::Permissions::from_mode(0)).expect("its mode");
+    fs::set_permissions(work.join("closed/in"), fs::Permissions::from_mode(0o000)).expect("its mode");
     fs::set_permissions(work.join("closed"), fs::Permissions::from_mode(0o500)).expect("its mode");
-    fs::set_permissions(&work, fs::Permissions::from_mode(0)).expect("its mode");
+    fs::set_permissions(&work, fs::Permissions::from_mode(0o000)).expect("its mode");
     planted.clear_up();
     assert!(!planted.room.exists());
 }

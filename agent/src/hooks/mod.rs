@@ -53,6 +53,7 @@ struct Inner {
     checks: Checks,
     memory: Memory,
     board: Arc<Board>,
+    launcher: Launcher,
     /// What runs or waits now, with the way to abandon it.
     running: Mutex<HashMap<Uuid, oneshot::Sender<()>>>,
     /// Places of those that run at a time.
@@ -61,13 +62,19 @@ struct Inner {
 
 impl Hooks {
     /// Opens the memory of what ran before, and has cleared up what is left of it. To be called in the runtime. Blocks.
-    pub fn open(settings: &Settings, state_dir: PathBuf, store: Store, board: Arc<Board>) -> io::Result<Self> {
+    pub fn open(
+        settings: &Settings,
+        state_dir: PathBuf,
+        store: Store,
+        board: Arc<Board>,
+        launcher: Launcher,
+    ) -> io::Result<Self> {
         let (memory, left_behind) = Memory::open(&state_dir)?;
         // It may take long. Until it is done nobody knows their ends.
         tokio::task::spawn_blocking(|| left_behind.clear_up());
         let checks = Checks::new(settings, state_dir, store);
         let places = Semaphore::new(MAX_AT_ONCE);
-        Ok(Self(Arc::new(Inner { checks, memory, board, running: Mutex::default(), places })))
+        Ok(Self(Arc::new(Inner { checks, memory, board, launcher, running: Mutex::default(), places })))
     }
 
     /// Begins a run, unless it is known; its end is put up on the board in any case.
@@ -164,7 +171,7 @@ impl Inner {
                 std::future::pending::<()>().await;
             }
         };
-        let end = runner::run(run, &Launcher::own(), told, is_abandoned).await;
+        let end = runner::run(run, &self.launcher, told, is_abandoned).await;
         tracing::info!(run = %id, hook = known.name, fate = ?end.fate, "the hook has ended");
         self.note(id, RunMemory { end: Some(end.clone()), ..known }).await;
         end

@@ -109,6 +109,8 @@ pub struct Host {
     pub data: PathBuf,
     /// The user that hooks run as there; without one, who the manager runs as.
     pub hook_user: Option<String>,
+    /// How they are started.
+    pub launcher: runner::Launcher,
 }
 
 /// Why something was not done.

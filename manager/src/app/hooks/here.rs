@@ -8,7 +8,7 @@ use std::{
 };
 
 use protocol::hook::HookEnd;
-use runner::{Account, Launcher, Program, Run, Secret};
+use runner::{Account, Program, Run, Secret};
 use rustix::fs::{Mode, OFlags};
 
 use super::{begun::Begun, running::HookContext, telling};
@@ -30,7 +30,7 @@ impl App {
         };
         match self.prepare(hook, context, limit).await {
             Ok((run, begun)) => {
-                let end = runner::run(run, &Launcher::own(), told, std::future::pending()).await;
+                let end = runner::run(run, &self.host.launcher, told, std::future::pending()).await;
                 // Before it is told: what a hook that has ended may leave running is not for the next manager to kill.
                 let _ended = tokio::task::spawn_blocking(move || begun.end()).await;
                 end
