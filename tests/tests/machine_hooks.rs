@@ -290,18 +290,21 @@ fn no_more_hooks_run_at_a_time_than_may() {
 #[test]
 fn the_time_of_a_hook_counts_from_when_it_has_a_place() {
     let stage = Stage::new("");
-    let hash = stage.with_program("#!/bin/sh\nexec sleep 3\n");
-    let runs: Vec<_> = (0..20).map(|_| HookRun { timeout_ms: 5000, ..stage.run_of(&hash) }).collect();
+    let hash = stage.with_program("#!/bin/sh\necho begun\nexec sleep $WORD\n");
+    let sleep = |seconds: &str| {
+        let environment = BTreeMap::from([("WORD".to_owned(), seconds.to_owned())]);
+        HookRun { environment, ..stage.run_of(&hash) }
+    };
+    let runs: Vec<_> = (0..20).map(|_| HookRun { timeout_ms: 5000, ..sleep("3") }).collect();
     runs.iter().for_each(|run| stage.send(run));
     for run in &runs {
         assert_eq!(stage.wait_end(run).fate, HookFate::Ran { exit_code: 0 });
     }
     // But it waits only as long as it is worth beginning.
-    let long = stage.with_program("#!/bin/sh\necho begun\nexec sleep 60\n");
-    let runs: Vec<_> = (0..16).map(|_| stage.run_of(&long)).collect();
+    let runs: Vec<_> = (0..16).map(|_| sleep("60")).collect();
     runs.iter().for_each(|run| stage.send(run));
     wait::until("all of them", PATIENCE, || runs.iter().all(|run| stage.has_begun(run)).then_some(()));
-    let why = stage.why_not(&HookRun { ttl_ms: 500, ..stage.run_of(&long) });
+    let why = stage.why_not(&HookRun { ttl_ms: 500, ..sleep("60") });
     assert!(why.contains("16 other hooks run"), "{why}");
     end_all(&stage, &runs);
 }
