@@ -3,7 +3,6 @@
 use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result};
-use clap::Parser;
 use manager::{
     cli::{
         self,
@@ -24,7 +23,7 @@ fn main() -> ExitCode {
     if let Some(ended) = runner::launch::main_if_asked() {
         return ended;
     }
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::read() {
         Ok(cli) => cli,
         Err(error) => {
             cli::log_refused_call(&error);

@@ -48,6 +48,22 @@ pub struct Programs {
     /// Those that are not, and why.
     #[serde(default)]
     pub missing: Vec<MissingProgram>,
+    /// The names of the machine's secrets, and nothing else of them; nothing if they are not told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secrets: Option<Vec<ToldSecret>>,
+}
+
+/// The most secrets of a machine that are told.
+pub const MAX_SECRETS: usize = 256;
+
+/// A secret of a machine, by its name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToldSecret {
+    /// Its name.
+    pub name: String,
+    /// Why hooks cannot get it, in words; nothing if they can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
 /// A program that is not there.

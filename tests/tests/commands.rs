@@ -130,7 +130,8 @@ fn exits_14_on_wish_when_nothing_was_to_do() {
     let ran = manager.cli(&["start", &services[0], "--detailed-exitcode"]);
     assert_eq!(ran.code, 14, "{} {}", ran.out, ran.err);
     assert!(ran.out.contains("= ignored") && ran.out.contains("it is active: a process exists"), "{}", ran.out);
-    assert_eq!(manager.cli(&["start", &services[0]]).code, 0);
+    let quiet = manager.cli(&["start", &services[0], "--quiet"]);
+    assert_eq!((quiet.code, quiet.out.as_str(), quiet.err.as_str()), (0, "", ""));
 }
 
 #[test]
@@ -211,12 +212,17 @@ fn exits_5_when_its_own_time_is_up_8_for_who_comes_second_and_13_when_cancelled(
     let second = manager.cli(&["restart", "a@web-1"]);
     assert_eq!(second.code, 8, "{} {}", second.out, second.err);
     assert!(second.out.contains("✗ conflict") && second.out.contains(&format!("operation {id}")), "{}", second.out);
+    let quiet = manager.cli(&["restart", "a@web-1", "--quiet"]);
+    assert!(quiet.code == 8 && quiet.out.contains("✗ conflict") && !quiet.err.contains("begins"), "{quiet:?}");
     let held = manager.cli(&["status"]);
     assert!(held.out.contains(&format!("(operation {}, by ", &id[..13])), "{}", held.out);
 
     let cancelled = manager.cli(&["operations", "cancel", &id[..35], "--now"]);
     assert_eq!(cancelled.code, 0, "{}", cancelled.err);
     assert_eq!(wait_ended(&manager, &id)["result"], "cancelled");
+    // Who comes back to it gets the exit code that it would have had.
+    let waited = manager.cli(&["operations", "wait", &id[..35]]);
+    assert!(waited.code == 13 && waited.out.contains("⊘ cancelled"), "{waited:?}");
 }
 
 #[test]
@@ -243,7 +249,7 @@ fn ctrl_c_leaves_it_going_on() {
     let err = lines.collect::<Vec<_>>().join("\n");
     assert_eq!(Ran::from(child.wait_with_output().expect("it ends")).code, 130, "{err}");
     let id = manager.cli(&["operations", "-o", "name"]).out.trim().to_owned();
-    assert!(err.contains(&format!("`tomcat-grid operations cancel {id}`")), "{err}");
+    assert!(err.contains(&format!("`tomcat-grid operations wait {id}`")), "{err}");
     assert_eq!(operation(&manager, &id)["state"], "running");
 }
 

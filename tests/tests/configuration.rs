@@ -236,7 +236,16 @@ fn a_collection_is_changed_in_place() {
         let answer = manager.api("PUT", &format!("/collections/{name}"), Some(&json!({"members": members}))).unwrap();
         assert_eq!(answer.status, status, "{name}: {}", answer.body);
     }
-    assert_eq!(manager.api("DELETE", "/collections/front", None).unwrap().status, 200);
+    let removed = |query: &str| manager.api("DELETE", &format!("/collections/front{query}"), None).unwrap();
+    let version = || manager.api("GET", "/config", None).unwrap().json()["version"].as_u64().unwrap();
+    let before = version();
+    let planned = removed("?dry_run=true").json();
+    assert_eq!((&planned["changed"], &planned["version"]), (&json!(true), &json!(before + 1)));
+    assert!(planned["diff"].as_str().unwrap().contains("-[collection.front]"), "{planned}");
+    assert_eq!(removed(&format!("?if_version={}", before + 1)).status, 409);
+    assert_eq!(removed("?dryrun=true").status, 400, "what is misspelt removes nothing");
+    assert_eq!(version(), before, "nothing was changed");
+    assert_eq!(removed(&format!("?if_version={before}")).status, 200);
     assert_eq!(manager.api("DELETE", "/collections/front", None).unwrap().status, 404);
     assert_eq!(done(&manager, &["collections", "-o", "name"]), "back\nnew\n");
     assert_eq!(manager.api("GET", "/config/history", None).unwrap().json()["items"][0]["cause"], "collection");

@@ -1,9 +1,9 @@
 //! Hook programs: added and removed, brought to the machines that need them, and fetched by those only.
 
-use std::{fs, path::PathBuf};
+use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
 
 use protocol::{
-    desired::{Desired, MissingProgram, Program, Programs},
+    desired::{Desired, MissingProgram, Program, Programs, ToldSecret},
     link::FromAgent,
     state::State,
 };
@@ -70,7 +70,7 @@ fn fetch(manager: &TestManager, agent: &RawAgent, hash: &str) -> Reply {
 }
 
 fn ready(program: &Program) -> FromAgent {
-    FromAgent::Programs(Programs { ready: vec![program.hash.clone()], missing: Vec::new() })
+    FromAgent::Programs(Programs { ready: vec![program.hash.clone()], missing: Vec::new(), secrets: None })
 }
 
 #[test]
@@ -153,6 +153,7 @@ fn a_machine_is_told_what_it_should_have_and_whenever_that_changes() {
     link.send(&FromAgent::Programs(Programs {
         ready: Vec::new(),
         missing: vec![MissingProgram { hash: first.clone(), why: "no room".to_owned() }],
+        secrets: None,
     }));
     let told = watcher.wait_for("the program", |event| event["kind"] == "program.state");
     assert_eq!((&told.event["machine"], &told.event["data"]["why"]), (&json!("web-1"), &json!("no room")));
@@ -262,4 +263,53 @@ fn programs_outlive_the_manager() {
     let mut link = agent.link_with(&manager, vec![report("/srv/a", State::Stopped)]);
     assert_eq!(link.desired().programs[0].hash, hash);
     assert_eq!(fetch(&manager, &agent, &hash).body, SCRIPT);
+}
+
+#[test]
+fn a_secret_that_is_not_there_is_told_before_a_hook_needs_it() {
+    let manager = TestManager::start();
+    added(&manager, "warm.sh", SCRIPT);
+    let (_agent, mut link, _) = machine(&manager, "web-1");
+    let text = format!(
+        "{ON_WEB_1}secrets = [\"KEY\"]\n[[hook]]\nevent = \"pre-start\"\ntargets = [\"grid\"]\n\
+                        program = \"warm.sh\"\nsecrets = [\"KEY\"]\n"
+    );
+    let warnings = |dry_run: bool| {
+        let body = json!({"text": text, "dry_run": dry_run});
+        let answer = manager.api("POST", "/config", Some(&body)).expect("an answer");
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer.json()["warnings"].as_array().expect("warnings").iter().map(|text| text.to_string()).collect::<Vec<_>>()
+    };
+    // Nothing is known of the machine yet, but of the manager's host.
+    let told = warnings(true);
+    assert!(told.len() == 1 && told[0].contains("line 9, column 11") && told[0].contains("manager's host"), "{told:?}");
+    let secrets = |why: Option<&str>| vec![ToldSecret { name: "KEY".to_owned(), why: why.map(str::to_owned) }];
+    let tell = |link: &mut RawLink, desired: &Desired, secrets| {
+        let ready = desired.programs.iter().map(|program| program.hash.clone()).collect();
+        link.send(&FromAgent::Programs(Programs { ready, missing: Vec::new(), secrets: Some(secrets) }));
+        link.settle();
+    };
+    tell(&mut link, &Desired::default(), Vec::new());
+    let told = warnings(false);
+    assert!(told.len() == 2 && told[0].contains("`warm.sh` cannot run on web-1: there is no secret `KEY`"), "{told:?}");
+
+    let desired = link.desired();
+    tell(&mut link, &desired, secrets(Some("others can read or write it")));
+    let on = || program(&manager, "warm.sh")["machines"][0].clone();
+    assert_eq!((&on()["ready"], &on()["why"]), (&json!(false), &json!("others can read or write it")));
+    let listed = manager.cli(&["hooks"]).out;
+    assert!(listed.contains("ready on 0 of 1 machine"), "{listed}");
+    assert!(listed.contains("not ready: `warm.sh` cannot run on web-1: others can read"), "{listed}");
+    assert!(listed.contains("cannot run on the manager's host: there is no secret `KEY`"), "{listed}");
+    let explained = manager.cli(&["explain", "start", "a@web-1"]);
+    assert!(explained.out.contains("others can read or write it"), "{}", explained.out);
+
+    tell(&mut link, &desired, secrets(None));
+    let key = manager.data().join("secrets/KEY");
+    fs::create_dir_all(key.parent().expect("a directory")).expect("a directory");
+    fs::write(&key, "hunter2").expect("a secret");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).expect("permissions");
+    assert_eq!(on()["ready"], true);
+    assert!(!manager.cli(&["hooks"]).out.contains("not ready"));
+    assert_eq!(warnings(true), Vec::<String>::new());
 }

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, time::Duration};
 
 use protocol::{
-    desired::{Desired, InstanceSettings, Program, Programs},
+    desired::{Desired, InstanceSettings, Program, Programs, ToldSecret},
     health::{Expected, Health},
     hook::{HookAbout, HookEnd, HookFate, HookRun, MAX_OUTPUT},
     link::{FromAgent, ToAgent},
@@ -116,7 +116,10 @@ fn a_hook_runs_as_the_instances_user_with_what_it_needs_and_once() {
     let count = stage.shop.dir().join("work/count");
     let content =
         format!("#!/bin/sh\necho x >> {}\nid -u\necho $WORD $CATALINA_BASE $PASSWORD\ncat\nexit 3\n", count.display());
-    let run = HookRun { secrets: vec!["PASSWORD".to_owned()], ..stage.run_of(&stage.with_program(&content)) };
+    stage.manager.offer(&hash(&content), content.as_bytes());
+    let told = stage.announce(vec![program(&content)], 1, 0);
+    assert_eq!(told.secrets, Some(vec![ToldSecret { name: "PASSWORD".to_owned(), why: None }]), "their names only");
+    let run = HookRun { secrets: vec!["PASSWORD".to_owned()], ..stage.run_of(&hash(&content)) };
     let end = stage.run(&run);
     assert_eq!(end.fate, HookFate::Ran { exit_code: 3 }, "{end:?}");
     let base = run.base.clone().expect("a base");

@@ -61,7 +61,7 @@ function foretell(command, { service = "", state, message, impossible }) {
   return null;
 }
 
-/** @param {{command: Command, targets: string[], agents: number, first: Plan, answer: (order: Order|null) => void}} props */
+/** @param {{command: Command, targets: string[], agents: number, first: Plan, answer: (order: Partial<Order>|null) => void}} props */
 function Asking({ command, targets, agents, first, answer }) {
   const plan = useSignal(first);
   const order = useSignal(/** @type {Order} */ ({ mode: "sequential", max_parallel: null, on_failure: "stop" }));
@@ -93,7 +93,8 @@ function Asking({ command, targets, agents, first, answer }) {
   };
   const submit = (/** @type {Event} */ event) => {
     event.preventDefault();
-    if (ready) answer(order.peek());
+    // A collection keeps its own order.
+    if (ready) answer(ordered ? order.peek() : {});
   };
   const what = todo.length === 1 ? todo[0].service : members.length === 1 ? members[0].service : targets.length === 1 && !members.some((one) => one.service === targets[0]) ? `${targets[0]}: ${many(todo.length, "service")}` : many(todo.length, "service");
   const parallel = order.value.mode === "parallel";
@@ -101,6 +102,7 @@ function Asking({ command, targets, agents, first, answer }) {
     <form onSubmit=${submit} data-command=${command}>
       <div class="body plan" aria-busy=${busy.value > 0}>
         ${todo.length > 0 && MEANS[command] && html`<p class=${danger ? "problem" : ""}>${MEANS[command]}</p>`}
+        ${todo.map(({ service, message }) => message && html`<p class="problem">${service}: ${message}</p>`)}
         ${ordered && todo.length > 0 && html`<div class="order">
           <label class="field">Order <select name="mode" onChange=${(/** @type {any} */ event) => change({ mode: event.target.value, max_parallel: null })}>
             <option value="sequential" selected=${!parallel}>one after the other</option><option value="parallel" selected=${parallel}>at the same time</option></select></label>

@@ -77,7 +77,7 @@
 
 /**
  * A command that is carried out.
- * @typedef {{id: string, command: Command, targets: string[], state: "running"|"cancelling"|"interrupted"|"ended"|"planned", result: StepState|null, message: string, actor: string, created_at: string, ended_at: string|null, retry_of: string|null, services: Record<"total"|"planned"|"running"|"done"|"ignored"|"failed"|"skipped", number>}} Operation
+ * @typedef {{id: string, command: Command, targets: string[], state: "running"|"cancelling"|"interrupted"|"ended"|"planned", result: StepState|null, message: string, actor: string, created_at: string, ended_at: string|null, retry_of: string|null, interruptions?: {at: string, exact: boolean, resumed_at: string|null, resumed_by: string|null}[], services: Record<"total"|"planned"|"running"|"done"|"ignored"|"failed"|"skipped", number>}} Operation
  */
 
 /**

@@ -1,14 +1,13 @@
 // Collections: a tree with the states of what is in them, and the page of one.
 
 import { many } from "/lib/actions.js";
-import { call } from "/lib/api.js";
 import { html, useRef, useSignal } from "/lib/html.js";
 import { go, href, route } from "/lib/router.js";
 import { term } from "/lib/search.js";
 import { budgetText, ordering } from "/lib/steps.js";
 import { can, services } from "/lib/store.js";
 import { Commands } from "/components/menu.js";
-import { confirm, ProblemNote } from "/components/dialog.js";
+import { ProblemNote } from "/components/dialog.js";
 import { Shape, WORST_FIRST, shownState, stateWord } from "/components/state.js";
 import { propose } from "/views/config.js";
 import { Choice, Listing, Page, ServiceLink, StateOf, Submit, Text, useFirstField, valuesOf } from "/views/parts/page.js";
@@ -82,9 +81,9 @@ function One({ name, known, list }) {
   }
   const above = [...known.values()].filter((other) => other.members.includes(name)).map((other) => other.name);
   const remove = async () => {
-    const body = "It is taken out of the configuration; its services stay as they are. What names it still must be changed first.";
-    if (!(await confirm({ title: `Remove the collection ${name}?`, body, action: "Remove", danger: true }))) return;
-    if (await act.run(() => call("DELETE", `/collections/${encodeURIComponent(name)}`))) go("/collections");
+    await act.run(async () => {
+      if (await propose({ title: `Remove the collection ${name}? Its services stay.`, action: "Remove", method: "DELETE", path: `/collections/${encodeURIComponent(name)}`, danger: true })) go("/collections");
+    });
   };
   const budget = budgetText(one.failure_budget);
   return html`<${Page} title=${name} about=${html`Collection${above.length > 0 && html`, in ${above.map((other, at) => html`${at > 0 && ", "}<a href=${href(`/collections/${other}`)}>${other}</a>`)}`} · <a href=${href("/collections")}>All collections</a>`}

@@ -213,8 +213,9 @@ export const Warnings = ({ warnings = [] }) => warnings.length > 0 && html`<ul c
  * @returns {Promise<boolean>} whether it was made, or is so already
  */
 export async function propose({ title, action, method = "POST", path, body = {}, danger }) {
+  const ask = (/** @type {any} */ more) => (method === "DELETE" ? call(method, `${path}?${new URLSearchParams(more)}`) : call(method, path, { ...body, ...more }));
   /** @type {Change} */
-  const plan = await call(method, path, { ...body, dry_run: true });
+  const plan = await ask({ dry_run: true });
   if (!plan.changed) {
     toast("That is so already: nothing would change.");
     return true;
@@ -222,7 +223,7 @@ export async function propose({ title, action, method = "POST", path, body = {},
   const shown = html`<${Warnings} warnings=${plan.warnings} /><${Diff} text=${plan.diff} />`;
   if (!(await confirm({ title, body: shown, action, wide: true, danger }))) return false;
   /** @type {Change} */
-  const made = await call(method, path, method === "PUT" ? { ...body, if_version: plan.version - 1 } : body);
+  const made = await ask(method === "POST" ? {} : { if_version: plan.version - 1 });
   toast(`The configuration is version ${made.version} now.`, "good");
   return true;
 }

@@ -17,7 +17,7 @@ import { focusHeading, focusOpener, Listing, MachineLink, Page, roughly, steps, 
 /** @import { Command, StepState } from "/lib/types.js" */
 
 /** @typedef {{name: string, hash: string, size: number, added_at: string, added_by: string, used: boolean, machines: {machine: string, ready: boolean, why: string|null}[]}} Program */
-/** @typedef {{event: string, targets: string[], program: string, timeout_ms: number, on_failure: string, user: string|null, environment: Record<string, string>, secrets: string[]}} Binding */
+/** @typedef {{event: string, targets: string[], program: string, timeout_ms: number, on_failure: string, user: string|null, environment: Record<string, string>, secrets: string[], not_ready: string[]}} Binding */
 
 /** How long changes are gathered before the list is looked at again, in milliseconds. */
 const GATHER = 500;
@@ -125,7 +125,7 @@ function Change({ one, look, replace }) {
 const BINDINGS = [
   { label: "Event", head: true, cell: (one) => one.event },
   { label: "On", cell: (one) => html`<span class="targets">${one.targets.map((name) => html`<code key=${name}>${name}</code> `)}</span>` },
-  { label: "Program", cell: (one) => one.program },
+  { label: "Program", cell: (one) => html`${one.program}${one.not_ready.map((why) => html`<p class="bad">${why}</p>`)}` },
   { label: "At most", cell: (one) => seconds(one.timeout_ms) },
   { label: "If it fails", cell: (one) => (one.on_failure === "warn" ? "only noted" : one.event.startsWith("pre-") ? "stops the command" : "counts as failed") },
   { label: "User", cell: (one) => one.user },

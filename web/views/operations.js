@@ -99,6 +99,7 @@ function OperationPage({ id }) {
       <p class="big"><${StepMark} state=${stateOf(one)} /> ${!over && !live.value.live && html`<span class="quiet">(last known) </span>`}<span class="quiet">${one.ended_at ? "took" : "for"} <${Took} from=${one.created_at} to=${one.ended_at} /></span></p>
       ${one.message && !/^[a-z ]+: of \d/.test(one.message) && html`<p class=${over && one.result !== "done" && one.result !== "ignored" ? "bad" : ""}>${one.message}</p>`}
       <${Progress} counts=${one.services} />
+      ${one.interruptions?.map((gap) => html`<p class="quiet">Interrupted ${!gap.exact && "after"} <${Time} at=${gap.at} as="date" />${gap.resumed_at && html`, resumed <${Time} at=${gap.resumed_at} as="date" /> by ${gap.resumed_by}`}</p>`)}
       ${one.retry_of && html`<p>Tries again what failed of <a href=${href(`/operations/${one.retry_of}`)}>an operation before</a>.</p>`}
       ${one.targets.length > 3 && html`<p class="quiet">On ${one.targets.slice(0, LISTED).join(", ")}${one.targets.length > LISTED && ` and ${one.targets.length - LISTED} more`}</p>`}
     </section>

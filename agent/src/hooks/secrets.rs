@@ -7,13 +7,17 @@ use std::{
     path::Path,
 };
 
+use protocol::desired::{MAX_SECRETS, ToldSecret};
 use runner::Secret;
 use rustix::fs::{Mode, OFlags, openat};
 
 use crate::os::users;
 
 /// The most secrets of one hook.
-const MAX: usize = 32;
+const MAX: usize = 50;
+
+/// The longest reason for a secret that cannot be used, in characters: all of them fit into one message.
+const MAX_WHY: usize = 200;
 
 /// The largest secret, in bytes.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -25,6 +29,29 @@ pub fn read(state_dir: &Path, names: &[String]) -> Result<Vec<Secret>, String> {
     }
     let dir = state_dir.join("secrets");
     names.iter().map(|name| read_one(&dir, name)).collect()
+}
+
+/// The names of the secrets that are there, and why those cannot be used that cannot; `None` if there are too many to
+/// tell, or nobody knows.
+pub fn told(state_dir: &Path) -> Option<Vec<ToldSecret>> {
+    let dir = state_dir.join("secrets");
+    let entries = match std::fs::read_dir(&dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Some(Vec::new()),
+        Err(_) => return None,
+    };
+    let mut names = std::collections::BTreeSet::new();
+    for entry in entries {
+        names.extend(entry.ok()?.file_name().into_string().ok().filter(|name| is_name(name)));
+        if names.len() > MAX_SECRETS {
+            return None;
+        }
+    }
+    let secret = |name: String| {
+        let why = read_one(&dir, &name).err().map(|why| why.chars().take(MAX_WHY).collect());
+        ToldSecret { name, why }
+    };
+    Some(names.into_iter().map(secret).collect())
 }
 
 fn read_one(dir: &Path, name: &str) -> Result<Secret, String> {
@@ -125,6 +152,17 @@ mod tests {
                 }
             }
         }
-        assert!(read(state.path(), &vec!["GOOD".to_owned(); 33]).is_err());
+        assert!(read(state.path(), &vec!["GOOD".to_owned(); MAX + 1]).is_err());
+        write("not-a-name", "x", 0o600);
+        let told = super::told(state.path()).unwrap();
+        let usable = |secret: &ToldSecret| secret.why.is_none();
+        let names: Vec<_> = told.iter().map(|secret| (secret.name.as_str(), usable(secret))).collect();
+        let expected =
+            [("DIR", false), ("EMPTY", false), ("GOOD", true), ("LARGE", false), ("LINK", false), ("OPEN", false)];
+        assert_eq!(names, expected);
+        assert!(told.iter().all(|secret| !format!("{secret:?}").contains("hunter")));
+        (0..MAX_SECRETS).for_each(|number| write(&format!("N{number}"), "x", 0o600));
+        assert_eq!(super::told(state.path()), None, "too many");
+        assert_eq!(super::told(&state.path().join("none")), Some(Vec::new()));
     }
 }

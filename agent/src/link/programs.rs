@@ -2,10 +2,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
-use protocol::desired::{MissingProgram, Program, Programs};
+use protocol::desired::{MissingProgram, Program, Programs, ToldSecret};
 use tokio::{
     sync::mpsc,
     task::JoinSet,
@@ -15,7 +17,7 @@ use tokio::{
 use super::{backoff::Backoff, blobs::Source};
 use crate::{
     config::{Permission, ProgramHash, Settings},
-    hooks::store::Store,
+    hooks::{secrets, store::Store},
     supervisor::board::Board,
 };
 
@@ -24,6 +26,9 @@ const INPUTS: usize = 16;
 
 /// The longest reason for a program that is not there, in characters: all of them fit into one message.
 const MAX_WHY: usize = 200;
+
+/// How often the secrets are looked at while there is a link: people write them whenever they like.
+const LOOK: Duration = Duration::from_secs(30);
 
 /// What the keeper is told.
 enum Input {
@@ -42,6 +47,8 @@ impl Keeper {
         let keeping = Keeping {
             pinned: settings.hook_programs.clone(),
             is_allowed: settings.allow.contains(&Permission::Hooks),
+            state_dir: store.dir().parent().unwrap_or_else(|| Path::new("/")).to_path_buf(),
+            secrets: None,
             store,
             board,
             wanted: Vec::new(),
@@ -71,6 +78,10 @@ impl Keeper {
 struct Keeping {
     pinned: Option<Vec<ProgramHash>>,
     is_allowed: bool,
+    /// Where the secrets are.
+    state_dir: PathBuf,
+    /// What was told of them.
+    secrets: Option<Vec<ToldSecret>>,
     store: Store,
     board: Arc<Board>,
     wanted: Vec<Program>,
@@ -95,6 +106,8 @@ struct Why {
 
 impl Keeping {
     async fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
+        let mut look = tokio::time::interval(LOOK);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let next = self.next;
             let again = async move {
@@ -119,6 +132,11 @@ impl Keeping {
                     self.on_fetched(&hash, fetched);
                 }
                 () = again => self.next = None,
+                _ = look.tick(), if self.source.is_some() => {
+                    if self.look_at_secrets().await {
+                        self.tell();
+                    }
+                }
             }
             self.fetch();
         }
@@ -154,6 +172,7 @@ impl Keeping {
         }
         self.wanted = programs;
         self.begin_anew();
+        self.look_at_secrets().await;
         self.tell();
     }
 
@@ -177,6 +196,18 @@ impl Keeping {
             let fetched = source.fetch(&program, &dir).await;
             (program.hash, fetched)
         });
+    }
+
+    /// Looks which secrets there are; says whether that is another answer than before.
+    async fn look_at_secrets(&mut self) -> bool {
+        if !self.is_allowed {
+            return false;
+        }
+        let dir = self.state_dir.clone();
+        let found = tokio::task::spawn_blocking(move || secrets::told(&dir)).await.unwrap_or_default();
+        let is_other = found != self.secrets;
+        self.secrets = found;
+        is_other
     }
 
     /// Begins with the first round of fetching.
@@ -212,6 +243,6 @@ impl Keeping {
         let ready = self.wanted.iter().filter(is_there).map(|program| program.hash.clone()).collect();
         let missing = self.missing.iter();
         let missing = missing.map(|(hash, why)| MissingProgram { hash: hash.clone(), why: why.words.clone() });
-        self.board.put_programs(Programs { ready, missing: missing.collect() });
+        self.board.put_programs(Programs { ready, missing: missing.collect(), secrets: self.secrets.clone() });
     }
 }

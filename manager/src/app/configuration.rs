@@ -221,7 +221,7 @@ impl App {
     }
 
     /// Changes the configuration: all of it is checked before any of it counts.
-    pub async fn configure(&self, caller: &Caller, edit: Edit, how: How) -> Result<Applied> {
+    pub async fn configure(self: &Arc<Self>, caller: &Caller, edit: Edit, how: How) -> Result<Applied> {
         let (action, cause, subject) = (edit.action(), edit.cause(), edit.subject());
         self.permit(caller, Permission::Configure, action, &subject).await?;
         let _turn = self.configuration.turn.lock().await;
@@ -295,16 +295,20 @@ impl App {
     }
 
     /// What a configuration can name now.
-    async fn known(&self) -> Result<Known> {
+    async fn known(self: &Arc<Self>) -> Result<Known> {
         let programs = self.store.program_names().await?;
+        let app = self.clone();
+        let secrets = aside(move || app.secrets()).await?;
         let fleet = self.fleet();
-        let services = fleet.services(&[]).unwrap_or_default().into_iter();
-        let instances = services.filter(|service| service.r#type == ServiceType::Instance);
+        let services = fleet.services(&[]).unwrap_or_default();
+        let instances = services.iter().filter(|service| service.r#type == ServiceType::Instance);
         Ok(Known {
-            instances: instances.map(|service| service.name).collect(),
+            instances: instances.map(|service| service.name.clone()).collect(),
             machines: fleet.machines().into_iter().map(|machine| machine.name).collect(),
             tags: fleet.tags().into_iter().map(|view| view.tag).collect(),
             programs,
+            services,
+            secrets,
             ..Known::default()
         })
     }

@@ -12,7 +12,10 @@ use crate::grid::{
         Known, Question, Readiness, explain,
         view::{ClaimView, Explanation, PermissionView},
     },
-    operation::request::{OperationRequest, Order},
+    operation::{
+        HookNode, ServiceNode,
+        request::{OperationRequest, Order},
+    },
     target::Target,
     view::{MachineView, ServiceView},
 };
@@ -74,8 +77,12 @@ impl Known for Now<'_> {
         Some(ClaimView { operation: holder.operation, command, actor: holder.actor })
     }
 
-    fn ready(&self, program: &str, machine: Option<&MachineName>) -> Readiness {
-        self.app.hooks.readiness(program, machine)
+    fn ready(&self, hook: &HookNode, machine: Option<&MachineName>) -> Readiness {
+        self.app.readiness(hook, machine)
+    }
+
+    fn warnings(&self, command: Command, node: &ServiceNode) -> Vec<String> {
+        self.app.warnings_of(command, node, None, self.is_limited)
     }
 
     fn allow(&self, machine: &MachineName) -> Vec<String> {

@@ -7,7 +7,7 @@ use protocol::{
 use uuid::Uuid;
 
 use crate::grid::{
-    fleet::Standing,
+    fleet::{AWAY, Standing},
     operation::{Signal, plan::on_the_host},
     view::ServiceType,
 };
@@ -45,13 +45,49 @@ pub fn ends_link(signal: Signal, standing: &Standing) -> bool {
 
 /// What is said of a service whose agent is away, and what to do.
 pub fn away(signal: Signal, standing: &Standing) -> String {
-    let why = standing.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    // Of an instance it is said that its agent is away, and then why.
+    let reason = standing.reason.as_deref().map(|reason| reason.strip_prefix(AWAY).unwrap_or(reason));
+    let why = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
     match (standing.r#type, standing.state) {
         (ServiceType::Instance, _) => format!("the agent of {} is not linked{why}", standing.machine),
         (ServiceType::Agent, State::Active) => "the agent is linked".to_owned(),
         (ServiceType::Agent, _) => {
             let host = on_the_host(signal.word(), &standing.machine);
             format!("the agent is not linked{why}; on the host, {host}")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::time::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn the_table_of_what_is_said_of_who_is_away() {
+        use ServiceType::{Agent, Instance};
+        let broke = Some("its link broke".to_owned());
+        for (r#type, reason, words) in [
+            (Instance, Some(format!("{AWAY}its link broke")), "the agent of web-1 is not linked: its link broke"),
+            (Instance, None, "the agent of web-1 is not linked"),
+            (Agent, broke, "the agent is not linked: its link broke; on the host, "),
+        ] {
+            let standing = Standing {
+                r#type,
+                agent: Uuid::nil(),
+                machine: "web-1".parse().unwrap(),
+                base: String::new(),
+                linked: false,
+                absence: Some(crate::grid::fleet::Absence::Lost),
+                state: State::NotAvailable,
+                reason,
+                since: Timestamp::EPOCH,
+                pid: None,
+                exit: None,
+            };
+            let told = away(Signal::Stop, &standing);
+            assert!(told.starts_with(words) && !told.contains("is away"), "{told}");
         }
     }
 }

@@ -5,6 +5,7 @@ mod configuration;
 mod explain;
 mod hooks;
 mod operate;
+mod reading;
 
 use std::{path::PathBuf, str::FromStr, time::Duration};
 

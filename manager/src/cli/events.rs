@@ -10,6 +10,7 @@ use super::{
     args::{EventsArgs, Format},
     client::Client,
     exit::{Exit, Failure},
+    interrupt::told_to_end,
     output::{Output, harmless},
     pages,
     watch::{AGAIN, Told, events},
@@ -90,7 +91,7 @@ async fn follow(
         Some(since) => since,
         None => client.get::<Status>("/status").await?.seq,
     };
-    let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
+    let mut interrupted = std::pin::pin!(told_to_end());
     let mut is_first = true;
     loop {
         let response = match client.stream("/events", Some(&last)).await {
@@ -150,6 +151,16 @@ fn show(output: &mut Output, event: &Event) {
     output.line(&text);
 }
 
+/// A value as people read it; nothing for what has parts of other kinds.
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Array(values) => Some(values.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ")),
+        _ => None,
+    }
+}
+
 /// An event as people read it.
 fn line(event: &Event) -> String {
     let draft = &event.draft;
@@ -158,12 +169,14 @@ fn line(event: &Event) -> String {
         draft.service.as_ref().map(ToString::to_string).or_else(|| draft.machine.as_ref().map(ToString::to_string));
     let words: &[&str] = match draft.kind {
         Kind::ServiceState => &["state", "reason"],
+        Kind::OperationState => &["command", "targets", "state", "result", "message"],
+        Kind::HookRan => &["event", "program", "fate", "why"],
+        Kind::ScheduleMissed => &["schedule", "count", "last_due", "message"],
         _ => &[
             "action", "subject", "user", "what", "outcome", "message", "code", "type", "role", "id", "from", "version",
         ],
     };
-    let mut details: Vec<String> =
-        words.iter().filter_map(|word| draft.data.get(word)?.as_str().map(str::to_owned)).collect();
+    let mut details: Vec<String> = words.iter().filter_map(|word| text(draft.data.get(word)?)).collect();
     details.extend(
         draft
             .data
@@ -174,4 +187,37 @@ fn line(event: &Event) -> String {
     details.extend(draft.actor.as_ref().map(|actor| format!("by {actor}")));
     let subject = subject.unwrap_or_else(|| "-".to_owned());
     harmless(format!("{}  {:<10} {kind:<16} {subject:<24} {}", event.at, event.id, details.join("  ")).trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_happened_is_told_in_a_line() {
+        for (kind, data, said) in [
+            (
+                "operation.state",
+                json!({"command": "restart", "targets": ["front", "@web-1"], "state": "ended", "result": "done", "message": ""}),
+                "restart  front @web-1  ended  done  by anna",
+            ),
+            (
+                "hook.ran",
+                json!({"event": "pre-stop", "program": "drain.sh", "fate": "timed_out", "why": null}),
+                "pre-stop  drain.sh  timed_out  by anna",
+            ),
+            (
+                "schedule.missed",
+                json!({"schedule": "weekly", "count": 3, "last_due": "2026-01-01T03:00:00.000Z", "message": "it was away"}),
+                "weekly  3  2026-01-01T03:00:00.000Z  it was away  by anna",
+            ),
+        ] {
+            let event =
+                json!({"id": "1-7", "at": "2026-01-01T00:00:00.000Z", "kind": kind, "actor": "anna", "data": data});
+            let line = line(&serde_json::from_value(event).unwrap());
+            assert!(line.ends_with(said), "{line}");
+        }
+    }
 }

@@ -68,6 +68,28 @@ impl Exit {
         }
     }
 
+    /// The meaning, in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Exit::Done => "done",
+            Exit::Failed => "failed",
+            Exit::Usage => "the call is wrong",
+            Exit::PartlyFailed => "partly failed",
+            Exit::RolledBack => "failed, and rolled back",
+            Exit::TimedOut => "the caller's time is up",
+            Exit::NotAvailable => "the agent is not available",
+            Exit::NotAllowed => "not allowed",
+            Exit::Conflict => "conflict",
+            Exit::NoSuchTarget => "no such target",
+            Exit::Differences => "there are differences",
+            Exit::Unreachable => "the manager cannot be reached",
+            Exit::Vetoed => "vetoed by a hook",
+            Exit::Cancelled => "cancelled, or superseded",
+            Exit::Ignored => "nothing was to do",
+            Exit::Left => "the caller did not wait for the end",
+        }
+    }
+
     /// How an operation ended; one that has not, because the manager did, is a failure.
     pub fn of_operation(operation: &OperationView) -> Self {
         match (operation.state, operation.result) {

@@ -1,6 +1,6 @@
 //! `hooks`
 
-use std::{fs::File, io::Read, path::Path};
+use std::{collections::BTreeSet, fs::File, io::Read, path::Path};
 
 use comfy_table::Cell;
 use protocol::{hook::MAX_PROGRAM, time::Timestamp};
@@ -65,6 +65,7 @@ async fn list(client: &Client, output: &mut Output) -> Result<Exit, Failure> {
             if !hooks.bindings.is_empty() {
                 output.line("");
                 output.line(&bindings(output, hooks.bindings.iter()));
+                not_ready(output, hooks.bindings.iter());
             }
         }
     }
@@ -98,7 +99,8 @@ async fn show(client: &Client, output: &mut Output, name: &str) -> Result<Exit, 
             let used: Vec<&Binding> = hooks.bindings.iter().filter(|hook| hook.program == program.name).collect();
             if !used.is_empty() {
                 output.line("");
-                output.line(&bindings(output, used.into_iter()));
+                output.line(&bindings(output, used.iter().copied()));
+                not_ready(output, used.into_iter());
             }
         }
     }
@@ -157,4 +159,13 @@ fn bindings<'a>(output: &Output, hooks: impl Iterator<Item = &'a Binding>) -> St
         ]);
     }
     text_of(&table)
+}
+
+/// Says why hooks cannot run, each reason once.
+fn not_ready<'a>(output: &mut Output, hooks: impl Iterator<Item = &'a Binding>) {
+    let whys: BTreeSet<&String> = hooks.flat_map(|hook| &hook.not_ready).collect();
+    if !whys.is_empty() {
+        output.line("");
+        whys.into_iter().for_each(|why| output.line(&format!("◐ not ready: {}", harmless(why))));
+    }
 }

@@ -73,7 +73,7 @@ impl LogFile {
 
     /// Writes the result.
     pub fn finish(&mut self, exit: Exit) {
-        self.write(&format!("result: {exit:?} ({}) at {}", exit.code(), Timestamp::now()));
+        self.write(&format!("result: {} ({}) at {}", exit.words(), exit.code(), Timestamp::now()));
     }
 }
 

@@ -10,6 +10,7 @@ pub mod events;
 pub mod exit;
 pub mod explain;
 pub mod hooks;
+mod interrupt;
 pub mod log_file;
 pub mod machines;
 pub mod operate;

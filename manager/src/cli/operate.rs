@@ -11,7 +11,7 @@ use super::{
     operation::{
         plan::{self, States},
         report::{self, Besides},
-        watching::{self, End},
+        watching::{self, End, Waiting},
         words,
     },
     output::Output,
@@ -50,7 +50,7 @@ pub async fn run(
         return Ok(if plan.operation.services.total == 0 { Exit::Ignored } else { Exit::Done });
     }
     let begun: OperationView = in_time(until, client.post("/operations", &request)).await?;
-    go_on(client, output, begun, &arguments.wait, until).await
+    go_on(client, output, begun, &arguments.wait, until, true).await
 }
 
 /// What is asked for.
@@ -58,9 +58,9 @@ fn request(command: Command, arguments: &OperateArgs) -> Result<OperationRequest
     let read = |text: &String| text.parse::<Target>().map_err(|error| Failure::new(Exit::Usage, error.to_string()));
     let targets = arguments.targets.iter().map(read).collect::<Result<_, _>>()?;
     let order = Order {
-        mode: if arguments.parallel.is_some() { Mode::Parallel } else { Mode::Sequential },
-        max_parallel: arguments.parallel.and_then(std::num::NonZeroU32::new),
-        on_failure: arguments.on_failure.map_or(OnFailure::default(), OnFailure::from),
+        mode: arguments.parallel.map(|_| Mode::Parallel),
+        max_parallel: arguments.parallel.flatten(),
+        on_failure: arguments.on_failure.map(OnFailure::from),
         failure_budget: arguments.failure_budget.map(|budget| budget.0),
     };
     Ok(OperationRequest { command, targets, order, dry_run: arguments.dry_run })
@@ -105,13 +105,15 @@ fn show_plan(output: &mut Output, plan: &OperationDetail, states: &States) {
     }
 }
 
-/// Waits for an operation that has begun, unless the caller does not want to, and shows what it came to.
+/// Waits for an operation that has begun, unless the caller does not want to, and shows what it came to. `is_new` says
+/// whether nothing of it was done before.
 pub async fn go_on(
     client: &Client,
     output: &mut Output,
     begun: OperationView,
     wait: &WaitArgs,
     until: Option<Instant>,
+    is_new: bool,
 ) -> Result<Exit, Failure> {
     let id = begun.id;
     if wait.detach {
@@ -123,26 +125,30 @@ pub async fn go_on(
     }
     let of_grid = begun.progress_interval_ms.map_or(PROGRESS_INTERVAL, Duration::from_millis);
     let interval = wait.interval.map_or(of_grid, |span| span.0).max(SHORTEST);
-    match watching::wait(client, output, &begun, interval, until).await? {
+    let waiting = Waiting { interval, until, is_new, quiet: wait.quiet };
+    match watching::wait(client, output, &begun, waiting).await? {
         End::Whole(detail, tails) => {
+            let exit = Exit::of_operation(&detail.operation);
+            if wait.quiet && matches!(exit, Exit::Done | Exit::Ignored) {
+                return Ok(exit);
+            }
             let states = match report::is_left(&detail) {
                 true => in_time(until, states(client, &detail)).await.unwrap_or_default(),
                 false => States::new(),
             };
             show(output, &detail, &Besides { tails, states });
-            Ok(Exit::of_operation(&detail.operation))
+            Ok(exit)
         }
         End::Left => {
             output.note(&format!(
-                "it goes on: `tomcat-grid operations cancel {id}` ends it, and `show` in place of `cancel` tells how far \
-                 it is"
+                "it goes on: `tomcat-grid operations wait {id}` waits for it again, and `cancel` in place of `wait` ends it"
             ));
             Ok(Exit::Left)
         }
         End::TimedOut => {
             output.error(&format!(
-                "the time of --timeout is up; operation {id} ({}) goes on: `tomcat-grid operations show` with that id \
-                 tells how far it is",
+                "the time of --timeout is up; operation {id} ({}) goes on: `tomcat-grid operations wait` with that id \
+                 waits for it again, and `show` tells how far it is",
                 words::title(&begun)
             ));
             Ok(Exit::TimedOut)

@@ -48,14 +48,19 @@ pub async fn run(
         Some(OperationsAction::Cancel { id, now }) => in_time(until, cancel(client, output, id, *now)).await,
         Some(OperationsAction::Resume { id, wait }) => {
             let begun = in_time(until, post(client, id, "resume")).await?;
-            go_on(client, output, begun, wait, until).await
+            go_on(client, output, begun, wait, until, false).await
+        }
+        Some(OperationsAction::Wait { id, wait }) => {
+            let id = in_time(until, whole(client, id)).await?;
+            let begun = in_time(until, client.get(&format!("/operations/{id}"))).await?;
+            go_on(client, output, begun, wait, until, false).await
         }
         Some(OperationsAction::Retry { id, dry_run: true, .. }) => {
             in_time(until, would_retry(client, output, id)).await
         }
         Some(OperationsAction::Retry { id, wait, .. }) => {
             let begun = in_time(until, post(client, id, "retry")).await?;
-            go_on(client, output, begun, wait, until).await
+            go_on(client, output, begun, wait, until, true).await
         }
     }
 }
@@ -229,6 +234,7 @@ async fn show(client: &Client, output: &mut Output, id: &str, with_log: bool) ->
     if let Some(before) = view.retry_of {
         output.line(&format!("tries again what operation {before} did not do"));
     }
+    view.interruptions.iter().for_each(|one| output.line(&harmless(&one.words())));
     let colour = output.colour();
     // With the whole log below, the tree need not show parts of it.
     let in_tree = if with_log { &Tails::default() } else { &tails };

@@ -21,7 +21,9 @@ pub struct Output {
 impl Output {
     /// Opens the output of a command.
     pub fn open(format: Format, command: &str) -> Self {
-        let terminal = io::stdout().is_terminal();
+        // A terminal that cannot move its cursor is written to like a pipe.
+        let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let terminal = io::stdout().is_terminal() && !is_dumb;
         let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         Self { format, log: LogFile::open(command), colour, terminal, closed: false }
     }

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, time::Duration};
 use crossterm::{
     cursor::{Hide, MoveTo, Show},
     queue,
-    terminal::{Clear, ClearType, DisableLineWrap, EnableLineWrap},
+    terminal::{Clear, ClearType},
 };
 use eventsource_stream::Eventsource;
 use futures_util::{Stream, StreamExt};
@@ -17,6 +17,7 @@ use super::{
     args::Format,
     client::Client,
     exit::{Exit, Failure},
+    interrupt::told_to_end,
     output::{Output, harmless, mark, size},
     status::{only_named, render, since},
 };
@@ -61,7 +62,7 @@ pub async fn run(client: &Client, output: &mut Output, path: &str, targets: &[St
     } else {
         show_difference(output, None, &status);
     }
-    let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
+    let mut interrupted = std::pin::pin!(told_to_end());
     loop {
         let lost = tokio::select! {
             _ = &mut interrupted => return Ok(Exit::Done),
@@ -288,13 +289,14 @@ fn show_all(output: &mut Output, status: &Status, redraw: bool, lost: Option<&st
         Some(why) => text.push_str(&format!("\n! NOT LIVE: {}\n", harmless(why))),
         None => text.push_str(&format!("\n{} · {} · live · Ctrl-C ends\n", status.grid, now)),
     }
-    let (_, height) = size();
+    let (width, height) = size();
     let lines: Vec<&str> = text.lines().take(usize::from(height).saturating_sub(1)).collect();
     let mut screen = Vec::new();
     // Writing into memory cannot fail.
     let _ = queue!(screen, MoveTo(0, 0));
     for line in lines {
-        screen.extend_from_slice(line.as_bytes());
+        // Lines that the terminal breaks would push the first ones out of sight.
+        screen.extend_from_slice(console::truncate_str(line, usize::from(width), "…").as_bytes());
         let _ = queue!(screen, Clear(ClearType::UntilNewLine));
         screen.extend_from_slice(b"\r\n");
     }
@@ -350,8 +352,7 @@ impl HiddenCursor {
     fn new(output: &mut Output) -> Self {
         let mut screen = Vec::new();
         // Writing into memory cannot fail.
-        // What is wider than the terminal is cut off: broken lines would push the first ones out of sight.
-        let _ = queue!(screen, Hide, DisableLineWrap, Clear(ClearType::All));
+        let _ = queue!(screen, Hide, Clear(ClearType::All));
         output.raw(&String::from_utf8_lossy(&screen));
         Self
     }
@@ -360,7 +361,7 @@ impl HiddenCursor {
 impl Drop for HiddenCursor {
     fn drop(&mut self) {
         // The terminal may be gone.
-        let _ = crossterm::execute!(std::io::stdout(), EnableLineWrap, Show);
+        let _ = crossterm::execute!(std::io::stdout(), Show);
     }
 }
 

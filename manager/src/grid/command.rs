@@ -30,6 +30,11 @@ impl Command {
         matches!(self, Command::Kill | Command::Killstart)
     }
 
+    /// Whether a process is to run when it has ended well.
+    pub fn starts(self) -> bool {
+        matches!(self, Command::Start | Command::Restart | Command::Killstart)
+    }
+
     /// The command as people write it.
     pub fn word(self) -> &'static str {
         match self {

@@ -115,7 +115,8 @@ impl NoSuchTarget {
         let nearest = known
             // Short names stand in many words by chance.
             .filter(|known| known.contains(name) || (known.len() > 2 && name.contains(known)))
-            .min_by_key(|known| known.len());
+            // What is called so on a machine is likelier than what has a part of the name.
+            .min_by_key(|known| (!known.strip_prefix(name).is_some_and(|rest| rest.starts_with('@')), known.len()));
         let hint = nearest.map(|nearest| format!("; did you mean `{nearest}`?")).unwrap_or_default();
         Self { what, name: name.to_owned(), hint }
     }

@@ -1,5 +1,7 @@
 //! Operations, their steps and their logs.
 
+mod log;
+
 use std::collections::HashMap;
 
 use protocol::{name::ServiceName, time::Timestamp};
@@ -14,7 +16,7 @@ use super::{
 use crate::grid::operation::{
     NodeKind, StepState, Tree,
     request::OperationRequest,
-    view::{Counts, LogLine, OperationState, OperationView, StepView},
+    view::{Counts, Interruption, LogLine, OperationState, OperationView, StepView},
 };
 
 /// How many ended operations are kept.
@@ -37,6 +39,8 @@ struct Beside {
     services: Counts,
     #[serde(default)]
     cancelled_by: Option<String>,
+    #[serde(default)]
+    interruptions: Vec<Interruption>,
     /// How many bytes its log has; known when it has ended.
     #[serde(default)]
     log_bytes: u64,
@@ -136,7 +140,7 @@ impl TryFrom<Row> for StoredOperation {
     type Error = super::StoreError;
 
     fn try_from(row: Row) -> Result<Self> {
-        let Beside { asked, services, cancelled_by, .. } =
+        let Beside { asked, services, cancelled_by, interruptions, .. } =
             serde_json::from_str(&row.request).map_err(|error| unreadable("request", error))?;
         let view = OperationView {
             id: row.id.parse().map_err(|error| unreadable("id", error))?,
@@ -150,6 +154,7 @@ impl TryFrom<Row> for StoredOperation {
             ended_at: row.ended_at.map(Timestamp::from_millis),
             retry_of: row.retry_of.and_then(|id| id.parse().ok()),
             cancelled_by,
+            interruptions,
             progress_interval_ms: None,
             services,
         };
@@ -175,7 +180,8 @@ impl TryFrom<StepRow> for StoredStep {
 }
 
 fn beside(asked: &OperationRequest, steps: usize, services: Counts) -> String {
-    let beside = Beside { asked: asked.clone(), steps, services, cancelled_by: None, log_bytes: 0 };
+    let (asked, interruptions) = (asked.clone(), Vec::new());
+    let beside = Beside { asked, steps, services, cancelled_by: None, interruptions, log_bytes: 0 };
     serde_json::to_string(&beside).expect("a request is plain data")
 }
 
@@ -231,7 +237,8 @@ impl Store {
         let services = json!(view.services).to_string();
         sqlx::query(
             "update operation set state = ?, result = ?, message = ?, ended_at = ?, \
-             request = json_set(request, '$.services', json(?), '$.cancelled_by', ?, '$.log_bytes', \
+             request = json_set(request, '$.services', json(?), '$.cancelled_by', ?, \
+             '$.interruptions', json(?), '$.log_bytes', \
              coalesce(?, request ->> '$.log_bytes', 0)) where id = ?",
         )
         .bind(view.state.word())
@@ -240,6 +247,7 @@ impl Store {
         .bind(view.ended_at.map(|at| at.as_millis()))
         .bind(services)
         .bind(&view.cancelled_by)
+        .bind(json!(view.interruptions).to_string())
         .bind(log_bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)))
         .bind(view.id.to_string())
         .execute(&mut *tx)
@@ -373,36 +381,6 @@ impl Store {
         .fetch_all(&self.grid.read)
         .await?;
         rows.into_iter().map(StoredStep::try_from).collect()
-    }
-
-    /// Lines of an operation's log after a number, oldest first.
-    pub async fn operation_log(&self, id: Uuid, after: u64, limit: u32) -> Result<Vec<LogLine>> {
-        let rows: Vec<(i64, i64, i64, String)> = sqlx::query_as(
-            "select number, at, step, text from operation_log where operation = ? and number > ? order by number limit ?",
-        )
-        .bind(id.to_string())
-        .bind(i64::try_from(after).unwrap_or(i64::MAX))
-        .bind(limit)
-        .fetch_all(&self.grid.read)
-        .await?;
-        let line = |(of, at, step, text)| LogLine {
-            number: u64::try_from(of).unwrap_or(0),
-            at: Timestamp::from_millis(at),
-            step: number(step),
-            text,
-        };
-        Ok(rows.into_iter().map(line).collect())
-    }
-
-    /// How many lines the log of an operation has, and how long they are together, in bytes.
-    pub async fn size_of_log(&self, id: Uuid) -> Result<(u64, u64)> {
-        let (lines, bytes): (i64, i64) = sqlx::query_as(
-            "select coalesce(max(number), 0), coalesce(sum(octet_length(text)), 0) from operation_log where operation = ?",
-        )
-        .bind(id.to_string())
-        .fetch_one(&self.grid.read)
-        .await?;
-        Ok((u64::try_from(lines).unwrap_or(0), u64::try_from(bytes).unwrap_or(0)))
     }
 
     /// Removes the oldest ended operations beyond what is kept, in portions.

@@ -24,6 +24,8 @@ fn a_manager_that_is_killed_in_the_middle_goes_on_where_it_was() {
     let ended = grid.manager.wait_end_of(&id);
     assert_eq!(ended.result(), "done", "{:#}", ended.0);
     assert_eq!(grid.orders(), 2 * names.len());
+    let shown = grid.manager.cli(&["operations", "show", &id]).out;
+    assert!(shown.contains("interrupted some time after 2") && shown.contains(", resumed at 2"), "{shown}");
     assert_eq!(grid.manager.api("POST", &format!("/operations/{id}/resume"), None).unwrap().status, 409);
 }
 
@@ -38,6 +40,12 @@ fn a_manager_that_ends_in_order_leaves_what_can_be_resumed() {
     grid.manager.act_on(&id, "resume", None);
     let ended = grid.manager.wait_end_of(&id);
     assert_eq!((ended.result(), grid.orders()), ("done", 4), "{:#}", ended.0);
+    let gaps = ended.0["interruptions"].as_array().expect("what interrupted it");
+    assert_eq!(
+        (gaps.len(), &gaps[0]["exact"], &gaps[0]["resumed_by"]),
+        (1, &true.into(), &ended.0["actor"]),
+        "{gaps:?}"
+    );
 }
 
 #[test]

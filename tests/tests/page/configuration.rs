@@ -122,3 +122,18 @@ async fn a_hook_program_is_added_from_a_file_and_removed() {
     browser.wait_true("!document.querySelector('[data-program]')").await;
     dashboard.browser.close().await;
 }
+
+#[tokio::test]
+async fn a_collection_is_removed_once_it_was_seen_what_that_changes() {
+    let small = Small::with(&["shop", "blog"]);
+    configure(&small, FRONT);
+    let dashboard = small.dashboard().await;
+    dashboard.go("#/collections/front", "[data-action=collection-remove]").await;
+    dashboard.browser.click("[data-action=collection-remove]").await;
+    dashboard.browser.wait_text("dialog[open] .diff", "-[collection.front]").await;
+    assert_eq!(text(&small), FRONT, "nothing is changed before it is confirmed");
+    confirm(&dashboard).await;
+    dashboard.browser.wait_true("location.hash === '#/collections'").await;
+    assert!(!text(&small).contains("front"), "{}", text(&small));
+    dashboard.browser.close().await;
+}

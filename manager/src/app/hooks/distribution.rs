@@ -107,6 +107,7 @@ impl App {
         if !self.fleet().is_current(machine, number) {
             return;
         }
+        self.hooks.note_secrets(machine, told.secrets.as_deref());
         let ready: BTreeSet<&str> = told.ready.iter().map(String::as_str).collect();
         self.note_programs(machine, |hash| match told.missing.iter().find(|missing| missing.hash == hash) {
             _ if ready.contains(hash) => Some(None),

@@ -51,7 +51,7 @@ impl App {
                 Program::verify(&path, &stored.hash).map_err(|error| format!("{error}: `hooks add` it again"))?;
             let secret = |name: String| match read_secret(&dir, &name) {
                 Ok(value) => Ok(Secret { name, value }),
-                Err(error) => Err(format!("the secret `{name}` cannot be read from {}: {error}", dir.display())),
+                Err(error) => Err(no_secret(&name, &dir, &error)),
             };
             let secrets = names.into_iter().map(secret).collect::<Result<Vec<_>, _>>()?;
             let begun = runs.begin(run, uid).map_err(|error| format!("it cannot be noted that it begins: {error}"))?;
@@ -104,8 +104,13 @@ fn account(hook_user: Option<&str>, wanted: Option<&str>) -> Result<Account, Str
     }
 }
 
+/// What is said of a secret that cannot be read.
+pub(super) fn no_secret(name: &str, dir: &std::path::Path, error: &io::Error) -> String {
+    format!("the secret `{name}` cannot be read from {}: {error}", dir.display())
+}
+
 /// Reads a secret, without the line end of its file.
-fn read_secret(dir: &std::path::Path, name: &str) -> io::Result<String> {
+pub(super) fn read_secret(dir: &std::path::Path, name: &str) -> io::Result<String> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if name.is_empty() || name.len() > 128 || !name.chars().all(is_name) {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "this is no name of a secret"));

@@ -10,6 +10,7 @@ mod on_machine;
 pub mod programs;
 mod readiness;
 pub mod running;
+mod secrets;
 pub(in crate::app) mod telling;
 #[cfg(test)]
 mod tests;
@@ -26,7 +27,10 @@ use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::{
     blobs::Blobs,
-    grid::{fleet::ConnectionNumber, hooks::program::StoredProgram},
+    grid::{
+        fleet::ConnectionNumber,
+        hooks::{program::StoredProgram, secrets::OnHost},
+    },
     store::Store,
 };
 
@@ -67,6 +71,8 @@ struct OnMachine {
     sent_on: Option<ConnectionNumber>,
     /// Of the programs that it should have, by hash: why each is not there, or nothing if it is.
     told: HashMap<String, Option<String>>,
+    /// Its secrets; nothing if its agent does not tell.
+    secrets: Option<Arc<OnHost>>,
 }
 
 /// Of which machines has to be computed anew what they should have.

@@ -1,5 +1,7 @@
 //! Hook programs: adding, replacing, removing and showing them.
 
+use std::sync::Arc;
+
 use protocol::{name::MachineName, time::Timestamp};
 
 use crate::{
@@ -7,10 +9,13 @@ use crate::{
     grid::{
         access::{Caller, Permission},
         audit::Deed,
-        config::GridConfig,
+        config::{GridConfig, Hook},
         event::{Draft, Kind},
-        hooks::program::{
-            HooksView, MOST_PROGRAMS, MachineProgram, ProgramView, StoredProgram, check_bytes, check_name,
+        hooks::{
+            program::{
+                Binding, HooksView, MOST_PROGRAMS, MachineProgram, ProgramView, StoredProgram, check_bytes, check_name,
+            },
+            secrets::{Secrets, missing},
         },
         target::NoSuchTarget,
     },
@@ -101,14 +106,23 @@ impl App {
     }
 
     /// All programs, and the hooks of the configuration.
-    pub fn hooks(&self, caller: &Caller) -> Result<HooksView> {
+    pub async fn hooks(self: &Arc<Self>, caller: &Caller) -> Result<HooksView> {
         caller.may(Permission::ReadConfig)?;
-        let config = self.configuration.current();
+        let app = self.clone();
+        let looked = tokio::task::spawn_blocking(move || app.hooks_view()).await;
+        looked.map_err(|error| AppError::Internal(error.into()))
+    }
+
+    fn hooks_view(&self) -> HooksView {
+        let (config, secrets) = (self.configuration.current(), self.secrets());
         let programs: Vec<StoredProgram> = self.hooks.lock().programs.values().cloned().collect();
         let machines = self.hooks.machines_by_program(None, |machine| self.is_linked(machine));
         let of = |program: &StoredProgram| machines.get(&program.hash).cloned().unwrap_or_default();
-        let programs = programs.iter().map(|program| view(program, &config, of(program))).collect();
-        Ok(HooksView { programs, bindings: config.hooks.iter().map(Into::into).collect() })
+        let mut programs: Vec<_> = programs.iter().map(|program| view(program, &config, of(program))).collect();
+        self.mark_without_secrets(&mut programs, &secrets);
+        let services = self.fleet().services(&[]).unwrap_or_default();
+        let binding = |hook: &Hook| Binding { not_ready: missing(hook, &config, &services, &secrets), ..hook.into() };
+        HooksView { programs, bindings: config.hooks.iter().map(binding).collect() }
     }
 
     /// One program.
@@ -125,7 +139,13 @@ impl App {
 
     fn program_view(&self, program: &StoredProgram) -> ProgramView {
         let mut machines = self.hooks.machines_by_program(Some(&program.hash), |machine| self.is_linked(machine));
-        view(program, &self.configuration.current(), machines.remove(&program.hash).unwrap_or_default())
+        let view = view(program, &self.configuration.current(), machines.remove(&program.hash).unwrap_or_default());
+        let mut views = [view];
+        // Only machines are told of.
+        let secrets = Secrets { here: None, machines: self.hooks.secrets() };
+        self.mark_without_secrets(&mut views, &secrets);
+        let [view] = views;
+        view
     }
 
     /// Whether the agent of a machine is linked.

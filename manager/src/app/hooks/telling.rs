@@ -121,7 +121,7 @@ pub(super) fn draft(hook: &HookNode, context: &HookContext, end: &HookEnd) -> Dr
         "exit_code": exit_code,
         "why": why,
         "output": output,
-        "dropped": end.dropped + (end.output.len() - output.len()) as u64,
+        "dropped": end.dropped.saturating_add((end.output.len() - output.len()) as u64),
         "duration_ms": end.duration_ms,
         "operation": operation,
         "step": step,
@@ -134,10 +134,17 @@ pub(super) fn draft(hook: &HookNode, context: &HookContext, end: &HookEnd) -> Dr
     }
 }
 
-/// What of a hook's output was not heard while it ran: everything from where the two differ.
+/// What of a hook's output was not heard while it ran: everything from the line in which the two differ.
 pub(in crate::app) fn unheard<'a>(output: &'a str, heard: &str) -> &'a str {
+    if let Some(rest) = output.strip_prefix(heard) {
+        return rest;
+    }
     let same = output.bytes().zip(heard.bytes()).take_while(|(one, other)| one == other).count();
-    &output[output.floor_char_boundary(same)..]
+    if same == output.len() {
+        return "";
+    }
+    let line = output.as_bytes()[..same].iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    &output[line..]
 }
 
 #[cfg(test)]
@@ -149,7 +156,9 @@ mod tests {
         for (output, heard, missed) in [
             ("one two", "", "one two"),
             ("one two", "one ", "two"),
-            ("one two three", "one three", "wo three"),
+            ("one two three", "one three", "one two three"),
+            ("one\ntwo\nthree\n", "one\nthree\n", "two\nthree\n"),
+            ("one\ntwo\n", "one\n", "two\n"),
             ("one", "one", ""),
             // More was heard than is kept.
             ("one", "one two", ""),

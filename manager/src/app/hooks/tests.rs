@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use protocol::{
     desired::Programs,
-    hook::{HookAbout, HookEnd, HookFate, HookRun},
+    hook::{HookAbout, HookEnd, HookFate, HookRun, MAX_OUTPUT},
     link::ToAgent,
     report::MachineFacts,
     time::Timestamp,
@@ -92,7 +92,7 @@ async fn become_ready(app: &App, mailbox: &Mailbox) -> String {
     let desired = |message| if let ToAgent::Desired(desired) = message { Some(desired) } else { None };
     let desired = wait_for(mailbox, |message| desired(message).filter(|desired| !desired.programs.is_empty())).await;
     let hash = desired.programs[0].hash.clone();
-    let ready = Programs { ready: vec![hash.clone()], missing: Vec::new() };
+    let ready = Programs { ready: vec![hash.clone()], missing: Vec::new(), secrets: None };
     app.programs_told(&"web-1".parse().unwrap(), mailbox.number, &ready);
     hash
 }
@@ -197,6 +197,34 @@ async fn a_hook_waits_for_its_program_runs_and_is_recorded() {
     let data = &fates[0]["data"];
     assert_eq!((&data["fate"], &data["exit_code"], &data["output"]), (&"ran".into(), &0.into(), &"warm\n".into()));
     assert_eq!(app.links.figures().runs, 0);
+}
+
+#[tokio::test]
+async fn the_event_of_a_run_holds_the_beginning_of_its_output_and_how_much_is_missing() {
+    let (_dir, app) = stage().await;
+    let mailbox = link(&app);
+    let few = "x".repeat(4095);
+    for (output, dropped, kept, missing) in [
+        ("x".repeat(4096), 0, 4096, 0),
+        ("x".repeat(4097), 0, 4096, 1),
+        ("x".repeat(MAX_OUTPUT), 1000, 4096, 1000 + (MAX_OUTPUT - 4096) as u64),
+        // A character is not cut in the middle.
+        (format!("{few}ßx"), 0, 4095, 3),
+        // An agent may say what it likes.
+        ("x".repeat(5000), u64::MAX, 4096, u64::MAX),
+    ] {
+        let (run, running) = begin(&app, 20_000);
+        if fates(&app).await.is_empty() {
+            become_ready(&app, &mailbox).await;
+        }
+        next_run(&mailbox).await;
+        app.links.run_ended(AGENT, run, HookEnd { output: output.clone(), dropped, ..ended(0) });
+        assert_eq!(running.await.unwrap().0.output, output, "whoever runs it gets all of it");
+        let recorded = fates(&app).await;
+        let data = &recorded.last().unwrap()["data"];
+        assert_eq!(data["output"].as_str().unwrap(), &output[..kept]);
+        assert_eq!(data["dropped"], missing, "{kept}");
+    }
 }
 
 #[tokio::test]

@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Journal, Published};
-use crate::{grid::event::Draft, store::StoreError};
+use super::{Journal, Published, Sequence};
+use crate::{
+    grid::event::Draft,
+    store::{StoreError, events::EventRow},
+};
 
 /// How many events are recorded together at most.
 const BATCH: usize = 256;
@@ -58,18 +61,10 @@ impl Journal {
                     Grouped::Flush(done) => flushes.push(done),
                 }
             }
-            let written = if drafts.is_empty() { Ok(()) } else { self.record_all(drafts).await };
-            if let Err(error) = &written {
-                tracing::error!("{} events cannot be recorded: {error}", waiting.len());
-            }
-            for done in waiting.into_iter().flatten() {
-                let outcome = match &written {
-                    Ok(()) => Ok(()),
-                    Err(StoreError::DiskFull) => Err(StoreError::DiskFull),
-                    Err(error) => Err(StoreError::Other(anyhow::anyhow!("{error}"))),
-                };
+            let outcomes = if drafts.is_empty() { Vec::new() } else { self.record_each(drafts).await };
+            for (done, outcome) in waiting.into_iter().zip(outcomes) {
                 // Whoever waited may have gone.
-                let _gone = done.send(outcome);
+                let _gone = done.map(|done| done.send(outcome));
             }
             for done in flushes {
                 let _gone = done.send(());
@@ -80,17 +75,61 @@ impl Journal {
     /// Records events that must not be lost, in one transaction; returns when all of them are on disk.
     pub async fn record_all(&self, drafts: Vec<Draft>) -> Result<(), StoreError> {
         let mut sequence = self.sequence.lock().await;
+        let (rows, published) = self.numbered(&mut sequence, drafts).await?;
+        self.noting(self.store.record_all(&rows).await)?;
+        published.into_iter().for_each(|event| self.publish(event, None));
+        Ok(())
+    }
+
+    /// Records events together, and if that fails one by one, so that one which cannot be written takes no other with it.
+    async fn record_each(&self, drafts: Vec<Draft>) -> Vec<Result<(), StoreError>> {
+        let count = drafts.len();
+        let mut sequence = self.sequence.lock().await;
+        let (rows, published) = match self.numbered(&mut sequence, drafts).await {
+            Ok(numbered) => numbered,
+            Err(error) => {
+                tracing::error!("{count} events cannot be recorded: {error}");
+                return (0..count).map(|_| Err(again(&error))).collect();
+            }
+        };
+        let together = self.noting(self.store.record_all(&rows).await);
+        let mut outcomes = Vec::with_capacity(count);
+        for (row, event) in rows.into_iter().zip(published) {
+            let outcome = match &together {
+                Ok(()) => Ok(()),
+                Err(StoreError::DiskFull) => Err(StoreError::DiskFull),
+                Err(_) => self.noting(self.store.record_all(std::slice::from_ref(&row)).await),
+            };
+            match &outcome {
+                Ok(()) => self.publish(event, None),
+                Err(error) => tracing::error!("the event {} cannot be recorded: {error}", row.seq),
+            }
+            outcomes.push(outcome);
+        }
+        outcomes
+    }
+
+    /// Events with their numbers, as they are stored and as they are told.
+    async fn numbered(
+        &self,
+        sequence: &mut Sequence,
+        drafts: Vec<Draft>,
+    ) -> Result<(Vec<EventRow>, Vec<Published>), StoreError> {
         let (mut rows, mut published) = (Vec::with_capacity(drafts.len()), Vec::with_capacity(drafts.len()));
         for draft in drafts {
             let topic = Arc::new(draft.topic());
-            let row = self.number(&mut sequence, draft).await?;
+            let row = self.number(sequence, draft).await?;
             published.push(Published { seq: row.seq, body: row.body.as_str().into(), topic });
             rows.push(row);
         }
-        self.noting(self.store.record_all(&rows).await)?;
-        for event in published {
-            self.publish(event, None);
-        }
-        Ok(())
+        Ok((rows, published))
+    }
+}
+
+/// The same error for somebody else.
+fn again(error: &StoreError) -> StoreError {
+    match error {
+        StoreError::DiskFull => StoreError::DiskFull,
+        error => StoreError::Other(anyhow::anyhow!("{error}")),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use protocol::name::ServiceName;
+use protocol::{name::ServiceName, time::Timestamp};
 use uuid::Uuid;
 
 use super::{
@@ -90,10 +90,8 @@ impl App {
         let _alone = self.operations.taking_up.write().await;
         let StoredOperation { mut view, asked } = self.stored_operation(caller, id).await?;
         if view.state != OperationState::Interrupted || self.operations.live(id).is_some() {
-            let state = view.state.word();
-            return Err(AppError::Conflict(format!(
-                "the operation is {state}: only one that is interrupted is resumed"
-            )));
+            let state = view.state.standing();
+            return Err(AppError::Conflict(format!("the operation {state}: only one that is interrupted is resumed")));
         }
         // To leave it takes no time.
         let room = match control {
@@ -110,6 +108,10 @@ impl App {
         };
         if control == Control::Now {
             view.cancelled_by.get_or_insert_with(|| caller.name.clone());
+        }
+        // What is only left is not resumed.
+        if control != Control::Now {
+            view.note_resumption(Timestamp::now(), &caller.name);
         }
         view.progress_interval_ms = Some(self.progress_interval_ms());
         let deed = Deed::of(caller, asked.command.word(), subject(&asked.targets));
@@ -136,10 +138,8 @@ impl App {
         self.check_covered_to_act(caller, id, action).await?;
         let stored = self.stored_operation(caller, id).await?;
         if stored.view.state != OperationState::Ended {
-            let state = stored.view.state.word();
-            return Err(AppError::Conflict(format!(
-                "the operation is {state}: only one that has ended is tried again"
-            )));
+            let state = stored.view.state.standing();
+            return Err(AppError::Conflict(format!("the operation {state}: only one that has ended is tried again")));
         }
         let steps = self.store.steps(id).await?;
         let states: Vec<_> = steps.iter().map(|step| step.view.state).collect();
@@ -155,7 +155,12 @@ impl App {
                 None => "every service of it is done or was ignored: nothing is to be tried again".to_owned(),
             }));
         }
-        let tree = self.plan_again(caller, &stored.asked, &left)?;
+        let tree = match self.plan_again(caller, &stored.asked, &left) {
+            Err(AppError::NotAllowed(refusal)) => {
+                return Err(self.refused(caller, action, &id.to_string(), refusal).await);
+            }
+            tree => tree?,
+        };
         self.begin_tree(caller, stored.asked, &tree, Some(id)).await
     }
 

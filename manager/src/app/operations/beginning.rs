@@ -52,7 +52,8 @@ impl App {
         };
         if asked.dry_run {
             let (view, steps) = new(caller, &asked, &tree, Uuid::nil(), OperationState::Planned);
-            let steps = steps.into_iter().map(|step| step.view).collect();
+            let mut steps: Vec<StepView> = steps.into_iter().map(|step| step.view).collect();
+            self.warn_at(asked.command, &mut steps, caller.targets.is_some());
             return Ok(Begun::Planned(Box::new(OperationDetail { operation: view, steps })));
         }
         self.begin_tree(caller, asked, &tree, None).await.map(|view| Begun::Begun(Box::new(view)))
@@ -172,6 +173,7 @@ fn new(
         ended_at: None,
         retry_of: None,
         cancelled_by: None,
+        interruptions: Vec::new(),
         progress_interval_ms: None,
         services: count(steps.iter().map(|step| &step.view)),
     };

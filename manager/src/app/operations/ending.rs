@@ -22,7 +22,7 @@ use crate::{
             view::{OperationState, OperationView},
         },
     },
-    store::StoreError,
+    store::{StoreError, operations::StoredStep},
 };
 
 /// How long after an end that could not be recorded it is tried again.
@@ -153,7 +153,9 @@ impl App {
         for live in self.operations.all() {
             let _recording = live.recording.lock().await;
             if live.view().state != OperationState::Ended {
-                let view = live.change(interrupt);
+                let now = Timestamp::now();
+                let view = live.change(|view| interrupt(view, now, true));
+                tracing::warn!("the operation {} is interrupted: it goes on only when it is resumed", view.id);
                 self.note_interrupted(view).await;
             }
         }
@@ -163,12 +165,22 @@ impl App {
     pub(in crate::app) async fn interrupt_left(&self) -> Result<(), StoreError> {
         for left in self.store.unended_operations().await? {
             let mut view = left.view;
-            interrupt(&mut view);
             let steps = self.store.steps(view.id).await?;
+            let last_known = self.last_known(&view, &steps).await?;
+            interrupt(&mut view, last_known, false);
             view.services = count(steps.iter().map(|step| &step.view));
+            tracing::warn!("the operation {} was interrupted: it goes on only when it is resumed", view.id);
             self.note_interrupted(view).await;
         }
         Ok(())
+    }
+
+    /// The last that is known of an operation whose manager was killed.
+    async fn last_known(&self, view: &OperationView, steps: &[StoredStep]) -> Result<Timestamp, StoreError> {
+        let of_steps = steps.iter().flat_map(|step| [step.view.started_at, step.view.ended_at]).flatten();
+        let resumed = view.interruptions.last().and_then(|last| last.resumed_at);
+        let logged = self.store.last_logged(view.id).await?;
+        Ok(of_steps.chain(resumed).chain(logged).fold(view.created_at, Timestamp::max))
     }
 
     async fn note_interrupted(&self, view: OperationView) {
@@ -183,7 +195,8 @@ impl App {
 }
 
 /// It is not carried out any more, and has not ended.
-pub(super) fn interrupt(view: &mut OperationView) {
+pub(super) fn interrupt(view: &mut OperationView, at: Timestamp, exact: bool) {
+    view.note_interruption(at, exact);
     view.state = OperationState::Interrupted;
     let resume = format!("`tomcat-grid operations resume {}`", view.id);
     view.message = match &view.cancelled_by {

@@ -118,7 +118,7 @@ async fn serve(grid: &Grid, id: Uuid, case: Case) -> Vec<(String, String)> {
                 match message {
                     ToAgent::Desired(desired) => {
                         let ready = desired.programs.iter().map(|program| program.hash.clone()).collect();
-                        let told = Programs { ready, missing: Vec::new() };
+                        let told = Programs { ready, missing: Vec::new(), secrets: None };
                         grid.app.programs_told(&"web-1".parse().unwrap(), grid.mailbox.number, &told);
                     }
                     ToAgent::Hook(run) => {

@@ -122,7 +122,9 @@ impl App {
         }
         let mut view = view;
         if matches!(view.state, OperationState::Running | OperationState::Cancelling) {
-            interrupt(&mut view);
+            // More is known of it when a manager starts.
+            let last_known = view.interruptions.last().and_then(|last| last.resumed_at).unwrap_or(view.created_at);
+            interrupt(&mut view, last_known, false);
         }
         view
     }

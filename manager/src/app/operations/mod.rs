@@ -4,10 +4,13 @@ mod acting;
 mod beginning;
 pub mod claims;
 mod ending;
+mod holding;
 #[cfg(test)]
 mod hook_tests;
 pub mod live;
 mod looking;
+#[cfg(test)]
+mod output_tests;
 pub mod recorder;
 mod run;
 mod subjects;

@@ -30,6 +30,9 @@ const BATCH: usize = 4096;
 /// How long after a write that failed it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// How often steps are tried again that cannot be written while others can, before they are given up.
+const TRIES: u32 = 10;
+
 /// The most lines of logs that wait for a disk that takes nothing.
 const OWED_LINES: usize = 10_000;
 
@@ -134,6 +137,8 @@ struct Writer {
     /// What happened and is not written yet.
     owed: BTreeMap<(Uuid, u32), StepWrite>,
     owed_lines: Vec<(Uuid, LogLine)>,
+    /// How often in a row steps could not be written while others could.
+    tries: u32,
     frozen: bool,
 }
 
@@ -164,7 +169,7 @@ struct Batch {
 
 impl Writer {
     fn over(store: Store, journal: Arc<Journal>, entries: mpsc::Receiver<Entry>) -> Self {
-        Self { store, journal, entries, owed: BTreeMap::new(), owed_lines: Vec::new(), frozen: false }
+        Self { store, journal, entries, owed: BTreeMap::new(), owed_lines: Vec::new(), tries: 0, frozen: false }
     }
 
     async fn run(mut self) {
@@ -229,12 +234,19 @@ impl Writer {
             fail::fail_point!("step_end_stored", |_| std::process::abort());
         }
         let outcome = match &written {
-            Ok(_) => {
+            Ok(lost) => {
                 self.owed.clear();
+                self.tries = if lost.is_empty() { 0 } else { self.tries + 1 };
                 Ok(())
             }
             Err(error) => Err(self.not_written(error)),
         };
+        // What stands against them may pass; what does not must stop nothing else for ever.
+        let is_tried_again = (1..TRIES).contains(&self.tries);
+        if let (Ok(lost), true) = (&written, is_tried_again) {
+            let again = rows.into_iter().filter(|row| lost.contains(&(row.operation, row.number)));
+            self.owed.extend(again.map(|row| ((row.operation, row.number), row)));
+        }
         if outcome.is_err() {
             self.owed_lines = all_lines;
             self.owed_lines.truncate(owed(&self.owed_lines));
@@ -265,7 +277,11 @@ impl Writer {
         for (live, line, _) in lines {
             live.put([], [line]);
         }
-        flushes.into_iter().for_each(|done| drop(done.send(outcome.clone())));
+        let flushed = match is_tried_again {
+            true => Err(NotStored("the manager cannot write all of its steps: its log says why".to_owned())),
+            false => outcome,
+        };
+        flushes.into_iter().for_each(|done| drop(done.send(flushed.clone())));
         for done in freezes {
             // Whoever asked may have gone.
             let _gone = done.send(());

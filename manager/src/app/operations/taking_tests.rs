@@ -132,7 +132,7 @@ async fn a_kill_without_need_takes_nothing_from_anybody() {
     let grid = Grid::new().await;
     grid.is("a", State::Stopped);
     let (targets, actor) = ("a@web-1".to_owned(), "bob".to_owned());
-    let holder = Holder { operation: Uuid::nil(), command: Command::Start, targets, actor };
+    let holder = Holder { operation: Uuid::nil(), command: Command::Stop, targets, actor };
     let claims = &grid.app.operations.claims;
     let claim = claims.claim(&"a@web-1".parse().unwrap(), holder.clone(), false).unwrap();
     let id = grid.begin(asked("kill", &["a@web-1"])).await.id;
@@ -145,6 +145,18 @@ async fn a_kill_without_need_takes_nothing_from_anybody() {
     let ended = grid.ended(view.id).await;
     assert_eq!((ended.result, ended.message.as_str()), (Some(StepState::Conflict), "held by another operation"));
     drop(claim);
+}
+
+#[tokio::test]
+async fn a_kill_goes_before_a_start_that_has_no_process_yet() {
+    let grid = Grid::new().await;
+    grid.is("a", State::Stopped);
+    let (targets, actor) = ("a@web-1".to_owned(), "bob".to_owned());
+    let holder = Holder { operation: Uuid::nil(), command: Command::Restart, targets, actor };
+    let claim = grid.app.operations.claims.claim(&"a@web-1".parse().unwrap(), holder, false).unwrap();
+    let id = grid.begin(asked("kill", &["a@web-1"])).await.id;
+    assert!(claim.superseded().await.contains("(kill a@web-1, by anna)"));
+    assert_eq!(grid.ended(id).await.result, Some(StepState::Ignored));
 }
 
 #[tokio::test]
@@ -176,4 +188,34 @@ async fn what_hangs_does_not_keep_a_kill_out() {
     let _held: Vec<_> = (0..super::MOST_IN_HAND).map(|_| operations.room(Command::Stop).unwrap()).collect();
     assert!(operations.room(Command::Restart).is_err());
     assert!(operations.room(Command::Kill).is_ok() && operations.room(Command::Killstart).is_ok());
+}
+
+#[tokio::test]
+async fn when_it_was_interrupted_and_who_resumed_it_stays_known() {
+    let grid = Grid::new().await;
+    grid.is("a", State::Stopped);
+    let id = ended(&grid, "stop", &["a@web-1"]).await;
+    let last_known = {
+        let steps = grid.app.store.steps(id).await.unwrap();
+        steps.iter().filter_map(|step| step.view.started_at.max(step.view.ended_at)).max().unwrap()
+    };
+    for round in 1..=2 {
+        grid.interrupt(id, 2, ORDER, None).await;
+        // As a manager that was killed leaves it.
+        sqlx::query("update operation set state = 'running'").execute(&grid.app.store.grid.write).await.unwrap();
+        grid.app.interrupt_left().await.unwrap();
+        let view = grid.app.operation(&anna(), id).await.unwrap().operation;
+        let last = view.interruptions.last().unwrap();
+        assert_eq!((view.state, view.interruptions.len()), (OperationState::Interrupted, round));
+        assert_eq!((last.exact, last.resumed_at, &last.resumed_by), (false, None, &None));
+        assert!(last.at >= last_known && last.at <= protocol::time::Timestamp::now(), "{last:?}");
+        let resumed = grid.app.resume_operation(&anna(), id).await.unwrap();
+        assert_eq!(resumed.interruptions.last().unwrap().resumed_by.as_deref(), Some("anna"));
+        assert_eq!(grid.order().await, ORDER);
+        grid.answer(ORDER);
+        grid.ended(id).await;
+        let stored = grid.app.store.operation(id).await.unwrap().view;
+        assert_eq!(stored.interruptions.len(), round);
+        assert!(stored.interruptions.iter().all(|one| one.resumed_at >= Some(one.at)), "{stored:?}");
+    }
 }

@@ -24,7 +24,7 @@ use crate::{
         event::{Kind, Topic},
         fleet::{KnownMachine, Named},
         operation::{
-            StepState,
+            NodeKind, StepState,
             request::OperationRequest,
             view::{OperationState, OperationView},
         },
@@ -295,4 +295,67 @@ async fn what_somebody_has_in_hand_is_known_whatever_is_stored() {
     grid.is("a", State::Stopped);
     grid.ended(id).await;
     assert_eq!(grid.app.operations.in_hand_of("anna"), None);
+}
+
+#[tokio::test]
+async fn whoever_takes_an_agent_away_is_told_which_operations_need_it() {
+    let grid = Grid::new().await;
+    let holding = grid.begin(asked("stop", &["a@web-1"])).await.id;
+    let order = grid.order().await;
+    for (command, is_warned) in
+        [("stop", true), ("kill", true), ("restart", true), ("start", false), ("killstart", false)]
+    {
+        let dry = OperationRequest { dry_run: true, ..asked(command, &["agent@web-1"]) };
+        let Begun::Planned(plan) = grid.app.begin_operation(&anna(), dry).await.unwrap() else { panic!("a dry run") };
+        let words = format!("operation {holding} (stop a@web-1, by anna) holds a@web-1 and needs this agent");
+        assert_eq!(plan.steps[1].message.contains(&words), is_warned, "{command}: {}", plan.steps[1].message);
+        let targets = vec!["agent@web-1".parse().unwrap()];
+        let told = grid.app.explain(&anna(), command.parse().unwrap(), targets).unwrap();
+        assert_eq!(told.services[0].notes.iter().any(|note| note.contains(&words)), is_warned, "{command}: {told:#?}");
+    }
+    let view = grid.begin(asked("kill", &["agent@web-1"])).await;
+    let kill = async {
+        loop {
+            let Post::Messages(messages) = grid.mailbox.next().await else { panic!("the link is closed") };
+            if messages.iter().any(|message| matches!(message, ToAgent::AgentOrder(_))) {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), kill).await.expect("the kill");
+    let step = || grid.app.operations.live(view.id).unwrap().step(1).unwrap().view;
+    assert!(step().message.contains("needs this agent"), "{:?}", step());
+    let log = grid.app.operation_log(&anna(), view.id, 0, 9).await.unwrap().items;
+    assert!(log[0].step == 1 && log[0].text.starts_with(&format!("warning: operation {holding}")), "{log:?}");
+    grid.answer(order);
+}
+
+#[tokio::test]
+async fn why_a_service_was_not_begun_is_the_true_reason() {
+    let grid = Grid::new().await;
+    let said = async |id: Uuid| {
+        grid.ended(id).await;
+        let detail = grid.app.operation(&anna(), id).await.unwrap();
+        let is_service = |kind: &NodeKind| matches!(kind, NodeKind::Service(_));
+        let skipped = detail.steps.iter().find(|step| is_service(&step.kind) && step.state == StepState::Skipped);
+        skipped.unwrap().message.clone()
+    };
+    let both = asked("stop", &["a@web-1", "b@web-1"]);
+    let superseded = grid.begin(both.clone()).await.id;
+    grid.order().await;
+    grid.app.operations.claims.supersede(&"a@web-1".parse().unwrap(), "a kill by bob");
+    assert_eq!(said(superseded).await, "not begun: a@web-1 was superseded by a kill");
+
+    let refused = grid.begin(both.clone()).await.id;
+    let order = grid.order().await;
+    let outcome = Outcome::Refused { message: "the machine's own file".to_owned() };
+    grid.app.links.outcome(grid.mailbox.number, order, outcome);
+    assert_eq!(said(refused).await, "not begun: a@web-1 was refused");
+
+    let cancelled = grid.begin(both).await.id;
+    let order = grid.order().await;
+    grid.app.cancel_operation(&anna(), cancelled, false).await.unwrap();
+    grid.answer(order);
+    grid.is("a", State::Stopped);
+    assert_eq!(said(cancelled).await, "not begun: the operation was cancelled");
 }

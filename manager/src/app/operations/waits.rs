@@ -12,15 +12,20 @@ use std::{
 use protocol::{name::ServiceName, time::Timestamp};
 use tokio::{sync::watch, time::Instant};
 
-use crate::grid::fleet::Standing;
+use crate::grid::fleet::{Absence, Standing};
 
 /// How long an agent that was lost may take to come back, before what was not begun yet is given up.
 const BACK: Duration = Duration::from_secs(15);
 
-/// Until when an agent may come back that was there a moment ago; `None` if it is there, or was away before.
+/// Until when an agent may come back that was there a moment ago, or that the manager waits for after its own start;
+/// `None` if it is there, or was away before, or has said goodbye.
 pub fn back_until(standing: &Standing) -> Option<Instant> {
-    let left = BACK.checked_sub(Timestamp::now().since(standing.since)).filter(|left| !left.is_zero())?;
-    (!standing.linked).then(|| Instant::now() + left)
+    let left = match standing.absence? {
+        Absence::Awaited => BACK,
+        Absence::Lost => BACK.checked_sub(Timestamp::now().since(standing.since)).filter(|left| !left.is_zero())?,
+        Absence::Ended => return None,
+    };
+    Some(Instant::now() + left)
 }
 
 /// The services that somebody waits for.
@@ -90,7 +95,40 @@ impl Drop for Wake {
 
 #[cfg(test)]
 mod tests {
+    use protocol::state::State;
+    use uuid::Uuid;
+
     use super::*;
+    use crate::grid::view::ServiceType;
+
+    #[test]
+    fn the_table_of_agents_that_may_come_back() {
+        let now = Timestamp::now();
+        let (moment, long) = (now.before(Duration::from_secs(3)), now.before(Duration::from_secs(60)));
+        for (absence, since, may) in [
+            (None, moment, false),
+            // Since when it was there says nothing of how long the manager was not.
+            (Some(Absence::Awaited), long, true),
+            (Some(Absence::Lost), moment, true),
+            (Some(Absence::Lost), long, false),
+            (Some(Absence::Ended), moment, false),
+        ] {
+            let standing = Standing {
+                r#type: ServiceType::Instance,
+                agent: Uuid::nil(),
+                machine: "web-1".parse().unwrap(),
+                base: String::new(),
+                linked: absence.is_none(),
+                absence,
+                state: State::NotAvailable,
+                reason: None,
+                since,
+                pid: None,
+                exit: None,
+            };
+            assert_eq!(back_until(&standing).is_some(), may, "{absence:?}");
+        }
+    }
 
     #[tokio::test]
     async fn a_change_between_looking_and_waiting_is_not_missed() {

@@ -29,7 +29,7 @@ use crate::{
             rules::{self, Scope, Situation, Verdict},
         },
         operation::{HookNode, Signal, StepState, needless::needless},
-        view::{TriggerOutcome, TriggerResult},
+        view::{ServiceType, TriggerOutcome, TriggerResult},
     },
 };
 
@@ -64,6 +64,13 @@ impl App {
                 }
             }),
         };
+        let warnings = match (outcome, &standing) {
+            (TriggerOutcome::Planned, Some(standing)) if standing.r#type == ServiceType::Agent => {
+                self.needed_by(&one.machine, None, caller.targets.is_some())
+            }
+            _ => Vec::new(),
+        };
+        let message = [vec![message], warnings].concat().join("; ");
         TriggerResult { service: one.service.clone(), outcome, message }
     }
 

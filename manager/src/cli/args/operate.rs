@@ -1,6 +1,6 @@
 //! `start`, `stop`, `kill`, `restart`, `killstart`, and `operations`.
 
-use std::str::FromStr;
+use std::{num::NonZeroU32, str::FromStr};
 
 use clap::{Args, Subcommand, ValueEnum};
 
@@ -13,10 +13,11 @@ pub struct OperateArgs {
     /// Services and collections to act on
     #[arg(value_name = "TARGET", required = true)]
     pub targets: Vec<String>,
-    /// Work on what is named at once, or so many at a time; collections have an order of their own
-    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "0")]
-    pub parallel: Option<u32>,
-    /// What to do at the first failure [default: stop]
+    /// Work on all that is named at once, or with `=N` on so many at a time. Collections have an order of their own, which
+    /// this changes for one that is named alone
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true)]
+    pub parallel: Option<Option<NonZeroU32>>,
+    /// What to do at the first failure [default: as the collection says, else stop]
     #[arg(long, value_enum, value_name = "WHAT")]
     pub on_failure: Option<OnFailureArg>,
     /// Begin no other once more services than this have failed: a number, or a percentage such as 10%
@@ -36,6 +37,9 @@ pub struct WaitArgs {
     /// Print the operation's id and do not wait
     #[arg(long)]
     pub detach: bool,
+    /// Show nothing unless something failed: for cron
+    #[arg(long, short, conflicts_with = "detach")]
+    pub quiet: bool,
     /// How often to tell what is in hand, beside every change [default: the grid's progress_interval]
     #[arg(long, value_name = "TIME", value_parser = interval)]
     pub interval: Option<Span>,
@@ -129,6 +133,14 @@ pub enum OperationsAction {
         /// Leave what is in hand as it is
         #[arg(long)]
         now: bool,
+    },
+    /// Wait for an operation, and end with the exit code that its command would have had
+    Wait {
+        /// Its id, or a beginning of it that no other has
+        id: String,
+        /// How to wait
+        #[command(flatten)]
+        wait: WaitArgs,
     },
     /// Go on with an operation that was interrupted, and wait for it
     Resume {

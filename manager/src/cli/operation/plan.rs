@@ -65,6 +65,7 @@ impl<'a> Planning<'a> {
             NodeKind::Group(group) => format!("{name}: {}", words::order(group)),
             NodeKind::Service(node) => match &node.impossible {
                 Some(why) => format!("{name}: cannot be done: {}", harmless(why)),
+                None if !step.message.is_empty() => format!("{name}: warning: {}", harmless(&step.message)),
                 None => name,
             },
             NodeKind::Hook(hook) => {

@@ -1,7 +1,7 @@
 //! What an operation came to: a line for each service, and one for all.
 
 use comfy_table::Cell;
-use protocol::time::Timestamp;
+use protocol::{state::State, time::Timestamp};
 
 use super::{Forest, Tails, changes, plan::States, words};
 use crate::{
@@ -54,29 +54,50 @@ pub fn rows(detail: &OperationDetail, besides: &Besides, now: Timestamp) -> Vec<
     services.map(row).collect()
 }
 
-/// How a service came to where it is: what is said of it, or what its steps brought about.
-fn how(forest: &Forest<'_>, service: &StepView, besides: &Besides, now: Timestamp) -> String {
-    let said = |step: &StepView| match (&step.kind, step.state) {
+/// What the steps of a service brought about, each in words.
+fn brought_about(forest: &Forest<'_>, service: &StepView, now: Timestamp) -> Vec<String> {
+    let steps: Vec<&StepView> = forest.children(service).collect();
+    let is_killed = |step: &&&StepView| words::is_for_late_stop(&step.kind) && step.state == StepState::Done;
+    let said = |(place, step): (usize, &&StepView)| match (&step.kind, step.state) {
+        (NodeKind::Signal(signal), StepState::Done) if signal.if_stop_timed_out => Some("killed".to_owned()),
+        (NodeKind::Signal(signal), StepState::Done) => {
+            let next = steps.get(place + 1).filter(|next| matches!(next.kind, NodeKind::Wait(_)));
+            let is_told = next.is_some_and(|wait| wait.state == StepState::Done || wait.state == StepState::TimedOut);
+            (!is_told).then(|| format!("{} sent", signal.signal.word()))
+        }
+        // The kill tells it.
+        (NodeKind::Wait(wait), StepState::Done) if wait.if_stop_timed_out => None,
+        (NodeKind::Wait(wait), StepState::TimedOut) if steps.iter().skip(place).any(|step| is_killed(&step)) => {
+            Some(format!("not {} within {}", words::until(wait.until), words::limit(wait.timeout_ms)))
+        }
         (NodeKind::Wait(wait), StepState::Done) => {
             let took = words::took(step, now).map(words::span);
             let reached = changes::reached(forest, step, wait.until, took.as_deref());
             Some(if reached.ends_with(" already") { format!("was {reached}") } else { reached })
         }
-        (NodeKind::Hook(hook), state) if state.is_failure() && hook.on_failure == HookFailure::Warn => {
-            Some(format!("{}: {}, only noted", words::step(&step.kind), words::state(state)))
-        }
-        (_, state) if state.is_failure() => Some(format!("{}: {}", words::step(&step.kind), words::state(state))),
         _ => None,
     };
-    let steps = forest.children(service).filter_map(said).collect::<Vec<_>>().join(", ");
-    match words::why(service) {
-        why if why.is_empty() || service.state == StepState::Done && !steps.is_empty() => steps,
-        why => {
-            let hook = forest.children(service).find_map(|step| said_by_hook(step, &besides.tails));
-            let left = left(forest, service, &besides.states);
-            [Some(why), hook, left].into_iter().flatten().collect::<Vec<_>>().join("; ")
+    steps.iter().enumerate().filter_map(said).collect()
+}
+
+/// How a service came to where it is: what is said of it, or what its steps brought about.
+fn how(forest: &Forest<'_>, service: &StepView, besides: &Besides, now: Timestamp) -> String {
+    let noted = |step: &StepView| match &step.kind {
+        NodeKind::Hook(hook) if step.state.is_failure() && hook.on_failure == HookFailure::Warn => {
+            Some(format!("{}: {}, only noted", words::step(&step.kind), words::state(step.state)))
         }
+        _ => None,
+    };
+    let done = brought_about(forest, service, now);
+    let why = words::why(service);
+    if why.is_empty() || service.state == StepState::Done && !done.is_empty() {
+        return done.into_iter().chain(forest.children(service).filter_map(noted)).collect::<Vec<_>>().join(", ");
     }
+    let hook = forest.children(service).find_map(|step| said_by_hook(step, &besides.tails));
+    let before = Some(done.join(", ")).filter(|done| !service.state.is_good() && !done.is_empty());
+    let before = before.map(|done| format!("before that: {done}"));
+    let left = left(forest, service, &besides.states);
+    [Some(why), hook, before, left].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 /// Why a hook failed whose failure counts, and the last that it wrote.
@@ -95,7 +116,9 @@ pub fn left(forest: &Forest<'_>, service: &StepView, states: &States) -> Option<
     let NodeKind::Service(node) = &service.kind else { return None };
     service.started_at?;
     if service.state != StepState::Cancelled {
-        return None;
+        let state = states.get(&node.service).filter(|state| **state != State::NotAvailable)?;
+        let is_worth_it = service.state.is_failure() || service.state == StepState::Superseded;
+        return is_worth_it.then(|| format!("it is {} now", state.to_string().replace('_', " ")));
     }
     let planned = |step: &&StepView| !words::is_for_late_stop(&step.kind);
     let signals = || {
@@ -115,10 +138,12 @@ pub fn left(forest: &Forest<'_>, service: &StepView, states: &States) -> Option<
     })
 }
 
-/// Whether the report tells of a service that was left in the middle: then its state is worth asking for.
+/// Whether a service was begun and is not where it was to be: then its state is worth asking for.
 pub fn is_left(detail: &OperationDetail) -> bool {
-    let forest = Forest::of(detail);
-    detail.steps.iter().any(|step| left(&forest, step, &States::new()).is_some())
+    let is_begun = |step: &StepView| matches!(step.kind, NodeKind::Service(_)) && step.started_at.is_some();
+    let is_left =
+        |state: StepState| state.is_failure() || matches!(state, StepState::Cancelled | StepState::Superseded);
+    detail.steps.iter().any(|step| is_begun(step) && is_left(step.state))
 }
 
 /// Why the whole was stopped by a hook of its own.

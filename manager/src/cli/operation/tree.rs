@@ -51,21 +51,12 @@ impl Line {
         let indent = " ".repeat(2 * self.depth);
         let (mark, blank) = (self.mark.0, if self.mark.0.is_empty() { "" } else { " " });
         let whole = format!("{indent}{mark}{blank}{}", self.text);
-        let cut = clip(whole.trim_end(), width);
+        let cut = console::truncate_str(whole.trim_end(), width, "…");
         match self.mark.1.filter(|_| colour && !mark.is_empty() && cut.chars().count() > indent.len()) {
             Some(wanted) => cut.replacen(mark, &mark.with(wanted).to_string(), 1),
-            None => cut,
+            None => cut.into_owned(),
         }
     }
-}
-
-/// A text cut to a width, with a sign that it is.
-pub fn clip(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text.to_owned();
-    }
-    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
-    if width == 0 { String::new() } else { format!("{}…", kept.trim_end()) }
 }
 
 /// What is told in one line for many.

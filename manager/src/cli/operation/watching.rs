@@ -15,7 +15,13 @@ use super::{
     tree, words,
 };
 use crate::{
-    cli::{args::Format, client::Client, exit::Failure, output::Output},
+    cli::{
+        args::Format,
+        client::Client,
+        exit::Failure,
+        interrupt::told_to_end,
+        output::{Output, harmless},
+    },
     grid::operation::{
         StepState,
         view::{OperationDetail, OperationNews, OperationState, OperationView, StepView},
@@ -46,17 +52,29 @@ pub enum End {
     NoManager(Duration),
 }
 
-/// Waits until an operation ends, the caller's time is up, or the caller has enough. `interval` is how often it is told
-/// what is in hand.
+/// How an operation is waited for.
+#[derive(Debug, Clone, Copy)]
+pub struct Waiting {
+    /// How often it is told what is in hand.
+    pub interval: Duration,
+    /// When the caller's time is up.
+    pub until: Option<Instant>,
+    /// Whether it has just begun: then all that happened in it is news.
+    pub is_new: bool,
+    /// Whether nothing is told on the way.
+    pub quiet: bool,
+}
+
+/// Waits until an operation ends, the caller's time is up, or the caller has enough.
 pub async fn wait(
     client: &Client,
     output: &mut Output,
     begun: &OperationView,
-    interval: Duration,
-    until: Option<Instant>,
+    waiting: Waiting,
 ) -> Result<End, Failure> {
-    let mut shown = Shown::open(output, begun, client.address(), interval);
-    let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
+    let Waiting { interval, until, .. } = waiting;
+    let mut shown = Shown::open(output, begun, client.address(), waiting);
+    let mut interrupted = std::pin::pin!(told_to_end());
     let mut up = std::pin::pin!(async {
         match until {
             Some(until) => tokio::time::sleep_until(until).await,
@@ -118,8 +136,7 @@ struct Shown<'a> {
     tails: Tails,
     lost: Option<Lost>,
     address: &'a str,
-    /// After how long it is told again what is in hand.
-    interval: Duration,
+    waiting: Waiting,
     /// When something was said last of each service and collection; under no name, of anything.
     said: HashMap<String, Instant>,
     /// The groups and services of which it was said that they begin.
@@ -129,8 +146,8 @@ struct Shown<'a> {
 }
 
 impl<'a> Shown<'a> {
-    fn open(output: &'a mut Output, begun: &OperationView, address: &'a str, interval: Duration) -> Self {
-        let on_screen = output.is_terminal() && output.format() == Format::Table;
+    fn open(output: &'a mut Output, begun: &OperationView, address: &'a str, waiting: Waiting) -> Self {
+        let on_screen = output.is_terminal() && output.format() == Format::Table && !waiting.quiet;
         let screen = on_screen.then(|| Screen::open(output));
         let mut shown = Self {
             output,
@@ -140,7 +157,7 @@ impl<'a> Shown<'a> {
             tails: Tails::default(),
             lost: None,
             address,
-            interval,
+            waiting,
             said: HashMap::from([(String::new(), Instant::now())]),
             begun: HashSet::new(),
             draw_at: None,
@@ -155,8 +172,8 @@ impl<'a> Shown<'a> {
         let line = format!("{} {text}", jiff::Zoned::now().strftime("%H:%M:%S"));
         self.said.insert(String::new(), Instant::now());
         match self.screen {
-            Some(_) => self.output.log(&line),
-            None => self.output.note(&line),
+            None if !self.waiting.quiet => self.output.note(&line),
+            _ => self.output.log(&line),
         }
     }
 
@@ -184,6 +201,9 @@ impl<'a> Shown<'a> {
                 let before = self.detail.replace(*whole);
                 let Some(now) = self.detail.take() else { return };
                 self.shape = Shape::of(&now);
+                if before.is_none() && !self.waiting.is_new {
+                    return self.so_far(now);
+                }
                 let mut changed: Vec<&StepView> = now.steps.iter().collect();
                 // As it happened; where that was in one moment, the whole begins before its parts and ends after them.
                 changed.sort_by_key(|step| {
@@ -202,7 +222,8 @@ impl<'a> Shown<'a> {
                 let is_other = detail.operation.state != view.state && view.state == OperationState::Cancelling;
                 detail.operation = *view;
                 if is_other {
-                    self.say("it is being cancelled: what is in hand is finished");
+                    let why = harmless(&detail.operation.message);
+                    self.say(&why);
                 }
             }
             OperationNews::Step(step) => {
@@ -227,6 +248,14 @@ impl<'a> Shown<'a> {
                 }
             }
         }
+    }
+
+    /// What was so before anybody looked is no news.
+    fn so_far(&mut self, now: OperationDetail) {
+        let begun = now.steps.iter().filter(|step| step.state != StepState::Planned);
+        self.begun.extend(begun.map(|step| step.number));
+        self.say(&format!("so far: {}", words::counts(&now.operation.services)));
+        self.detail = Some(now);
     }
 
     fn say_step(&mut self, detail: &OperationDetail, before: StepState, step: &StepView) {
@@ -255,7 +284,7 @@ impl<'a> Shown<'a> {
         if self.screen.is_some() {
             return;
         }
-        let (said, interval) = (&self.said, self.interval);
+        let (said, interval) = (&self.said, self.waiting.interval);
         let was_told = |subject: &str| said.get(subject).is_some_and(|at| at.elapsed() + interval / 8 < interval);
         if let Some(lost) = &self.lost {
             if !was_told("") {

@@ -43,7 +43,9 @@ pub fn mark(state: StepState) -> (&'static str, Option<Color>) {
 
 /// A time as people read it, short.
 pub fn span(time: Duration) -> String {
-    let (ms, seconds) = (time.as_millis(), time.as_secs());
+    let ms = time.as_millis();
+    // To the nearest second where only seconds are shown.
+    let seconds = if ms < 10_000 { time.as_secs() } else { (time + Duration::from_millis(500)).as_secs() };
     match ms {
         0..10_000 if ms % 1000 == 0 => format!("{seconds} s"),
         0..1000 => format!("{:.2} s", time.as_secs_f64()),
@@ -222,7 +224,7 @@ mod tests {
             (40, "0.04 s"),
             (1000, "1 s"),
             (1240, "1.2 s"),
-            (34_900, "34 s"),
+            (34_900, "35 s"),
             (130_000, "2m 10s"),
             (3_700_000, "1h 01m"),
         ] {

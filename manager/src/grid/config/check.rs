@@ -11,9 +11,13 @@ use super::{
     parse::{Parsed, Places, parse},
 };
 use crate::grid::{
-    hooks::Around,
+    hooks::{
+        Around,
+        secrets::{Secrets, missing},
+    },
     tags::Tag,
     target::{NoSuchTarget, Target},
+    view::ServiceView,
 };
 
 /// What a configuration can name.
@@ -29,6 +33,10 @@ pub struct Known {
     pub programs: BTreeSet<String>,
     /// What configurations named that were in force: it may have vanished since.
     pub named_before: BTreeSet<String>,
+    /// The services, agents too.
+    pub services: Vec<ServiceView>,
+    /// Which secrets there are.
+    pub secrets: Secrets,
 }
 
 impl Known {
@@ -161,6 +169,9 @@ impl Check<'_> {
                 let miss = NoSuchTarget::new("hook program", &super::read::shown(&hook.program), programs);
                 self.wrong.push((*program_at, format!("{miss}: `hooks add FILE` adds one")));
             }
+            let (config, services) = (self.config, &self.known.services);
+            let without = missing(hook, config, services, &self.known.secrets);
+            self.odd.extend(without.into_iter().map(|what| (*program_at, what)));
             let is_trigger = matches!(hook.event.around, Around::Trigger(_));
             for (target, &at) in hook.targets.iter().zip(targets) {
                 let is_whole = match target {

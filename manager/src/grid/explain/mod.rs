@@ -18,7 +18,7 @@ use super::{
     config::GridConfig,
     hooks::{HookPlace, millis},
     operation::{
-        HookNode, NodeKind, ServiceNode, Tree,
+        HookNode, NodeKind, ServiceNode, StepState, Tree,
         limits::{Effective, Holders, Origin},
     },
     view::{ServiceType, ServiceView},
@@ -28,8 +28,10 @@ use super::{
 pub trait Known {
     /// Who holds a service now.
     fn claim(&self, service: &ServiceName) -> Option<ClaimView>;
-    /// Whether a program can run on a machine, or without one on the manager's host.
-    fn ready(&self, program: &str, machine: Option<&MachineName>) -> Readiness;
+    /// Whether a hook can run on a machine, or without one on the manager's host.
+    fn ready(&self, hook: &HookNode, machine: Option<&MachineName>) -> Readiness;
+    /// What a command on a service would do to others.
+    fn warnings(&self, command: Command, node: &ServiceNode) -> Vec<String>;
     /// What a machine's own file allows; empty if it does not say.
     fn allow(&self, machine: &MachineName) -> Vec<String>;
 }
@@ -117,7 +119,10 @@ fn one(
     let allow = known.allow(&service.machine);
     let circumstances =
         Circumstances { command, service, view, limits, hooks: &hooks, claim: claim.as_ref(), allow: &allow };
-    let prediction = predict(&circumstances);
+    let mut prediction = predict(&circumstances);
+    if prediction.would == StepState::Planned {
+        prediction.notes.extend(known.warnings(command, service));
+    }
     ServiceExplanation {
         step,
         service: service.service.clone(),
@@ -191,7 +196,7 @@ fn collection(tree: &Tree, at: u32) -> Option<&ServiceName> {
 }
 
 fn hook(command: Command, hook: &HookNode, machine: Option<&MachineName>, known: &impl Known) -> HookExplanation {
-    let Readiness { ready, why } = known.ready(&hook.program, machine.filter(|_| hook.place == HookPlace::Machine));
+    let Readiness { ready, why } = known.ready(hook, machine.filter(|_| hook.place == HookPlace::Machine));
     HookExplanation {
         event: hook.event,
         program: hook.program.clone(),

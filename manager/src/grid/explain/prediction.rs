@@ -122,7 +122,8 @@ fn notes(all: &Circumstances<'_>) -> Vec<String> {
         notes.push("the machine's own file does not allow `hooks`: those that run there would fail".to_owned());
     }
     if all.hooks.iter().any(|hook| hook.ready == Some(false)) {
-        notes.push("a hook's program is not ready: it would be waited for, up to the hook's time limit".to_owned());
+        notes.push("a hook is not ready: its program would be waited for, up to its time limit, and without its secret it would fail"
+                .to_owned());
     }
     notes
 }

@@ -21,6 +21,7 @@ struct Facts {
     held: bool,
     allow: Vec<String>,
     ready: Option<bool>,
+    warnings: Vec<String>,
 }
 
 impl Known for Facts {
@@ -29,8 +30,12 @@ impl Known for Facts {
         self.held.then(holder)
     }
 
-    fn ready(&self, _: &str, machine: Option<&MachineName>) -> Readiness {
+    fn ready(&self, _: &HookNode, machine: Option<&MachineName>) -> Readiness {
         Readiness { ready: self.ready, why: machine.map(ToString::to_string) }
+    }
+
+    fn warnings(&self, _: Command, _: &ServiceNode) -> Vec<String> {
+        self.warnings.clone()
     }
 
     fn allow(&self, _: &MachineName) -> Vec<String> {
@@ -192,7 +197,7 @@ fn the_table_of_what_stands_in_the_way() {
         ("restart agent@web-1", false, "agent", StepState::Planned, None),
     ] {
         let allow = if allowed.is_empty() { Vec::new() } else { allow(allowed) };
-        let told = explained(line, &config(), State::Active, &Facts { held, allow, ready: None });
+        let told = explained(line, &config(), State::Active, &Facts { held, allow, ..Facts::default() });
         let service = &told.services[0];
         assert_eq!(service.would, would, "{line}: {}", service.message);
         let is_noted = |note: &str| service.notes.iter().any(|told| told.contains(note));

@@ -130,9 +130,9 @@ pub struct HookExplanation {
     pub target: String,
     /// Whether it runs only if the stop takes too long, around the automatic kill.
     pub only_if_late: bool,
-    /// Whether its program is there; `null` if nothing is known of it.
+    /// Whether its program and its secrets are there; `null` if nothing is known of it.
     pub ready: Option<bool>,
-    /// Why it is not.
+    /// Why they are not.
     pub why: Option<String>,
 }
 

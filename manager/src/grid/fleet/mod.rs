@@ -26,7 +26,7 @@ pub use self::count::Counts;
 use self::read::exit_view;
 pub use self::{
     restore::{LastLink, Remembered},
-    standing::Standing,
+    standing::{AWAY, Absence, Standing},
     tagging::TagError,
 };
 use super::{

@@ -9,7 +9,7 @@ use protocol::{
     time::Timestamp,
 };
 
-use super::{Destination, Fleet, Instance, Link, Machine, SAME_MOMENT};
+use super::{AWAY, Destination, Fleet, Instance, Link, Machine, SAME_MOMENT};
 use crate::grid::{
     target::{NoSuchTarget, Target},
     view::{ExitView, MachineView, ServiceType, ServiceView},
@@ -184,7 +184,7 @@ impl Machine {
         let report = &instance.report;
         let away = self.why_away();
         let reason = match away {
-            Some(why) => Some(format!("its agent is away: {why}")),
+            Some(why) => Some(format!("{AWAY}{why}")),
             None => report.reason.clone(),
         };
         ServiceView {

@@ -7,8 +7,22 @@ use protocol::{
 };
 use uuid::Uuid;
 
-use super::{Fleet, Machine};
+use super::{Fleet, Link, Machine};
 use crate::grid::view::ServiceType;
+
+/// How the reason of an instance begins whose agent is away; what follows is why it is.
+pub const AWAY: &str = "its agent is away: ";
+
+/// How an agent came to be away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absence {
+    /// The manager has just started, and the agent may come any moment.
+    Awaited,
+    /// Its link broke, or it was not heard from.
+    Lost,
+    /// It said goodbye: it comes back when somebody starts it.
+    Ended,
+}
 
 /// How a service stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +37,8 @@ pub struct Standing {
     pub base: String,
     /// Whether its agent is linked.
     pub linked: bool,
+    /// If it is not, how that came to be.
+    pub absence: Option<Absence>,
     /// The state.
     pub state: State,
     /// Why it is in its state.
@@ -43,7 +59,13 @@ impl Fleet {
             agent: machine.id,
             machine: machine.name.clone(),
             base: view.catalina_base.unwrap_or_default(),
-            linked: matches!(machine.link, super::Link::Connected(_)),
+            linked: matches!(machine.link, Link::Connected(_)),
+            absence: match machine.link {
+                Link::Connected(_) => None,
+                Link::Awaited => Some(Absence::Awaited),
+                Link::Lost(_) => Some(Absence::Lost),
+                Link::Ended(_) => Some(Absence::Ended),
+            },
             state: view.state,
             reason: view.reason,
             since: view.since,

@@ -8,6 +8,7 @@ pub mod place;
 pub mod program;
 pub mod release;
 pub mod rules;
+pub mod secrets;
 
 use std::{fmt, str::FromStr, time::Duration};
 

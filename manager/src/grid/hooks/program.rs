@@ -60,7 +60,7 @@ pub struct MachineProgram {
     /// The machine.
     #[schema(value_type = schema::MachineName)]
     pub machine: MachineName,
-    /// Whether it is there and verified.
+    /// Whether it is there and verified, with every secret that hooks which run it there name.
     pub ready: bool,
     /// Why it is not.
     pub why: Option<String>,
@@ -86,6 +86,9 @@ pub struct Binding {
     pub environment: BTreeMap<String, String>,
     /// The names of the secrets that it gets.
     pub secrets: Vec<String>,
+    /// Where it cannot run for want of a secret, and why, as far as that is known.
+    #[serde(default)]
+    pub not_ready: Vec<String>,
 }
 
 /// All hooks.
@@ -108,6 +111,7 @@ impl From<&Hook> for Binding {
             user: hook.user.clone(),
             environment: hook.environment.clone(),
             secrets: hook.secrets.clone(),
+            not_ready: Vec::new(),
         }
     }
 }

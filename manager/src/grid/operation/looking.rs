@@ -94,6 +94,7 @@ mod tests {
             machine: "web-1".parse().unwrap(),
             base: String::new(),
             linked: state != State::NotAvailable,
+            absence: None,
             state,
             reason: reason.map(str::to_owned),
             since: Timestamp::from_millis(since),

@@ -1,21 +1,85 @@
 //! How a group goes on: which members begin next, whether others still may, and whether it has ended.
 
+use std::collections::BTreeSet;
+
 use super::{Group, StepState};
 use crate::grid::config::{Mode, OnFailure};
 
-/// A member of a group: a service or a group. Hooks are no members.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Member {
-    /// How far it is.
-    pub state: StepState,
-    /// How many failures are in it, at any depth; see [`super::outcome::Tally::failures`].
-    pub failures: u32,
+/// How far the members of a group are, in their order: services and groups, but no hooks. What is next costs the same
+/// however many there are.
+#[derive(Debug)]
+pub struct Members {
+    states: Vec<StepState>,
+    /// Before this place none is planned.
+    next: usize,
+    running: usize,
+    /// The places of those that failed.
+    failed: BTreeSet<usize>,
+}
+
+impl Members {
+    /// Members that are so far.
+    pub fn new(states: Vec<StepState>) -> Self {
+        let running = states.iter().filter(|state| **state == StepState::Running).count();
+        let failed =
+            states.iter().enumerate().filter(|(_, state)| state.is_failure()).map(|(place, _)| place).collect();
+        Self { states, next: 0, running, failed }
+    }
+
+    /// How far a member is.
+    pub fn state(&self, place: usize) -> StepState {
+        self.states[place]
+    }
+
+    /// A member goes on.
+    pub fn set(&mut self, place: usize, state: StepState) {
+        let before = std::mem::replace(&mut self.states[place], state);
+        self.running -= usize::from(before == StepState::Running);
+        self.running += usize::from(state == StepState::Running);
+        match state.is_failure() {
+            true => drop(self.failed.insert(place)),
+            false => drop(self.failed.remove(&place)),
+        }
+        if state == StepState::Planned {
+            self.next = self.next.min(place);
+        }
+    }
+
+    /// The first member that failed.
+    pub fn first_failed(&self) -> Option<usize> {
+        self.failed.first().copied()
+    }
+
+    /// Up to so many that are planned, in their order.
+    fn planned(&mut self, most: usize) -> Vec<usize> {
+        while self.states.get(self.next).is_some_and(|state| *state != StepState::Planned) {
+            self.next += 1;
+        }
+        let from = self.states.iter().enumerate().skip(self.next);
+        from.filter(|(_, state)| **state == StepState::Planned).take(most).map(|(place, _)| place).collect()
+    }
+}
+
+/// Why nothing may begin in a group, for a reason that is outside of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Held {
+    /// The operation was cancelled.
+    Cancelled,
+    /// A group further out is over its budget.
+    Budget {
+        /// Its name, if it has one.
+        group: Option<String>,
+        /// How many failed in it.
+        failed: u32,
+        /// How many may.
+        allowed: u32,
+    },
 }
 
 /// Why no other member is begun.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stop {
-    /// A member failed: members in hand are finished.
+    /// A member failed, or something in one: members in hand are finished.
     Failure,
     /// More services failed than may. No other service in the group is begun, at whatever depth.
     Budget {
@@ -24,20 +88,40 @@ pub enum Stop {
         /// How many may.
         allowed: u32,
     },
-    /// The operation was cancelled, or a group further out is over its budget.
-    Held,
+    /// The reason is outside of the group.
+    Held(Held),
 }
 
 impl Stop {
-    /// Why a member was not begun, in words.
-    pub fn words(self) -> String {
+    /// Why a member was not begun, in words. `failure` says what failed, if that is known.
+    pub fn words(&self, failure: Option<&str>) -> String {
         match self {
-            Stop::Failure => "not begun: a member before it failed".to_owned(),
-            Stop::Budget { failed, allowed } => {
+            Stop::Failure => format!("not begun: {}", failure.unwrap_or("another member failed")),
+            Stop::Budget { failed, allowed } | Stop::Held(Held::Budget { group: None, failed, allowed }) => {
                 format!("not begun: {failed} services failed, and {allowed} may")
             }
-            Stop::Held => "not begun: the operation was cancelled, or too much of it failed".to_owned(),
+            Stop::Held(Held::Budget { group: Some(group), failed, allowed }) => {
+                format!("not begun: {failed} services failed in {group}, and {allowed} may")
+            }
+            Stop::Held(Held::Cancelled) => "not begun: the operation was cancelled".to_owned(),
         }
+    }
+}
+
+/// What became of a member for which no other was begun, after its name.
+pub fn failure_words(state: StepState) -> &'static str {
+    match state {
+        StepState::TimedOut => "took too long",
+        StepState::PartlyFailed => "failed in part",
+        StepState::Vetoed => "was vetoed by a hook",
+        StepState::Refused => "was refused",
+        StepState::NotAvailable => "was not available",
+        StepState::Conflict => "was held by another operation",
+        StepState::Gone => "was gone",
+        StepState::Superseded => "was superseded by a kill",
+        StepState::Cancelled => "was cancelled",
+        StepState::Unknown => "ended nobody knows how",
+        _ => "failed",
     }
 }
 
@@ -52,115 +136,32 @@ pub struct Progress {
     pub ended: bool,
 }
 
-/// What is next in a group, after its `pre-` hooks. `held`: nothing may begin, for a reason outside of the group.
+/// What is next in a group, after its `pre-` hooks. `failures` are those in its members, at any depth; see
+/// [`super::outcome::Tally::failures`]. `held`: nothing may begin, for a reason outside of the group.
 ///
 /// Where a budget is set it decides alone: so many failures are allowed for, also where `on_failure` is `stop`.
-pub fn progress(group: &Group, members: &[Member], held: bool) -> Progress {
-    let stop = if held { Some(Stop::Held) } else { stop(group, members) };
-    let running = members.iter().filter(|member| member.state == StepState::Running).count();
-    let planned = || members.iter().enumerate().filter(|(_, member)| member.state == StepState::Planned);
+pub fn progress(group: &Group, members: &mut Members, failures: u32, held: Option<Held>) -> Progress {
+    let stop = held.map(Stop::Held).or_else(|| stop(group, members, failures));
     let at_once = match (group.mode, group.max_parallel) {
         (Mode::Sequential, _) => 1,
         (Mode::Parallel, Some(most)) => most.max(1) as usize,
         (Mode::Parallel, None) => usize::MAX,
     };
-    let room = if stop.is_some() { 0 } else { at_once.saturating_sub(running) };
-    let begin: Vec<usize> = planned().take(room).map(|(place, _)| place).collect();
-    let ended = running == 0 && begin.is_empty();
+    let begin = match at_once.saturating_sub(members.running) {
+        room if room > 0 && stop.is_none() => members.planned(room),
+        _ => Vec::new(),
+    };
+    let ended = members.running == 0 && begin.is_empty();
     Progress { begin, stop, ended }
 }
 
-fn stop(group: &Group, members: &[Member]) -> Option<Stop> {
-    let failed = members.iter().map(|member| member.failures).fold(0, u32::saturating_add);
+fn stop(group: &Group, members: &Members, failed: u32) -> Option<Stop> {
     match (group.failure_budget, group.on_failure) {
         (Some(allowed), _) => (failed > allowed).then_some(Stop::Budget { failed, allowed }),
         (None, OnFailure::Continue) => None,
-        (None, OnFailure::Stop) => {
-            let any = failed > 0 || members.iter().any(|member| member.state.is_failure());
-            any.then_some(Stop::Failure)
-        }
+        (None, OnFailure::Stop) => (failed > 0 || members.first_failed().is_some()).then_some(Stop::Failure),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// `.` planned, `r` running, `d` done, `i` ignored, `f` failed, `s` skipped, `p` partly failed with two failures,
-    /// `R` running with two failures.
-    fn members(letters: &str) -> Vec<Member> {
-        let member = |letter| {
-            let (state, failures) = match letter {
-                '.' => (StepState::Planned, 0),
-                'r' => (StepState::Running, 0),
-                'd' => (StepState::Done, 0),
-                'i' => (StepState::Ignored, 0),
-                'f' => (StepState::Failed, 1),
-                's' => (StepState::Skipped, 0),
-                'p' => (StepState::PartlyFailed, 2),
-                'R' => (StepState::Running, 2),
-                other => panic!("no letter `{other}`"),
-            };
-            Member { state, failures }
-        };
-        letters.chars().map(member).collect()
-    }
-
-    fn group(mode: Mode, max_parallel: Option<u32>, on_failure: OnFailure, failure_budget: Option<u32>) -> Group {
-        Group { collection: None, is_grid: false, mode, max_parallel, on_failure, failure_budget }
-    }
-
-    #[test]
-    fn the_table_of_progress() {
-        use Mode::{Parallel, Sequential};
-        use OnFailure::{Continue, Stop as AtFirst};
-        for (mode, most, on_failure, budget, letters, begin, stops, ended) in [
-            // One after the other.
-            (Sequential, None, AtFirst, None, "...", &[0][..], false, false),
-            (Sequential, None, AtFirst, None, "r..", &[], false, false),
-            (Sequential, None, AtFirst, None, "d..", &[1], false, false),
-            (Sequential, None, AtFirst, None, "di.", &[2], false, false),
-            (Sequential, None, AtFirst, None, "ds.", &[2], false, false),
-            (Sequential, None, AtFirst, None, "ddd", &[], false, true),
-            (Sequential, None, AtFirst, None, "", &[], false, true),
-            // The first failure.
-            (Sequential, None, AtFirst, None, "df.", &[], true, true),
-            (Sequential, None, AtFirst, None, "p..", &[], true, true),
-            (Sequential, None, Continue, None, "df.", &[2], false, false),
-            (Sequential, None, Continue, None, "p..", &[1], false, false),
-            (Parallel, Some(2), AtFirst, None, "rf..", &[], true, false),
-            (Parallel, Some(2), AtFirst, None, "R...", &[], true, false),
-            (Parallel, Some(2), AtFirst, None, "df..", &[], true, true),
-            (Parallel, Some(2), Continue, None, "rf..", &[2], false, false),
-            // Many at a time.
-            (Parallel, None, AtFirst, None, "....", &[0, 1, 2, 3], false, false),
-            (Parallel, None, AtFirst, None, "rd..", &[2, 3], false, false),
-            (Parallel, Some(2), AtFirst, None, "....", &[0, 1], false, false),
-            (Parallel, Some(2), AtFirst, None, "rr..", &[], false, false),
-            (Parallel, Some(2), AtFirst, None, "dr..", &[2], false, false),
-            (Parallel, Some(9), AtFirst, None, "d.r.", &[1, 3], false, false),
-            // A budget decides alone.
-            (Sequential, None, AtFirst, Some(0), "d..", &[1], false, false),
-            (Sequential, None, Continue, Some(0), "f..", &[], true, true),
-            (Sequential, None, AtFirst, Some(1), "f..", &[1], false, false),
-            (Sequential, None, Continue, Some(1), "ff.", &[], true, true),
-            (Parallel, Some(3), Continue, Some(2), "fR..", &[], true, false),
-            (Parallel, Some(3), Continue, Some(2), "pr..", &[2, 3], false, false),
-            (Parallel, Some(3), Continue, Some(2), "pf..", &[], true, true),
-        ] {
-            let group = group(mode, most, on_failure, budget);
-            let told = progress(&group, &members(letters), false);
-            let found = (&told.begin[..], told.stop.is_some(), told.ended);
-            assert_eq!(found, (begin, stops, ended), "{mode:?} {most:?} {on_failure:?} {budget:?} {letters}");
-        }
-    }
-
-    #[test]
-    fn what_is_held_begins_nothing_and_ends_with_what_is_in_hand() {
-        let group = group(Mode::Parallel, None, OnFailure::Continue, None);
-        for (letters, ended) in [("....", true), ("dr..", false), ("dd..", true)] {
-            let expected = Progress { begin: Vec::new(), stop: Some(Stop::Held), ended };
-            assert_eq!(progress(&group, &members(letters), true), expected, "{letters}");
-        }
-    }
-}
+mod tests;

@@ -4,19 +4,7 @@ use std::collections::HashSet;
 
 use protocol::name::ServiceName;
 
-use super::{Node, NodeKind, ServiceNode, StepState, Tree};
-
-/// The tree without the services that need no second try, and without the groups that are empty then; `None` if
-/// nothing is left. Hooks stay with what they stand around.
-pub fn prune(tree: &Tree, states: &[StepState]) -> Option<Tree> {
-    let state = |number: usize| states.get(number).copied().unwrap_or_default();
-    kept(tree, |number, _| !state(number).is_good())
-}
-
-/// The part of a tree that is about these services; `None` if nothing is left.
-pub fn only(tree: &Tree, services: &HashSet<ServiceName>) -> Option<Tree> {
-    kept(tree, |_, node| services.contains(&node.service))
-}
+use super::{Node, NodeKind, StepState, Tree};
 
 /// The services of a tree that are neither done nor ignored.
 pub fn left(tree: &Tree, states: &[StepState]) -> HashSet<ServiceName> {
@@ -52,12 +40,14 @@ pub fn without_grid(tree: &Tree) -> Tree {
     Tree { nodes }
 }
 
-fn kept(tree: &Tree, stays: impl Fn(usize, &ServiceNode) -> bool) -> Option<Tree> {
+/// The part of a tree that is about these services, without the groups that are empty then; `None` if nothing is left.
+/// Hooks stay with what they stand around.
+pub fn only(tree: &Tree, services: &HashSet<ServiceName>) -> Option<Tree> {
     let mut keeps = vec![false; tree.nodes.len()];
     // Children come after their parents, so from the end on every node knows whether a service in it stays.
     for (number, node) in tree.nodes.iter().enumerate().rev() {
         if let NodeKind::Service(service) = &node.kind {
-            keeps[number] = stays(number, service);
+            keeps[number] = services.contains(&service.service);
         }
         if keeps[number]
             && let Some(kept) = node.parent.and_then(|parent| keeps.get_mut(parent as usize))

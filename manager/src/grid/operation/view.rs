@@ -38,9 +38,61 @@ pub struct OperationView {
     pub cancelled_by: Option<String>,
     /// How many services are how far.
     pub services: Counts,
+    /// When it was interrupted, the earliest first; the latest that are remembered, where it was often. These times
+    /// count into how long it took.
+    #[serde(default)]
+    pub interruptions: Vec<Interruption>,
     /// How often its progress is to be told to those who wait, in milliseconds; `null` where that is not known.
     #[serde(default)]
     pub progress_interval_ms: Option<u64>,
+}
+
+/// The most interruptions of an operation that are remembered.
+const MOST_INTERRUPTIONS: usize = 50;
+
+/// A time in which no manager carried an operation out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Interruption {
+    /// The end of the manager; where it was killed, the last that is known of the operation before that.
+    #[schema(value_type = schema::Timestamp)]
+    pub at: Timestamp,
+    /// Whether that is the very moment.
+    pub exact: bool,
+    /// When it was resumed; `null` if it was not.
+    #[schema(value_type = Option<schema::Timestamp>)]
+    pub resumed_at: Option<Timestamp>,
+    /// By whom.
+    pub resumed_by: Option<String>,
+}
+
+impl Interruption {
+    /// It in words.
+    pub fn words(&self) -> String {
+        let at = if self.exact { "at" } else { "some time after" };
+        let interrupted = format!("interrupted {at} {}", self.at);
+        match (self.resumed_at, &self.resumed_by) {
+            (Some(resumed), Some(by)) => format!("{interrupted}, resumed at {resumed} by {by}"),
+            (Some(resumed), None) => format!("{interrupted}, resumed at {resumed}"),
+            (None, _) => interrupted,
+        }
+    }
+}
+
+impl OperationView {
+    /// It is interrupted.
+    pub fn note_interruption(&mut self, at: Timestamp, exact: bool) {
+        if self.interruptions.len() >= MOST_INTERRUPTIONS {
+            self.interruptions.remove(0);
+        }
+        self.interruptions.push(Interruption { at, exact, resumed_at: None, resumed_by: None });
+    }
+
+    /// It is resumed by somebody.
+    pub fn note_resumption(&mut self, at: Timestamp, by: &str) {
+        if let Some(last) = self.interruptions.last_mut().filter(|last| last.resumed_at.is_none()) {
+            (last.resumed_at, last.resumed_by) = (Some(at), Some(by.to_owned()));
+        }
+    }
 }
 
 /// How many services of an operation are how far.
@@ -89,6 +141,15 @@ impl OperationState {
             OperationState::Planned => "planned",
         }
     }
+
+    /// The state as a sentence about an operation goes on with it.
+    pub fn standing(self) -> String {
+        match self {
+            OperationState::Ended => "has ended".to_owned(),
+            OperationState::Cancelling => "is being cancelled".to_owned(),
+            state => format!("is {}", state.word()),
+        }
+    }
 }
 
 /// An operation with its steps.
@@ -134,7 +195,8 @@ pub struct LogLine {
     pub at: Timestamp,
     /// The step that it is about.
     pub step: u32,
-    /// What a hook wrote, or what happened to a service. May hold several lines.
+    /// What a hook wrote, or what happened to a service. May hold several lines, and holds whole ones; one that is longer
+    /// than 4 KiB comes in parts.
     pub text: String,
 }
 
@@ -150,4 +212,27 @@ pub enum OperationNews {
     Step(Box<StepView>),
     /// Something was written to its log.
     Log(LogLine),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_interruptions_in_words() {
+        let (at, later) = (Timestamp::EPOCH, Timestamp::from_millis(61_000));
+        let by = |by: &str| Some(by.to_owned());
+        for (exact, resumed_at, resumed_by, words) in [
+            (true, None, None, "interrupted at 1970-01-01T00:00:00.000Z"),
+            (false, None, None, "interrupted some time after 1970-01-01T00:00:00.000Z"),
+            (
+                true,
+                Some(later),
+                by("anna"),
+                "interrupted at 1970-01-01T00:00:00.000Z, resumed at 1970-01-01T00:01:01.000Z by anna",
+            ),
+        ] {
+            assert_eq!(Interruption { at, exact, resumed_at, resumed_by }.words(), words);
+        }
+    }
 }

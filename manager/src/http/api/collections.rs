@@ -5,7 +5,7 @@ use std::{num::NonZeroU32, sync::Arc};
 use axum::{Json, extract::State};
 use protocol::name::ServiceName;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::{Answer, Body, Params, Subject, page::PageQuery};
 use crate::{
@@ -109,15 +109,29 @@ pub async fn set(
     Ok(Json(to_the_end(async move { app.configure(&caller, edit, how).await }).await?))
 }
 
+/// How a collection is taken away.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+// What is misspelt must not make another thing of a dry run.
+#[serde(deny_unknown_fields)]
+pub struct RemoveQuery {
+    /// Only say what would come of it.
+    #[serde(default)]
+    dry_run: bool,
+    /// Only if this version of the configuration is in force.
+    #[serde(default)]
+    if_version: Option<u64>,
+}
+
 /// Takes a collection out of the configuration.
 #[utoipa::path(
     delete,
     path = "/collections/{name}",
     tag = "configuration",
     operation_id = "remove_collection",
-    params(("name" = schema::ServiceName, Path, description = "Its name", example = "front")),
+    params(("name" = schema::ServiceName, Path, description = "Its name", example = "front"), RemoveQuery),
     responses(
-        (status = 200, description = "What came of it", body = Applied),
+        (status = 200, description = "What came of it, or would come of it", body = Applied),
         BadParameters,
         NotThere,
         InTheWay,
@@ -129,9 +143,10 @@ pub async fn remove(
     State(app): State<Arc<App>>,
     Authenticated(caller): Authenticated,
     Subject(subject): Subject,
+    Params(RemoveQuery { dry_run, if_version }): Params<RemoveQuery>,
 ) -> Answer<Applied> {
-    let edit = Edit::RemoveCollection(name(&subject)?);
-    Ok(Json(to_the_end(async move { app.configure(&caller, edit, How::default()).await }).await?))
+    let (edit, how) = (Edit::RemoveCollection(name(&subject)?), How { dry_run, if_version });
+    Ok(Json(to_the_end(async move { app.configure(&caller, edit, how).await }).await?))
 }
 
 fn name(text: &str) -> Result<ServiceName, Problem> {

@@ -37,7 +37,7 @@ const PROGRAM: &str = "application/octet-stream";
     responses((status = 200, description = "All of them", body = HooksView), LoginNeeded),
 )]
 pub async fn hooks(State(app): State<Arc<App>>, Authenticated(caller): Authenticated) -> Answer<HooksView> {
-    Ok(Json(app.hooks(&caller)?))
+    Ok(Json(app.hooks(&caller).await?))
 }
 
 /// What `POST /hooks` takes.

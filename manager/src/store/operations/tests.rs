@@ -46,6 +46,7 @@ fn view(id: u128, actor: &str) -> OperationView {
         retry_of: None,
         cancelled_by: None,
         services: Counts { total: 2, planned: 2, ..Counts::default() },
+        interruptions: Vec::new(),
         progress_interval_ms: None,
     }
 }

@@ -35,7 +35,8 @@ async fn store(store: &Store, live: &Live) {
         .iter()
         .map(|step| crate::grid::operation::Node { parent: step.view.parent, kind: step.view.kind.clone() });
     let tree = Tree { nodes: nodes.collect() };
-    let event = EventRow { seq: 1_000_000, at: Timestamp::EPOCH, body: "{}".to_owned(), deed: None };
+    let event =
+        EventRow { seq: 1_000_000 + live.id.as_u128() as u64, at: Timestamp::EPOCH, body: "{}".to_owned(), deed: None };
     store.add_operation(&event, &live.view(), &live.asked, &tree).await.unwrap();
 }
 
@@ -55,6 +56,28 @@ async fn what_cannot_be_written_stops_nothing_else() {
     let log = app.store.operation_log(good.id, 0, 9).await.unwrap();
     assert_eq!(log.iter().map(|line| line.text.as_str()).collect::<Vec<_>>(), ["one", "two", "three"]);
     assert_eq!(app.store.steps(good.id).await.unwrap()[0].view.state, StepState::Done);
+}
+
+#[tokio::test]
+async fn a_step_that_cannot_be_written_is_tried_again_and_nobody_says_that_it_is() {
+    let (_dir, app) = app().await;
+    let (bad, good) = (live(1), live(2));
+    store(&app.store, &good).await;
+    store(&app.store, &bad).await;
+    let forbid = format!(
+        "create trigger forbid before update on step when new.operation = '{}' begin select raise(abort, 'no'); end",
+        bad.id
+    );
+    sqlx::query(sqlx::AssertSqlSafe(forbid)).execute(&app.store.grid.write).await.unwrap();
+    let recorder = Recorder::start(app.store.clone(), app.journal.clone());
+    let end = || Change::End { state: StepState::Done, message: String::new() };
+    recorder.change(&bad, 0, end()).await;
+    recorder.change(&good, 0, end()).await;
+    recorder.flush().await.unwrap_err();
+    assert_eq!(app.store.steps(good.id).await.unwrap()[0].view.state, StepState::Done);
+    sqlx::query("drop trigger forbid").execute(&app.store.grid.write).await.unwrap();
+    recorder.flush().await.unwrap();
+    assert_eq!(app.store.steps(bad.id).await.unwrap()[0].view.state, StepState::Done);
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use crate::{
         },
         operation::{
             Group, HookNode, NodeKind, StepState, outcome,
-            progress::{Member, progress},
+            progress::{Held, Members, failure_words, progress},
         },
     },
 };
@@ -140,32 +140,30 @@ impl Run {
     async fn members(&self, number: u32, group: &Group) {
         let is_member = |child: &u32| matches!(self.kind(*child), NodeKind::Group(_) | NodeKind::Service(_));
         let members: Vec<u32> = self.children(number).iter().copied().filter(is_member).collect();
-        let groups: Vec<usize> = (members.iter().enumerate())
-            .filter(|(_, member)| self.failures.contains_key(member))
-            .map(|(place, _)| place)
-            .collect();
-        let mut places: Vec<Member> = members.iter().map(|member| self.member(*member)).collect();
+        let mut places = Members::new(members.iter().map(|member| self.state(*member)).collect());
         // What a manager that is gone had in hand goes first, whatever came of the others meanwhile.
         let mut in_hand = FuturesUnordered::new();
         for (place, member) in members.iter().enumerate() {
-            if places[place].state == StepState::Running {
+            if places.state(place) == StepState::Running {
                 in_hand.push(self.placed(place, *member));
             }
         }
-        let why = loop {
-            let next = progress(group, &places, self.is_held(number));
+        let mut why = None;
+        loop {
+            let next = progress(group, &mut places, self.failures_in(number), self.held_by(number));
+            // What stopped it first is why nothing was begun; what comes later only comes on top.
+            if let Some(stop) = next.stop.filter(|_| why.is_none()) {
+                let failed = places.first_failed().map(|place| members[place]);
+                why = Some(stop.words(self.what_failed(failed, &members).as_deref()));
+            }
             for place in next.begin {
-                places[place].state = StepState::Running;
+                places.set(place, StepState::Running);
                 in_hand.push(self.placed(place, members[place]));
             }
-            let Some(place) = in_hand.next().await else { break next.stop };
-            // Others of them may have failed in their depth meanwhile.
-            for &place in &groups {
-                places[place].failures = self.member(members[place]).failures;
-            }
-            places[place] = self.member(members[place]);
-        };
-        let why = why.map(|stop| stop.words()).unwrap_or_default();
+            let Some(place) = in_hand.next().await else { break };
+            places.set(place, self.state(members[place]));
+        }
+        let why = why.unwrap_or_default();
         for member in members {
             if self.state(member) == StepState::Planned {
                 self.skip(member, &why).await;
@@ -178,13 +176,49 @@ impl Run {
         place
     }
 
-    /// How far a member is.
-    fn member(&self, number: u32) -> Member {
-        let state = self.state(number);
-        let failures = match self.failures.get(&number) {
-            Some(failures) => failures.load(Ordering::Relaxed),
-            None => u32::from(state.is_failure()),
+    /// How many failures are in a group, at any depth.
+    fn failures_in(&self, group: u32) -> u32 {
+        self.failures.get(&group).map_or(0, |failures| failures.load(Ordering::Relaxed))
+    }
+
+    /// What failed among the members of a group, in words: the service, in whatever group it is, or the group itself.
+    fn what_failed(&self, failed: Option<u32>, members: &[u32]) -> Option<String> {
+        // A member in hand may have failed in its depth.
+        let mut at = failed.or_else(|| members.iter().copied().find(|member| self.failures_in(*member) > 0))?;
+        loop {
+            let has_failed = |child: &u32| self.state(*child).is_failure() || self.failures_in(*child) > 0;
+            let is_member = |child: &u32| matches!(self.kind(*child), NodeKind::Group(_) | NodeKind::Service(_));
+            match self.kind(at) {
+                NodeKind::Service(node) => {
+                    return Some(format!("{} {}", node.service, failure_words(self.state(at))));
+                }
+                _ => match self.children(at).iter().copied().find(|child| is_member(child) && has_failed(child)) {
+                    Some(child) => at = child,
+                    None => break,
+                },
+            }
+        }
+        let name = match self.kind(at) {
+            NodeKind::Group(Group { collection: Some(name), .. }) => name.to_string(),
+            _ => "another group".to_owned(),
         };
-        Member { state, failures }
+        Some(format!("{name} {}", failure_words(self.state(at))))
+    }
+
+    /// Why nothing may begin in a group for a reason that is outside of it: the operation is cancelled, or too much
+    /// failed further out.
+    fn held_by(&self, group: u32) -> Option<Held> {
+        let mut around = self.tree.nodes[group as usize].parent;
+        while let Some(outer) = around {
+            if let NodeKind::Group(Group { failure_budget: Some(allowed), collection, .. }) = self.kind(outer) {
+                let failed = self.failures_in(outer);
+                if failed > *allowed {
+                    let group = collection.as_ref().map(ToString::to_string);
+                    return Some(Held::Budget { group, failed, allowed: *allowed });
+                }
+            }
+            around = self.tree.nodes[outer as usize].parent;
+        }
+        (self.live.control() != Control::Go).then_some(Held::Cancelled)
     }
 }

@@ -9,9 +9,12 @@ use protocol::{
 };
 use uuid::Uuid;
 
-use super::{Ended, Run};
+use super::{
+    Ended, Run,
+    output::{Output, not_kept},
+};
 use crate::{
-    app::hooks::{running::HookContext, telling::unheard},
+    app::hooks::running::HookContext,
     grid::{
         config::HookFailure,
         hooks::HookPlace,
@@ -56,21 +59,14 @@ impl Run {
         {
             return ended(&end);
         }
-        let (recorder, live) = (self.recorder.clone(), self.live.clone());
-        let mut heard = String::new();
-        let end = self
-            .app
-            .run_hook(hook, context, |text| {
-                if recorder.line_now(&live, number, text) {
-                    heard.push_str(text);
-                }
-            })
-            .await;
-        let missed = unheard(&end.output, &heard);
-        if !missed.is_empty() {
-            self.recorder.line(&self.live, number, missed).await;
-        }
+        let mut output = Output::new(&self.recorder, &self.live, number);
+        let end = self.app.run_hook(hook, context, |text| output.push(text)).await;
+        output.finish(&end.output, end.dropped).await;
         let (state, mut message) = ended(&end);
+        if let Some(words) = not_kept(end.dropped) {
+            message.push_str("; ");
+            message.push_str(&words);
+        }
         if state.is_failure() && hook.on_failure == HookFailure::Warn {
             message.push_str(" (only noted: `on_failure` is `warn`)");
         }

@@ -3,9 +3,11 @@
 
 mod group;
 mod hook;
+mod output;
 mod sending;
 mod service;
 mod signal;
+mod standing;
 mod wait;
 
 pub(in crate::app) use self::hook::ended as hook_ended;
@@ -24,7 +26,7 @@ use super::{
 };
 use crate::{
     app::App,
-    grid::operation::{Node, NodeKind, StepState, Tree, outcome::Standing},
+    grid::operation::{Node, NodeKind, ServiceNode, StepState, Tree, outcome::Standing},
 };
 
 /// Why what comes after a cancel is not begun.
@@ -160,19 +162,13 @@ impl Run {
         self.count_failure(number);
     }
 
-    /// Whether nothing may begin in a group for a reason that is outside of it: the operation is cancelled, or too much
-    /// failed further out.
-    fn is_held(&self, group: u32) -> bool {
-        let mut around = self.tree.nodes[group as usize].parent;
-        while let Some(outer) = around {
-            if let NodeKind::Group(of) = self.kind(outer)
-                && let (Some(budget), Some(failures)) = (of.failure_budget, self.failures.get(&outer))
-                && failures.load(Ordering::Relaxed) > budget
-            {
-                return true;
-            }
-            around = self.tree.nodes[outer as usize].parent;
+    /// Says in the log what a command on a service does to other operations; returns it.
+    async fn warn(&self, number: u32, node: &ServiceNode) -> String {
+        let (command, is_limited) = (self.live.asked.command, self.live.is_limited);
+        let warnings = self.app.warnings_of(command, node, Some(self.live.id), is_limited);
+        for warning in &warnings {
+            self.recorder.line(&self.live, number, format!("warning: {warning}")).await;
         }
-        self.live.control() != Control::Go
+        warnings.join("; ")
     }
 }

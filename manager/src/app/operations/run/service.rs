@@ -3,12 +3,11 @@
 use protocol::{state::State, time::Timestamp};
 use tokio::time::Instant;
 
-use super::{CANCELLED, Ended, Run, hook::About, signal::Sent, wait::GRACE};
+use super::{CANCELLED, Ended, Run, hook::About, signal::Sent};
 use crate::{
-    app::operations::{live::Control, waits::back_until},
+    app::{operations::live::Control, orders::away},
     grid::{
         command::Command,
-        fleet::Standing,
         hooks::{
             Around, Phase,
             rules::{self, Scope, Situation, Verdict},
@@ -84,13 +83,21 @@ impl Run {
         let standing = if node.gone { None } else { self.known_standing(node).await };
         let Some(standing) = standing else { return (StepState::Gone, gone(node)) };
         let (claims, command) = (&self.app.operations.claims, self.live.asked.command);
-        // A kill of what has no process takes nothing from whoever works on it.
+        // A kill of what has no process takes nothing from whoever works on it, but from those who are about to start one.
         let needless = self.needless_now(number, node).filter(|_| is_new && command == Command::Kill);
-        let by_force = command.goes_before() && needless.is_none();
+        let is_to_start = claims.holder(&node.service).is_some_and(|holder| holder.command.starts());
+        let by_force = command.goes_before() && (needless.is_none() || is_to_start);
         let claim = match (claims.claim(&node.service, self.live.holder(), by_force), needless) {
-            (Ok(claim), _) => claim,
-            (Err(_), Some(why)) => return (StepState::Ignored, why),
+            (Ok(claim), _) => Some(claim),
+            // Its hooks run, and there is no need for anything else.
+            (Err(_), Some(_)) => None,
             (Err(holder), None) => return (StepState::Conflict, holder.words_for(self.live.is_limited)),
+        };
+        let superseded = || async {
+            match &claim {
+                Some(claim) => claim.superseded().await,
+                None => std::future::pending().await,
+            }
         };
         // Nothing is begun on what cannot be reached. What was begun before is waited for, and so is an agent that was
         // there a moment ago.
@@ -98,19 +105,20 @@ impl Run {
             let back = tokio::select! {
                 biased;
                 () = self.live.left_now() => return (StepState::Cancelled, LEFT.to_owned()),
-                why = claim.superseded() => return (StepState::Superseded, why),
-                back = self.linked_again(node, standing) => back,
+                why = superseded() => return (StepState::Superseded, why),
+                back = self.linked_again(number, node, standing) => back,
             };
-            if let Some(away) = back.filter(|standing| !standing.linked) {
+            if let Some(absent) = back.filter(|standing| !standing.linked) {
                 let signal = self.first_signal(number).unwrap_or(Signal::Start);
-                return (StepState::NotAvailable, crate::app::orders::away(signal, &away));
+                return (StepState::NotAvailable, away(signal, &absent));
             }
             if self.live.control() != Control::Go {
                 return (StepState::Skipped, CANCELLED.to_owned());
             }
         }
         if is_new {
-            self.begin(number, "").await;
+            let warnings = self.warn(number, node).await;
+            self.begin(number, &warnings).await;
         }
         tokio::select! {
             // What is left, or goes to somebody else, sends nothing more.
@@ -118,7 +126,7 @@ impl Run {
             () = self.live.left_now() => {
                 (StepState::Cancelled, LEFT.to_owned())
             }
-            why = claim.superseded() => {
+            why = superseded() => {
                 let why = if self.live.is_limited { "superseded by a kill".to_owned() } else { why };
                 (StepState::Superseded, why)
             }
@@ -126,33 +134,8 @@ impl Run {
         }
     }
 
-    /// Waits for an agent that was there a moment ago; returns how the service stands then.
-    async fn linked_again(&self, node: &ServiceNode, mut standing: Standing) -> Option<Standing> {
-        let mut wake = self.app.operations.waits.watch(&node.service);
-        while let Some(until) = back_until(&standing) {
-            let waited = tokio::time::timeout_at(until, wake.changed()).await;
-            standing = self.app.fleet().standing(&node.service)?;
-            if waited.is_err() {
-                break;
-            }
-        }
-        Some(standing)
-    }
-
-    /// How a service stands. One that a manager that has just started does not know may be told of yet.
-    async fn known_standing(&self, node: &ServiceNode) -> Option<Standing> {
-        let mut wake = self.app.operations.waits.watch(&node.service);
-        let until = Instant::now() + GRACE;
-        loop {
-            let standing = self.app.fleet().standing(&node.service);
-            if standing.is_some() || !self.resumed || tokio::time::timeout_at(until, wake.changed()).await.is_err() {
-                return standing;
-            }
-        }
-    }
-
     /// The first signal of a service.
-    fn first_signal(&self, number: u32) -> Option<Signal> {
+    pub(super) fn first_signal(&self, number: u32) -> Option<Signal> {
         self.children(number).iter().find_map(|child| match self.kind(*child) {
             NodeKind::Signal(signal) => Some(signal.signal),
             _ => None,

@@ -36,6 +36,8 @@ impl Run {
                 Look::Reached => {
                     let told = match (wait.until, now.state) {
                         (WaitFor::Stopped, State::Stopped) | (WaitFor::Active, _) => words(&now),
+                        // All that can be seen of the end of an agent that was killed.
+                        _ if now.r#type == ServiceType::Agent => "its link ended".to_owned(),
                         (WaitFor::Stopped, _) => {
                             format!("the process ended; another was started since, and {}", words(&now))
                         }

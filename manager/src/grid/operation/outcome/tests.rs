@@ -7,7 +7,9 @@ use crate::grid::{
     config::{Mode, OnFailure},
     hooks::{HookEvent, HookPlace},
     operation::{
-        DelayNode, Group, HookNode, ServiceNode, Signal, SignalNode, WaitFor, WaitNode, prune::prune, view::Counts,
+        DelayNode, Group, HookNode, ServiceNode, Signal, SignalNode, WaitFor, WaitNode,
+        prune::{left, only},
+        view::Counts,
     },
     view::ServiceType,
 };
@@ -218,7 +220,7 @@ fn what_is_tried_again_is_what_was_not_done() {
         ("( d d $f )", None),
     ] {
         let (whole, states) = tree(signs);
-        let pruned = prune(&whole, &states);
+        let pruned = only(&whole, &left(&whole, &states));
         let parents = |tree: &Tree| -> Vec<(Option<u32>, bool)> {
             tree.nodes.iter().map(|node| (node.parent, matches!(node.kind, NodeKind::Service(_)))).collect()
         };

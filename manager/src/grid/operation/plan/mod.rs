@@ -174,17 +174,15 @@ impl<'a> Planner<'a> {
         }
         let outer = outer.unwrap_or_else(|| self.holders.limits(name));
         let limits = outer.with(&collection.limits, Origin::Collection(name));
-        let group = self.begin(
-            parent,
-            Group {
-                collection: Some(name.clone()),
-                is_grid: false,
-                mode: collection.mode,
-                max_parallel: collection.max_parallel.map(Into::into),
-                on_failure: collection.on_failure,
-                failure_budget: None,
-            },
-        );
+        // What the call says goes before the configuration, for what it names alone.
+        let said = if parent.is_none() { self.request.order.clone() } else { Order::default() };
+        let order = Order {
+            mode: said.mode.or(Some(collection.mode)),
+            max_parallel: if said.mode.is_some() { said.max_parallel } else { collection.max_parallel },
+            on_failure: said.on_failure.or(Some(collection.on_failure)),
+            failure_budget: said.failure_budget.or(collection.failure_budget),
+        };
+        let group = self.begin(parent, ordered(&order, Some(name.clone()), false));
         let pre = self.hooks.of_collection(self.command_event(Phase::Pre), name);
         self.hang(group, pre);
         let before = self.nodes.len();
@@ -199,7 +197,7 @@ impl<'a> Planner<'a> {
             }
         }
         let post = self.hooks.of_collection(self.command_event(Phase::Post), name);
-        self.end(group, before, post, collection.failure_budget);
+        self.end(group, before, post, order.failure_budget);
         Ok(())
     }
 
@@ -326,9 +324,9 @@ fn ordered(order: &Order, collection: Option<ServiceName>, is_grid: bool) -> Gro
     Group {
         collection,
         is_grid,
-        mode: order.mode,
+        mode: order.mode.unwrap_or_default(),
         max_parallel: order.max_parallel.map(Into::into),
-        on_failure: order.on_failure,
+        on_failure: order.on_failure.unwrap_or_default(),
         failure_budget: None,
     }
 }

@@ -1,5 +1,7 @@
 //! Plans, written as a person would read them.
 
+use std::num::NonZeroU32;
+
 use std::time::{Duration, Instant};
 
 use protocol::state::State;
@@ -257,6 +259,40 @@ fn groups_have_their_order_and_their_budget() {
         (Mode::Sequential, OnFailure::Stop, Some(1)),
     ];
     assert_eq!(groups, expected);
+}
+
+#[test]
+fn what_a_call_says_goes_before_the_order_of_a_collection_that_it_names_alone() {
+    let back = Collection { failure_budget: Some(Budget::Count(1)), ..collection("c@web-2") };
+    let front = Collection {
+        mode: Mode::Parallel,
+        max_parallel: NonZeroU32::new(2),
+        failure_budget: Some(Budget::Count(2)),
+        ..collection("a@web-1 b@web-1 back")
+    };
+    let config = config(&[("front", front), ("back", back)], Vec::new());
+    let (go_on, all_at_once) = (Some(OnFailure::Continue), Some(Mode::Parallel));
+    for (order, expected) in [
+        (Order::default(), (Mode::Parallel, Some(2), OnFailure::Stop, Some(2))),
+        (Order { on_failure: go_on, ..Order::default() }, (Mode::Parallel, Some(2), OnFailure::Continue, Some(2))),
+        (Order { mode: all_at_once, ..Order::default() }, (Mode::Parallel, None, OnFailure::Stop, Some(2))),
+        (
+            Order { failure_budget: Some(Budget::Count(0)), ..Order::default() },
+            (Mode::Parallel, Some(2), OnFailure::Stop, Some(0)),
+        ),
+    ] {
+        let request = OperationRequest { order, ..request("stop front") };
+        let tree = plan(&request, &config, &grid()).unwrap();
+        let groups: Vec<_> = (tree.nodes.iter())
+            .filter_map(|node| match &node.kind {
+                NodeKind::Group(group) => {
+                    Some((group.mode, group.max_parallel, group.on_failure, group.failure_budget))
+                }
+                _ => None,
+            })
+            .collect();
+        assert_eq!(groups, [expected, (Mode::Sequential, None, OnFailure::Stop, Some(1))]);
+    }
 }
 
 #[test]
