@@ -11,6 +11,7 @@ use agent::{
 };
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
+use runner::Launcher;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -83,12 +84,13 @@ fn start(flags: Flags) -> Result<Ending> {
     #[cfg(feature = "failpoints")]
     let _faults = fail::FailScenario::setup();
     let settings = Settings::resolve(flags)?;
+    let launcher = Launcher::own();
     // One thread is plenty: the agent mostly waits.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
     let ended = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        run::run(settings, async move {
+        run::run(settings, launcher.clone(), async move {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
@@ -98,6 +100,6 @@ fn start(flags: Flags) -> Result<Ending> {
     });
     // A look at a storage that hangs must not keep the agent from ending.
     runtime.shutdown_timeout(LAST_WORK);
-    runner::wait_for_last_work(LAST_WORK);
+    launcher.wait_for_last_work(LAST_WORK);
     ended
 }

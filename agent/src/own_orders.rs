@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::{
     config::Permission,
     os::{
+        clock::ManagersClock,
         files::{self, write_atomically},
         process,
     },
@@ -37,6 +38,7 @@ pub struct OwnOrders {
     orders: VecDeque<Own>,
     /// When what was remembered was damaged, if it was.
     lost: Option<Timestamp>,
+    managers_clock: Arc<ManagersClock>,
 }
 
 /// An order, and its outcome: noted before it is carried out, as nobody is left to note it afterwards.
@@ -48,7 +50,7 @@ struct Own {
 
 impl OwnOrders {
     /// Loads what is remembered. What cannot be read is set aside, and said. Blocks.
-    pub fn load(state: &StateDir, allow: Arc<[Permission]>) -> Self {
+    pub fn load(state: &StateDir, allow: Arc<[Permission]>, managers_clock: Arc<ManagersClock>) -> Self {
         let file = state.path().join("own-orders.json");
         let read = files::read_patiently(&file, MAX_FILE);
         let orders = match read.and_then(|content| serde_json::from_slice(&content).map_err(io::Error::from)) {
@@ -61,7 +63,7 @@ impl OwnOrders {
             }
         };
         let lost = files::set_aside_at(&file);
-        Self { file, allow, orders, lost }
+        Self { file, allow, orders, lost, managers_clock }
     }
 
     /// Answers an order, with what is to be done now that the answer is on disk.
@@ -72,7 +74,7 @@ impl OwnOrders {
         if received.elapsed() >= Duration::from_millis(order.ttl_ms).min(MAX_TTL) {
             return (Outcome::Expired {}, None);
         }
-        if files::may_be_forgotten(order.id, self.lost) {
+        if files::may_be_forgotten(order.id, self.lost, &self.managers_clock) {
             let message = "what the agent remembered was damaged: whether this was done before is not known".to_owned();
             return (Outcome::Unknown { message }, None);
         }
@@ -129,11 +131,11 @@ mod tests {
         let state = StateDir::open(&dir.path().join("state")).unwrap();
         let order = AgentOrder { id: Uuid::from_u128(1), action: AgentAction::Restart, ttl_ms: 1000 };
         let allow: Arc<[Permission]> = Permission::ALL.into();
-        let mut own = OwnOrders::load(&state, allow.clone());
+        let mut own = OwnOrders::load(&state, allow.clone(), Arc::default());
         let (outcome, action) = own.take(&order, Instant::now()).await;
         assert!(matches!(outcome, Outcome::Done { .. }), "{outcome:?}");
         assert_eq!(action, Some(AgentAction::Restart));
-        assert_eq!(OwnOrders::load(&state, allow).take(&order, Instant::now()).await, (outcome, None));
+        assert_eq!(OwnOrders::load(&state, allow, Arc::default()).take(&order, Instant::now()).await, (outcome, None));
     }
 
     #[tokio::test]
@@ -145,12 +147,13 @@ mod tests {
         std::thread::sleep(Duration::from_millis(20));
         let allow: Arc<[Permission]> = Permission::ALL.into();
         for _ in 0..2 {
-            let (outcome, action) = OwnOrders::load(&state, allow.clone()).take(&before, Instant::now()).await;
+            let (outcome, action) =
+                OwnOrders::load(&state, allow.clone(), Arc::default()).take(&before, Instant::now()).await;
             assert!(matches!(outcome, Outcome::Unknown { .. }) && action.is_none(), "{outcome:?}");
         }
         std::thread::sleep(Duration::from_millis(20));
         let order = AgentOrder { id: Uuid::now_v7(), ..before };
-        assert!(OwnOrders::load(&state, allow).take(&order, Instant::now()).await.1.is_some());
+        assert!(OwnOrders::load(&state, allow, Arc::default()).take(&order, Instant::now()).await.1.is_some());
     }
 
     #[tokio::test]
@@ -158,7 +161,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let state = StateDir::open(&dir.path().join("state")).unwrap();
         let order = AgentOrder { id: Uuid::from_u128(1), action: AgentAction::Kill, ttl_ms: 0 };
-        let mut own = OwnOrders::load(&state, [Permission::Start].into());
+        let mut own = OwnOrders::load(&state, [Permission::Start].into(), Arc::default());
         assert_eq!(own.take(&order, Instant::now()).await, (Outcome::Expired {}, None));
         let (outcome, action) = own.take(&AgentOrder { ttl_ms: 1000, ..order }, Instant::now()).await;
         assert!(matches!(outcome, Outcome::Refused { .. }) && action.is_none(), "{outcome:?}");

@@ -1,6 +1,7 @@
 //! `tomcat-grid-agent run`: puts the parts together.
 
 use anyhow::{Context, Result};
+use runner::Launcher;
 
 use crate::{
     config::Settings,
@@ -19,7 +20,7 @@ use crate::{
 };
 
 /// Runs the agent until `shutdown` completes. An error means that it cannot run at all.
-pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Result<Ending> {
+pub async fn run(settings: Settings, launcher: Launcher, shutdown: impl Future<Output = ()>) -> Result<Ending> {
     tokio::pin!(shutdown);
     let mut routes = Routes::of(&settings)?;
     let state = StateDir::open(&settings.state)?;
@@ -30,14 +31,14 @@ pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Resu
     let Some(membership) = keeper::join(&settings, &state, &key, &mut routes, &mut shutdown).await? else {
         return Ok(Ending::Stop);
     };
-    let own = OwnOrders::load(&state, settings.allow.clone().into());
     let wanted = desired::load(state.path());
     let for_hooks = settings.clone();
     let place = Place { state_dir: state.path().to_path_buf(), desired: wanted.instances.clone() };
     let links = supervisor::spawn(settings, place, membership.grid, membership.grid_name.clone()).await?;
     let board = links.board.clone();
+    let own = OwnOrders::load(&state, for_hooks.allow.clone().into(), board.managers_clock.clone());
     let store = Store::open(state.path()).context("open the directory of hook programs")?;
-    let hooks = Hooks::open(&for_hooks, state.path().to_path_buf(), store.clone(), board.clone());
+    let hooks = Hooks::open(&for_hooks, state.path().to_path_buf(), store.clone(), board.clone(), launcher);
     let hooks = hooks.context("open the memory of hooks")?;
     let programs = Keeper::spawn(&for_hooks, store, board.clone());
     programs.want(wanted.programs.clone()).await;

@@ -1,6 +1,6 @@
 //! `tomcat-grid`: the manager of a grid, and its command line.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result};
 use manager::{
@@ -11,8 +11,12 @@ use manager::{
     config::{Flags, Settings},
     serve,
 };
+use runner::Launcher;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
+
+/// How long what is left of hooks may take to be cleared up when the manager ends.
+const LAST_WORK: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
     // A hook on this host is started by way of this very program.
@@ -58,16 +62,21 @@ fn serve(flags: Flags) -> Result<()> {
     #[cfg(feature = "failpoints")]
     let _faults = fail::FailScenario::setup();
     let settings = Settings::resolve(flags)?;
+    let launcher = Launcher::own();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        serve::run(settings, async move {
+        serve::run(settings, launcher.clone(), async move {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
         })
         .await
-    })
+    });
+    // Hooks that run are dropped, and so killed, with it. A disk that hangs must not keep the manager from ending.
+    runtime.shutdown_timeout(LAST_WORK);
+    launcher.wait_for_last_work(LAST_WORK);
+    ended
 }

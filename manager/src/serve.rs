@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
+use runner::Launcher;
 use tokio::{net::TcpSocket, sync::watch};
 
 use crate::{
@@ -38,8 +39,8 @@ pub struct Manager {
 }
 
 impl Manager {
-    /// Starts a manager; returns when it serves.
-    pub async fn start(settings: Settings) -> Result<Self> {
+    /// Starts a manager; returns when it serves. The launcher is for the hooks on this host.
+    pub async fn start(settings: Settings, launcher: Launcher) -> Result<Self> {
         let dir = DataDir::open(&settings.data)?;
         let listener = listen(settings.listen)?;
         let address = listener.local_addr()?;
@@ -61,7 +62,7 @@ impl Manager {
         let url = url(&settings, &host, address);
         let ready =
             Ready { url, socket: settings.socket.clone(), grid: meta.grid_name.clone(), pid: std::process::id() };
-        let host = Host { name: host, data: settings.data.clone(), hook_user: settings.hook_user.clone() };
+        let host = Host { name: host, data: settings.data.clone(), hook_user: settings.hook_user.clone(), launcher };
         let app = App::start(store, meta, authority, host).await?;
         app.make_admin(settings.admin_password, &dir).await?;
 
@@ -107,8 +108,8 @@ impl Manager {
 }
 
 /// Runs a manager until `shutdown` completes.
-pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Result<()> {
-    let manager = Manager::start(settings).await?;
+pub async fn run(settings: Settings, launcher: Launcher, shutdown: impl Future<Output = ()>) -> Result<()> {
+    let manager = Manager::start(settings, launcher).await?;
     shutdown.await;
     manager.end().await;
     Ok(())

@@ -14,6 +14,7 @@ use crate::{
     report::{InstanceReport, MachineFacts},
     state::{Action, AgentAction},
     statement::Statement,
+    time::Timestamp,
 };
 
 /// What an agent says.
@@ -164,6 +165,9 @@ pub struct Welcome {
     pub statement: Statement,
     /// What to show in the next hello.
     pub link_secret: String,
+    /// What the manager's clock shows, where it tells: the ids of orders are of that clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub now: Option<Timestamp>,
 }
 
 /// Something to do, once.

@@ -25,7 +25,7 @@ use rustix::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::account::Account;
+use crate::{account::Account, last_work::LastWork};
 
 /// The argument by which a program is the launcher.
 const ARGUMENT: &str = "run-hook-program";
@@ -59,11 +59,12 @@ impl Launch {
     }
 }
 
-/// How the launcher is started.
+/// How the launcher is started, and what is left of the runs that were started so. Its clones are one.
 #[derive(Debug, Clone)]
 pub struct Launcher {
     program: PathBuf,
     arguments: Vec<OsString>,
+    pub(crate) last_work: LastWork,
 }
 
 impl Launcher {
@@ -75,7 +76,13 @@ impl Launcher {
 
     /// Another program whose `main` begins with [`main_if_asked`].
     pub fn at(program: impl Into<PathBuf>) -> Self {
-        Self { program: program.into(), arguments: vec![ARGUMENT.into()] }
+        Self { program: program.into(), arguments: vec![ARGUMENT.into()], last_work: LastWork::default() }
+    }
+
+    /// Waits until what is left of runs that were dropped is cleared up, at most for a time. To be called before a process
+    /// ends that has run hooks. Blocks.
+    pub fn wait_for_last_work(&self, limit: Duration) {
+        self.last_work.wait(limit);
     }
 
     pub(crate) fn command(&self) -> Command {

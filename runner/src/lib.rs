@@ -13,12 +13,12 @@ mod masking;
 mod output;
 mod pack;
 pub mod program;
+mod removal;
 mod room;
 pub mod run;
 
 pub use self::{
     account::Account,
-    last_work::wait_for_last_work,
     launch::Launcher,
     program::{Program, Unverified},
     run::{Run, Secret, run},

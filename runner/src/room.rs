@@ -4,21 +4,13 @@ use std::{
     fs::{self, DirBuilder, File, OpenOptions, Permissions},
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    path::PathBuf,
 };
 
 use rustix::fs::StatVfsMountFlags;
 use uuid::Uuid;
 
-use crate::{account::Account, program::Program};
-
-/// How long the removal of a directory may take.
-const LONGEST: Duration = Duration::from_secs(20);
-
-/// How often a child that removes one is looked at.
-const PAUSE: Duration = Duration::from_millis(5);
+use crate::{account::Account, program::Program, removal};
 
 /// The directory of one run. Removed when it is dropped, which blocks.
 pub(crate) struct Room {
@@ -59,14 +51,14 @@ fn is_safe(data: &fs::Metadata) -> bool {
     mode & 0o001 != 0 && (mode & 0o022 == 0 || mode & 0o1000 != 0) && (data.uid() == 0 || data.uid() == own)
 }
 
-fn place(house: &Path, run: Uuid) -> PathBuf {
-    house.join(format!("tomcat-grid-hook-{}", run.simple()))
+fn name_of(run: Uuid) -> String {
+    format!("tomcat-grid-hook-{}", run.simple())
 }
 
 impl Room {
     /// Makes the directory of a run. Blocks.
     pub(crate) fn make(run: Uuid, name: &str, program: &Program, account: Option<&Account>) -> io::Result<Self> {
-        let path = place(&house()?, run);
+        let path = house()?.join(name_of(run));
         DirBuilder::new().mode(0o700).create(&path)?;
         let room = Self {
             program: path.join("bin").join(name),
@@ -111,67 +103,15 @@ impl Room {
 
 impl Drop for Room {
     fn drop(&mut self) {
-        remove(&self.path);
+        if let (Some(house), Some(name)) = (self.path.parent(), self.path.file_name().and_then(|name| name.to_str())) {
+            removal::remove(house, name);
+        }
     }
 }
 
-/// Removes the directory of a run whose runner ended before it did.
+/// Removes the directory of a run whose runner ended before it did. Blocks for a limited time.
 pub(crate) fn remove_left_behind(run: Uuid) {
     for house in houses() {
-        remove(&place(&house, run));
-    }
-}
-
-/// Removes a directory with what a program left in it; links are not followed. Blocks for a limited time.
-fn remove(path: &Path) {
-    if !fs::symlink_metadata(path).is_ok_and(|data| data.is_dir()) || remove_tidy(path).is_ok() {
-        return;
-    }
-    // A child, as what a program leaves may be nested deeper than this process has stack or descriptors for.
-    let begun = Instant::now();
-    let program = |name: &str, flags: &[&str]| {
-        let program =
-            [format!("/bin/{name}"), format!("/usr/bin/{name}")].into_iter().find(|it| Path::new(it).exists());
-        let program = program.ok_or_else(|| io::Error::other(format!("there is no /bin/{name}")))?;
-        let mut child = Command::new(program);
-        child.args(flags).arg("--").arg(path).env_clear().current_dir("/").stdin(Stdio::null()).stdout(Stdio::null());
-        wait(child.stderr(Stdio::null()).spawn()?, begun)
-    };
-    let rm = || program("rm", &["-rf", "--one-file-system"]);
-    let removed = rm().or_else(|error| match error.kind() {
-        io::ErrorKind::TimedOut => Err(error),
-        // A program may close a directory of its own to itself.
-        _ if rustix::process::geteuid().is_root() => Err(error),
-        _ => program("chmod", &["-R", "u+rwx"]).and_then(|()| rm()),
-    });
-    if let Err(error) = removed {
-        tracing::warn!("cannot remove {}: {error}", path.display());
-    }
-}
-
-/// Removes a directory in which nothing was left behind.
-fn remove_tidy(path: &Path) -> io::Result<()> {
-    fs::remove_dir(path.join("work"))?;
-    for entry in fs::read_dir(path.join("bin"))? {
-        fs::remove_file(entry?.path())?;
-    }
-    fs::remove_dir(path.join("bin"))?;
-    fs::remove_file(path.join("note"))?;
-    fs::remove_dir(path)
-}
-
-/// Waits for a child until the time for it is up.
-fn wait(mut child: Child, begun: Instant) -> io::Result<()> {
-    loop {
-        match child.try_wait()? {
-            Some(status) if status.success() => return Ok(()),
-            Some(status) => return Err(io::Error::other(format!("it could not be done: {status}"))),
-            None if begun.elapsed() < LONGEST => std::thread::sleep(PAUSE),
-            None => {
-                child.kill()?;
-                child.wait()?;
-                return Err(io::Error::new(io::ErrorKind::TimedOut, "it takes too long: remove it by hand"));
-            }
-        }
+        removal::remove(&house, &name_of(run));
     }
 }

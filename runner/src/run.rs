@@ -21,7 +21,7 @@ use uuid::Uuid;
 use crate::{
     RUN_VARIABLE,
     account::Account,
-    last_work,
+    last_work::LastWork,
     launch::{self, Launch, Launcher},
     masking::{MAX_PATTERNS, SHORTEST},
     output::Output,
@@ -102,6 +102,7 @@ struct Running {
     output: Output,
     order: Vec<u8>,
     deadline: Moment,
+    last_work: LastWork,
 }
 
 async fn begin(run: Run, launcher: &Launcher) -> Result<Running, String> {
@@ -138,7 +139,20 @@ async fn begin(run: Run, launcher: &Launcher) -> Result<Running, String> {
     let leader = child.id().ok_or("it cannot be started: it ended at once")?;
     let pack = Pack::new(id, uid, leader);
     let stdin = Some(stdin);
-    Ok(Running { room: Some(room), pack, ended: false, interpreter, child, stdin, pipe, output, order, deadline })
+    let last_work = launcher.last_work.clone();
+    Ok(Running {
+        room: Some(room),
+        pack,
+        ended: false,
+        interpreter,
+        child,
+        stdin,
+        pipe,
+        output,
+        order,
+        deadline,
+        last_work,
+    })
 }
 
 /// Refuses what could not be meant.
@@ -385,7 +399,7 @@ impl Drop for Running {
             pack.signal_group(Signal::KILL);
         }
         if room.is_some() || is_running {
-            last_work::begin(move || {
+            self.last_work.begin(move || {
                 if is_running {
                     pack.kill();
                 }

@@ -164,13 +164,15 @@ async fn one_that_is_abandoned_or_dropped_is_killed() {
     let run = sh("setsid sleep 1000 & echo runs; sleep 1000");
     let id = run.id;
     let (told, mut tells) = tokio::sync::mpsc::unbounded_channel();
+    let launcher = launcher();
+    let of_run = launcher.clone();
     let running = tokio::spawn(async move {
-        runner::run(run, &launcher(), |part| drop(told.send(part.to_owned())), std::future::pending()).await
+        runner::run(run, &of_run, |part| drop(told.send(part.to_owned())), std::future::pending()).await
     });
     assert_eq!(tells.recv().await.as_deref(), Some("runs\n"));
     running.abort();
     assert!(running.await.is_err());
-    tokio::task::spawn_blocking(|| runner::wait_for_last_work(PATIENCE)).await.expect("no panic");
+    tokio::task::spawn_blocking(move || launcher.wait_for_last_work(PATIENCE)).await.expect("no panic");
     assert_eq!(alive(id), Vec::<i32>::new());
     assert!(!room(id).exists());
 }

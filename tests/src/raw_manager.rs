@@ -202,6 +202,7 @@ impl Inner {
             machine: "web-1".parse().expect("a name"),
             statement: Statement { grid: self.grid, epoch: 1, manager: self.manager, signature },
             link_secret: "secret".to_owned(),
+            now: None,
         }
     }
 }

@@ -92,6 +92,12 @@ impl Stage {
         self.wait_end(run)
     }
 
+    /// Whether it has written something.
+    fn has_begun(&self, run: &HookRun) -> bool {
+        let is_its = |message: &FromAgent| matches!(message, FromAgent::HookOutput { run: of, .. } if *of == run.id);
+        self.manager.messages().iter().any(is_its)
+    }
+
     fn why_not(&self, run: &HookRun) -> String {
         match self.run(run).fate {
             HookFate::NotRun { why } => why,
@@ -249,7 +255,11 @@ fn the_machines_own_file_has_the_last_word() {
     assert!(stage.why_not(&HookRun { base: None, ..run() }).contains("hook_users = [\"root\"]"));
     let about = Some(HookAbout::Instance);
     assert!(stage.why_not(&HookRun { about, base: None, ..run() }).contains("does not say which"));
-    for (variable, why) in [("LD_PRELOAD", "cannot be given"), ("OTHER", "hook_environment = [\"OTHER\"]")] {
+    for (variable, why) in [
+        ("LD_PRELOAD", "cannot be given"),
+        ("OTHER", "hook_environment = [\"OTHER\"]"),
+        ("CATALINA_OPTS", "hook_environment = [\"CATALINA_OPTS\"]"),
+    ] {
         let environment = BTreeMap::from([(variable.to_owned(), "x".to_owned())]);
         assert!(stage.why_not(&HookRun { environment, ..run() }).contains(why), "{variable}");
     }
@@ -275,18 +285,11 @@ fn no_more_hooks_run_at_a_time_than_may() {
     let stage = Stage::new("");
     let hash = stage.with_program("#!/bin/sh\necho begun\nexec sleep 60\n");
     let runs: Vec<_> = (0..17).map(|_| stage.run_of(&hash)).collect();
-    let has_begun = |run: &HookRun| {
-        stage
-            .manager
-            .messages()
-            .iter()
-            .any(|message| matches!(message, FromAgent::HookOutput { run: of, .. } if *of == run.id))
-    };
-    let begun = || runs.iter().filter(|run| has_begun(run)).count();
+    let begun = || runs.iter().filter(|run| stage.has_begun(run)).count();
     runs.iter().for_each(|run| stage.send(run));
     wait::until("all that may", PATIENCE, || (begun() >= 16).then_some(()));
     // Who waits gets the place of one that ended, and not before.
-    let first = runs.iter().find(|run| has_begun(run)).expect("one that runs");
+    let first = runs.iter().find(|run| stage.has_begun(run)).expect("one that runs");
     assert_eq!(begun(), 16);
     stage.manager.send(ToAgent::AbandonHook { run: first.id });
     assert_eq!(stage.wait_end(first).fate, HookFate::Abandoned {});
@@ -295,6 +298,70 @@ fn no_more_hooks_run_at_a_time_than_may() {
         stage.manager.send(ToAgent::AbandonHook { run: run.id });
         assert_eq!(stage.wait_end(run).fate, HookFate::Abandoned {});
     }
+}
+
+#[test]
+fn the_time_of_a_hook_counts_from_when_it_has_a_place() {
+    let stage = Stage::new("");
+    let hash = stage.with_program("#!/bin/sh\necho begun\nexec sleep $WORD\n");
+    let sleep = |seconds: &str| {
+        let environment = BTreeMap::from([("WORD".to_owned(), seconds.to_owned())]);
+        HookRun { environment, ..stage.run_of(&hash) }
+    };
+    let runs: Vec<_> = (0..20).map(|_| HookRun { timeout_ms: 5000, ..sleep("3") }).collect();
+    runs.iter().for_each(|run| stage.send(run));
+    for run in &runs {
+        assert_eq!(stage.wait_end(run).fate, HookFate::Ran { exit_code: 0 });
+    }
+    // But it waits only as long as it is worth beginning.
+    let runs: Vec<_> = (0..16).map(|_| sleep("60")).collect();
+    runs.iter().for_each(|run| stage.send(run));
+    wait::until("all of them", PATIENCE, || runs.iter().all(|run| stage.has_begun(run)).then_some(()));
+    let why = stage.why_not(&HookRun { ttl_ms: 500, ..sleep("60") });
+    assert!(why.contains("16 other hooks run"), "{why}");
+    end_all(&stage, &runs);
+}
+
+/// Abandons runs, and waits until they have ended.
+fn end_all(stage: &Stage, runs: &[HookRun]) {
+    runs.iter().for_each(|run| stage.manager.send(ToAgent::AbandonHook { run: run.id }));
+    for run in runs {
+        let fate = stage.wait_end(run).fate;
+        assert!(matches!(fate, HookFate::Abandoned {} | HookFate::NotRun { .. }), "{fate:?}");
+    }
+}
+
+#[test]
+fn what_became_of_a_hook_is_told_however_many_are_in_hand() {
+    let stage = Stage::new("");
+    let hash = stage.with_program("#!/bin/sh\n[ $WORD = said ] || exit 3\nexec sleep 60\n");
+    let environment = BTreeMap::from([("WORD".to_owned(), "other".to_owned())]);
+    let known = HookRun { environment, ..stage.run_of(&hash) };
+    let end = stage.run(&known);
+    assert_eq!(end.fate, HookFate::Ran { exit_code: 3 });
+    let runs: Vec<_> = (0..256).map(|_| HookRun { ttl_ms: 60_000, ..stage.run_of(&hash) }).collect();
+    for in_hand in [&runs[..20], &runs[20..]] {
+        in_hand.iter().for_each(|run| stage.send(run));
+        stage.manager.forget();
+        // It is none of those that run, and waits for none of them.
+        assert_eq!(stage.run(&known), end);
+    }
+    assert!(stage.why_not(&stage.run_of(&hash)).contains("ask again later"));
+    end_all(&stage, &runs);
+}
+
+#[test]
+fn home_and_base_are_those_of_the_machine_itself() {
+    let stage = Stage::new("");
+    let hash = stage.with_program("#!/bin/sh\necho $CATALINA_BASE $CATALINA_HOME $CATALINA_OPTS\n");
+    let names = ["CATALINA_BASE", "CATALINA_HOME", "CATALINA_OPTS"];
+    let run = HookRun {
+        environment: names.into_iter().map(|name| (name.to_owned(), "/evil".to_owned())).collect(),
+        ..stage.run_of(&hash)
+    };
+    let base = run.base.clone().expect("a base");
+    let expected = format!("{base} {} /evil\n", stage.shop.home().canonicalize().expect("a home").display());
+    assert_eq!(stage.run(&run).output, expected);
 }
 
 #[test]

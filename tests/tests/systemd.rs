@@ -251,6 +251,25 @@ fn what_keeps_an_instance_from_starting_is_said() {
 }
 
 #[test]
+fn a_start_that_fails_leaves_a_unit_alone_that_has_the_name_already() {
+    let (machine, _shop) = Machine::with_plain_tomcat();
+    machine.manager.trigger("start", "shop@web-1");
+    let unit = machine.wait_state("shop@web-1", "active")["unit"].as_str().expect("a unit").to_owned();
+    machine.manager.trigger("stop", "shop@web-1");
+    machine.wait_state("shop@web-1", "stopped");
+    let other = ["systemd-run", "--quiet", &format!("--unit={unit}"), "sleep", "1000"];
+    wait::until("the name to be free", PATIENCE, || (machine.lab.run(&other).code == 0).then_some(()));
+    let pid = machine.main_pid(&unit);
+
+    let answer = machine.manager.trigger("start", "shop@web-1");
+    assert_eq!(answer["outcome"], "failed", "{answer}");
+    assert_eq!((machine.lab.property(&unit, "ActiveState").as_str(), machine.main_pid(&unit)), ("active", pid));
+    machine.lab.systemctl(&["stop", &unit]);
+    assert_eq!(machine.manager.trigger("start", "shop@web-1")["outcome"], "done");
+    machine.wait_state("shop@web-1", "active");
+}
+
+#[test]
 fn a_unit_that_cannot_start_is_starting_until_systemd_says_so() {
     let (machine, _base) = Machine::with_debians_tomcat();
     let unit = "[Service]\nExecStartPre=\nExecStartPre=/bin/sh -c 'sleep 3; exit 1'\nRestart=no\n";

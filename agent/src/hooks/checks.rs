@@ -24,6 +24,9 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 /// The largest input, in bytes.
 const MAX_INPUT: usize = 256 * 1024;
 
+/// The variables of an instance, which are those of the agent's own report.
+const OF_INSTANCE: [&str; 2] = ["CATALINA_HOME", "CATALINA_BASE"];
+
 /// What the machine's own file says about hooks.
 pub struct Checks {
     allow: Arc<[Permission]>,
@@ -69,9 +72,12 @@ impl Checks {
             return Err(format!("its input is larger than {MAX_INPUT} bytes"));
         }
         let mut environment = asked.environment;
+        // What these name is executed by many a program, so that nobody but the agent says what they are.
+        OF_INSTANCE.into_iter().for_each(|name| drop(environment.remove(name)));
         if let Some(report) = report {
-            environment.insert("CATALINA_BASE".to_owned(), report.base);
-            environment.extend(report.home.map(|home| ("CATALINA_HOME".to_owned(), home)));
+            let [home, base] = OF_INSTANCE;
+            environment.insert(base.to_owned(), report.base);
+            environment.extend(report.home.map(|of_report| (home.to_owned(), of_report)));
             environment.extend(report.pid.map(|pid| ("TOMCAT_GRID_PID".to_owned(), pid.to_string())));
         }
         // Last, so that as little time as can be lies between it and the run.
@@ -121,7 +127,7 @@ fn check_environment(environment: &BTreeMap<String, String>, listed: Option<&[St
         if !may_be_given(name) {
             return Err(format!("the variable `{shown}` cannot be given to a hook: take it out of its `environment`"));
         }
-        let is_own = name.starts_with("TOMCAT_GRID_") || name.starts_with("CATALINA_");
+        let is_own = name.starts_with("TOMCAT_GRID_") || OF_INSTANCE.contains(&name.as_str());
         if listed.is_some_and(|listed| !is_own && !listed.contains(name)) {
             return Err(format!(
                 "the agent's own configuration names the programs of hooks, and not the variable `{shown}`: list it there \
@@ -146,6 +152,12 @@ mod tests {
             ("OTHER", Some(&listed[..]), "hook_environment = [\"OTHER\"]"),
             ("TOMCAT_GRID_EVENT", Some(&[][..]), ""),
             ("CATALINA_BASE", Some(&[][..]), ""),
+            ("CATALINA_HOME", Some(&[][..]), ""),
+            ("CATALINA_OPTS", None, ""),
+            ("CATALINA_OPTS", Some(&listed[..]), "hook_environment = [\"CATALINA_OPTS\"]"),
+            ("CATALINA_OPTS", Some(&["CATALINA_OPTS".to_owned()][..]), ""),
+            ("CATALINA_TMPDIR", Some(&[][..]), "hook_environment = [\"CATALINA_TMPDIR\"]"),
+            ("CATALINA_BASE_X", Some(&[][..]), "hook_environment = [\"CATALINA_BASE_X\"]"),
             ("LD_PRELOAD", None, "cannot be given"),
             ("BASH_FUNC_ls%%", None, "cannot be given"),
             ("A\u{1b}[2J", None, "`A\\u{1b}[2J` cannot be given"),

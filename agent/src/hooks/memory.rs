@@ -46,38 +46,42 @@ pub struct RunMemory {
     pub end: Option<HookEnd>,
 }
 
-/// Runs that an earlier agent did not see the end of, with the users that they ran as.
+/// Runs that an earlier agent did not see the end of.
 #[derive(Debug)]
 #[must_use]
-pub struct LeftBehind(Vec<(Uuid, u32)>);
+pub struct LeftBehind {
+    memory: Memory,
+    runs: Vec<(Uuid, RunMemory)>,
+}
 
 impl LeftBehind {
-    /// Kills what is left of them, and removes their directories. Blocks, for seconds each.
+    /// Kills what is left of them, and removes their directories. The end of each is noted when that is done: an agent
+    /// that ends before leaves it to the next one. Blocks, for seconds each.
     pub fn clear_up(self) {
-        for (run, uid) in self.0 {
-            runner::clear_up(run, uid);
+        for (id, run) in self.runs {
+            runner::clear_up(id, run.uid);
+            let why = format!("the agent ended while the hook {} ran, and what was left of it was killed", run.name);
+            let end = HookEnd { fate: HookFate::Unknown { why }, output: String::new(), dropped: 0, duration_ms: 0 };
+            if let Err(error) = self.memory.put(id, &RunMemory { end: Some(end), ..run }) {
+                tracing::error!(run = %id, "cannot remember the end of a hook: {error:#}");
+            }
         }
     }
 }
 
 impl Memory {
-    /// Opens the memory in a state directory. The end of runs that an earlier agent did not see the end of is noted; what
-    /// is left of them is for [`LeftBehind::clear_up`]. Blocks.
+    /// Opens the memory in a state directory. What is left of runs that an earlier agent did not see the end of is for
+    /// [`LeftBehind::clear_up`]. Blocks.
     pub fn open(state_dir: &Path) -> io::Result<(Self, LeftBehind)> {
         let memory = Self { dir: state_dir.join("hooks") };
         DirBuilder::new().recursive(true).mode(0o700).create(&memory.dir)?;
-        let mut left_behind = Vec::new();
+        let mut runs = Vec::new();
         for (_, id) in memory.files()? {
             let Some(run) = memory.get(id).filter(|run| run.end.is_none()) else { continue };
             tracing::warn!(run = %id, hook = run.name, "the agent ended while this hook ran; what is left of it is killed");
-            left_behind.push((id, run.uid));
-            let why = format!("the agent ended while the hook {} ran, and what was left of it was killed", run.name);
-            let end = HookEnd { fate: HookFate::Unknown { why }, output: String::new(), dropped: 0, duration_ms: 0 };
-            if let Err(error) = memory.put(id, &RunMemory { end: Some(end), ..run }) {
-                tracing::error!(run = %id, "cannot remember the end of a hook: {error:#}");
-            }
+            runs.push((id, run));
         }
-        Ok((memory, LeftBehind(left_behind)))
+        Ok((memory.clone(), LeftBehind { memory, runs }))
     }
 
     fn file(&self, id: Uuid) -> PathBuf {
@@ -143,6 +147,8 @@ fn damaged(error: &dyn std::fmt::Display) -> RunMemory {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
 
     fn run(end: Option<HookEnd>) -> RunMemory {
@@ -150,16 +156,27 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_nobody_saw_the_end_of_is_not_known() {
+    fn a_run_that_nobody_saw_the_end_of_ends_when_it_was_cleared_up() {
         let dir = tempfile::tempdir().unwrap();
-        let (memory, _) = Memory::open(dir.path()).unwrap();
+        let (memory, _nothing) = Memory::open(dir.path()).unwrap();
         let (begun, ended) = (Uuid::new_v4(), Uuid::new_v4());
         let end = HookEnd { fate: HookFate::Ran { exit_code: 3 }, output: "x".into(), dropped: 0, duration_ms: 1 };
         memory.put(begun, &run(None)).unwrap();
         memory.put(ended, &run(Some(end.clone()))).unwrap();
-        let (memory, _) = Memory::open(dir.path()).unwrap();
-        assert_eq!(memory.get(ended).unwrap().end, Some(end));
+        let mut sleep = Command::new("sleep").arg("1000").env("TOMCAT_GRID_RUN", begun.to_string()).spawn().unwrap();
+        // One that ends before it is done, and then another.
+        for is_last in [false, true] {
+            let (memory, left_behind) = Memory::open(dir.path()).unwrap();
+            assert_eq!(memory.get(ended).unwrap().end, Some(end.clone()));
+            assert_eq!(memory.get(begun).unwrap().end, None);
+            assert!(sleep.try_wait().unwrap().is_none());
+            if is_last {
+                left_behind.clear_up();
+            }
+        }
+        assert!(!sleep.wait().unwrap().success(), "it was killed");
         assert!(matches!(memory.get(begun).unwrap().end.unwrap().fate, HookFate::Unknown { .. }));
+        assert!(Memory::open(dir.path()).unwrap().1.runs.is_empty());
         assert_eq!(memory.get(Uuid::nil()), None);
         fs::write(memory.file(ended), "{").unwrap();
         assert!(matches!(memory.get(ended).unwrap().end.unwrap().fate, HookFate::Unknown { .. }));

@@ -42,6 +42,9 @@ const MAX_IN_HAND: usize = 256;
 /// The longest that a run may be worth beginning.
 const MAX_TTL: Duration = Duration::from_secs(600);
 
+/// Why a run is not begun that is not worth it any more.
+const TOO_LATE: &str = "it came too late to be worth it";
+
 /// Who runs hooks.
 #[derive(Clone)]
 pub struct Hooks(Arc<Inner>);
@@ -50,6 +53,7 @@ struct Inner {
     checks: Checks,
     memory: Memory,
     board: Arc<Board>,
+    launcher: Launcher,
     /// What runs or waits now, with the way to abandon it.
     running: Mutex<HashMap<Uuid, oneshot::Sender<()>>>,
     /// Places of those that run at a time.
@@ -58,13 +62,19 @@ struct Inner {
 
 impl Hooks {
     /// Opens the memory of what ran before, and has cleared up what is left of it. To be called in the runtime. Blocks.
-    pub fn open(settings: &Settings, state_dir: PathBuf, store: Store, board: Arc<Board>) -> io::Result<Self> {
+    pub fn open(
+        settings: &Settings,
+        state_dir: PathBuf,
+        store: Store,
+        board: Arc<Board>,
+        launcher: Launcher,
+    ) -> io::Result<Self> {
         let (memory, left_behind) = Memory::open(&state_dir)?;
-        // It may take long, and nothing depends on it.
+        // It may take long. Until it is done nobody knows their ends.
         tokio::task::spawn_blocking(|| left_behind.clear_up());
         let checks = Checks::new(settings, state_dir, store);
         let places = Semaphore::new(MAX_AT_ONCE);
-        Ok(Self(Arc::new(Inner { checks, memory, board, running: Mutex::default(), places })))
+        Ok(Self(Arc::new(Inner { checks, memory, board, launcher, running: Mutex::default(), places })))
     }
 
     /// Begins a run, unless it is known; its end is put up on the board in any case.
@@ -79,6 +89,11 @@ impl Hooks {
             }
             if running.len() >= MAX_IN_HAND {
                 drop(running);
+                // Read here, as no task may be made for it; it is seldom, and small.
+                if let Some(end) = self.0.remembered(id) {
+                    self.0.board.put_hook_end(id, end);
+                    return;
+                }
                 let why = format!("{MAX_IN_HAND} hooks run or wait on this machine already: ask again later");
                 self.0.board.put_hook_end(id, HookEnd::not_run(why));
                 return;
@@ -121,16 +136,26 @@ impl Inner {
 
     async fn run(self: &Arc<Self>, run: HookRun, received: Instant, mut abandoned: oneshot::Receiver<()>) -> HookEnd {
         let id = run.id;
-        // Waiting counts into the time of the hook: whoever asked waits no longer.
-        let ttl = Duration::from_millis(run.ttl_ms.min(run.timeout_ms)).min(MAX_TTL);
+        let inner = self.clone();
+        match tokio::task::spawn_blocking(move || inner.remembered(id)).await {
+            Ok(None) => {}
+            Ok(Some(end)) => return end,
+            Err(error) => return HookEnd::not_run(format!("the agent failed at it: {error}")),
+        }
+        // Whoever asked allows so much for the wait, and the hook's own time besides.
+        let ttl = Duration::from_millis(run.ttl_ms).min(MAX_TTL);
         let place = tokio::select! {
             biased;
-            place = timeout_at(received + ttl, self.places.acquire()) => place.ok().and_then(Result::ok),
-            Ok(()) = &mut abandoned => None,
+            place = timeout_at(received + ttl, self.places.acquire()) => match place {
+                Ok(Ok(place)) => Ok(place),
+                _ if ttl.is_zero() => Err(TOO_LATE.to_owned()),
+                _ => Err(format!("{MAX_AT_ONCE} other hooks run on this machine, and none of them ended in time")),
+            },
+            Ok(()) = &mut abandoned => Err("it was abandoned while it waited for others".to_owned()),
         };
-        let (inner, has_place) = (self.clone(), place.is_some());
+        let (inner, no_place) = (self.clone(), place.as_ref().err().cloned());
         // Reads and writes files, and verifies the program.
-        let prepared = tokio::task::spawn_blocking(move || inner.prepare(run, received, has_place)).await;
+        let prepared = tokio::task::spawn_blocking(move || inner.prepare(run, received, no_place)).await;
         let (run, known) = match prepared {
             Ok(Ok(prepared)) => prepared,
             Ok(Err(end)) => return *end,
@@ -146,29 +171,31 @@ impl Inner {
                 std::future::pending::<()>().await;
             }
         };
-        let end = runner::run(run, &Launcher::own(), told, is_abandoned).await;
+        let end = runner::run(run, &self.launcher, told, is_abandoned).await;
         tracing::info!(run = %id, hook = known.name, fate = ?end.fate, "the hook has ended");
         self.note(id, RunMemory { end: Some(end.clone()), ..known }).await;
         end
     }
 
-    /// Checks a run and notes it, or answers with its end. Blocks.
-    fn prepare(
-        &self,
-        run: HookRun,
-        received: Instant,
-        has_place: bool,
-    ) -> Result<(runner::Run, RunMemory), Box<HookEnd>> {
-        let id = run.id;
-        let unknown = || HookEnd {
+    /// What is told of a run that is remembered. Blocks.
+    fn remembered(&self, id: Uuid) -> Option<HookEnd> {
+        let known = self.memory.get(id)?;
+        Some(known.end.unwrap_or_else(|| HookEnd {
             fate: HookFate::Unknown { why: "the agent ended while the hook ran".to_owned() },
             output: String::new(),
             dropped: 0,
             duration_ms: 0,
-        };
-        if let Some(known) = self.memory.get(id) {
-            return Err(Box::new(known.end.unwrap_or_else(unknown)));
-        }
+        }))
+    }
+
+    /// Checks a run that is not remembered and notes it, or answers with its end. Blocks.
+    fn prepare(
+        &self,
+        run: HookRun,
+        received: Instant,
+        no_place: Option<String>,
+    ) -> Result<(runner::Run, RunMemory), Box<HookEnd>> {
+        let id = run.id;
         let name = protocol::limits::clip(&run.name);
         let not_run = |why: String| {
             let end = HookEnd::not_run(protocol::limits::clip(&why));
@@ -179,20 +206,17 @@ impl Inner {
             }
             Box::new(end)
         };
-        if !has_place && run.ttl_ms > 0 {
-            return Err(not_run(format!(
-                "{MAX_AT_ONCE} other hooks run on this machine, and none of them ended in time"
-            )));
+        if let Some(why) = no_place {
+            return Err(not_run(why));
         }
         if received.elapsed() >= Duration::from_millis(run.ttl_ms).min(MAX_TTL) {
-            return Err(not_run("it came too late to be worth it".to_owned()));
+            return Err(not_run(TOO_LATE.to_owned()));
         }
         if let Err(error) = self.memory.tidy() {
             tracing::error!("cannot forget old runs of hooks: {error}");
         }
         let report = run.base.as_deref().map(|base| self.board.report(base));
-        let mut run = self.checks.check(run, report).map_err(not_run)?;
-        run.timeout = run.timeout.saturating_sub(received.elapsed());
+        let run = self.checks.check(run, report).map_err(not_run)?;
         let uid = run.account.as_ref().map_or_else(crate::os::users::current, |account| account.uid);
         let known = RunMemory { at: Timestamp::now(), name: name.clone(), uid, end: None };
         if let Err(error) = self.memory.put(id, &known) {

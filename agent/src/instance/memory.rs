@@ -310,6 +310,7 @@ fn file(state_dir: &Path, base: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::os::clock::ManagersClock;
 
     fn state_dir() -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
@@ -367,9 +368,9 @@ mod tests {
         assert_eq!(Memory::load(dir.path(), base), Memory::new(base));
         let lost = Memory::lost(dir.path(), base);
         assert!(lost.is_some() && Memory::load(dir.path(), base) == Memory::new(base), "it is said for good");
-        assert!(files::may_be_forgotten(Uuid::from_u128(1), lost));
+        assert!(files::may_be_forgotten(Uuid::from_u128(1), lost, &ManagersClock::default()));
         std::thread::sleep(Duration::from_millis(20));
-        assert!(!files::may_be_forgotten(Uuid::now_v7(), lost), "it was made afterwards");
+        assert!(!files::may_be_forgotten(Uuid::now_v7(), lost, &ManagersClock::default()), "it was made afterwards");
     }
 
     #[test]

@@ -50,7 +50,7 @@ impl Task {
                 None => return self.doubt(order, deadline, reply),
             },
             None if Instant::now() >= deadline => Outcome::Expired {},
-            None if files::may_be_forgotten(order.id, self.lost) => Outcome::Unknown {
+            None if files::may_be_forgotten(order.id, self.lost, &self.setup.managers_clock) => Outcome::Unknown {
                 message:
                     "what the agent remembered of the instance was damaged: whether this was done before is not known"
                         .to_owned(),

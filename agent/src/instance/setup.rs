@@ -7,6 +7,7 @@ use protocol::desired::InstanceSettings;
 use crate::{
     config::{Health, Permission},
     desired,
+    os::clock::ManagersClock,
     tomcat::probe,
 };
 
@@ -29,6 +30,8 @@ pub struct Setup {
     pub state_dir: PathBuf,
     /// The id of the grid, which names transient units.
     pub grid: uuid::Uuid,
+    /// What the manager's clock shows.
+    pub managers_clock: Arc<ManagersClock>,
     /// What an operator should know of it besides.
     pub notes: Vec<String>,
 }

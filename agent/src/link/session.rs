@@ -120,10 +120,15 @@ impl Session<'_> {
             Ok(Ok((socket, _))) => socket,
         };
         let mut connection = Connection { socket, heard: Instant::now() };
+        let asked = Timestamp::now();
         let welcome = tokio::time::timeout(HELLO_TIMEOUT, self.greet(&mut connection))
             .await
             .map_err(|_| anyhow!("the manager did not welcome the agent in {} s", HELLO_TIMEOUT.as_secs()))??;
+        let told = welcome.now;
         self.accept(&mut connection, welcome).await?;
+        if let Some(now) = told {
+            self.parts.links.board.managers_clock.told(now, asked);
+        }
         self.parts.programs.linked(Some(source)).await;
         Ok(connection)
     }

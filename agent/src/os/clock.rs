@@ -1,7 +1,12 @@
-//! Time that does not jump: the time since the machine booted, suspended time included.
+//! Time that does not jump: the time since the machine booted, suspended time included. And the manager's clock, which may
+//! show another time than this machine's.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicI64, Ordering},
+    time::Duration,
+};
 
+use protocol::time::Timestamp;
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +34,25 @@ impl BootTime {
     /// The point of a process's start time, given in clock ticks since boot.
     pub fn from_ticks(ticks: u64) -> Self {
         Self { millis: ticks.saturating_mul(1000) / procfs::ticks_per_second().max(1) }
+    }
+}
+
+/// What the manager's clock shows. As this machine's, until a manager has told.
+#[derive(Debug, Default)]
+pub struct ManagersClock {
+    /// By how much it is ahead, in milliseconds.
+    ahead: AtomicI64,
+}
+
+impl ManagersClock {
+    /// The manager has told its time, some time after `asked` on the clock of this machine.
+    pub fn told(&self, now: Timestamp, asked: Timestamp) {
+        self.ahead.store(now.as_millis().saturating_sub(asked.as_millis()), Ordering::Relaxed);
+    }
+
+    /// What it showed when this machine's clock showed a time, or a moment more: never less.
+    pub fn at(&self, own: Timestamp) -> Timestamp {
+        Timestamp::from_millis(own.as_millis().saturating_add(self.ahead.load(Ordering::Relaxed)))
     }
 }
 

@@ -18,7 +18,7 @@ use protocol::time::Timestamp;
 use rustix::fs::{self as unix, AtFlags, Mode, OFlags};
 use uuid::Uuid;
 
-use super::users;
+use super::{clock::ManagersClock, users};
 
 /// Writes a file so that after a crash either the old or the new content is there, readable by the owner only.
 pub fn write_atomically(path: &Path, content: &[u8]) -> Result<()> {
@@ -165,14 +165,14 @@ pub fn set_aside_at(path: &Path) -> Option<Timestamp> {
     Some(Timestamp::from_millis(data.ctime().saturating_mul(1000) + data.ctime_nsec() / 1_000_000))
 }
 
-/// Whether what is remembered of an id may have been lost, by when it was made; for a while if it does not tell.
-pub fn may_be_forgotten(id: Uuid, lost: Option<Timestamp>) -> bool {
+/// Whether what is remembered of an id may have been lost, by when the manager made it; for a while if it does not tell.
+pub fn may_be_forgotten(id: Uuid, lost: Option<Timestamp>, managers: &ManagersClock) -> bool {
     let Some(lost) = lost else { return false };
     let (now, made) = (Timestamp::now(), id.get_timestamp().filter(|_| id.get_version_num() == 7));
     match made.map(|made| made.to_unix()) {
         Some((seconds, nanos)) => {
             let millis = seconds.saturating_mul(1000) + u64::from(nanos) / 1_000_000;
-            Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX)) <= lost
+            Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX)) <= managers.at(lost)
         }
         None => now.since(lost) < DOUBTFUL,
     }
@@ -223,6 +223,28 @@ mod tests {
         let large = dir.path().join("large");
         std::fs::write(&large, [0; 11]).unwrap();
         assert_eq!(read_bounded(&large, 10).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+    }
+
+    #[test]
+    fn what_may_be_forgotten_is_told_by_the_clock_that_the_id_is_of() {
+        let hour = Duration::from_secs(3600);
+        let lost = Timestamp::now().before(10 * hour);
+        // By how much the manager's clock is ahead, in hours; when it made the id, in hours since the loss.
+        for (ahead, made, forgotten) in
+            [(0, -1, true), (0, 1, false), (5, -1, true), (5, 1, false), (-5, -1, true), (-5, 1, false)]
+        {
+            let (clock, now) = (ManagersClock::default(), Timestamp::now());
+            let later = |from: Timestamp, hours: i32| match hours {
+                0.. => from.after(hours.unsigned_abs() * hour),
+                _ => from.before(hours.unsigned_abs() * hour),
+            };
+            clock.told(later(now, ahead), now);
+            let made_at = later(later(lost, made), ahead).as_millis();
+            let seconds = u64::try_from(made_at).unwrap() / 1000;
+            let id = Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, 0));
+            assert_eq!(may_be_forgotten(id, Some(lost), &clock), forgotten, "{ahead} {made}");
+        }
+        assert!(!may_be_forgotten(Uuid::now_v7(), None, &ManagersClock::default()));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 use super::hook_news::HookNews;
-use crate::instance::task::News;
+use crate::{instance::task::News, os::clock::ManagersClock};
 
 /// How many outcomes may wait for a link. The oldest is dropped: who still wants it asks again by its id.
 const OUTCOMES: usize = 1024;
@@ -32,6 +32,8 @@ pub struct Board {
     inner: Mutex<Inner>,
     changed: Notify,
     in_hand: watch::Sender<usize>,
+    /// What the manager's clock shows.
+    pub managers_clock: Arc<ManagersClock>,
 }
 
 /// Something that is being done; when it is dropped, it is done.

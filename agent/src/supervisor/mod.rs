@@ -339,6 +339,7 @@ impl Supervisor {
             allow: settings.allow.clone().into(),
             state_dir: self.state_dir.clone(),
             grid: self.looker.grid,
+            managers_clock: self.board.managers_clock.clone(),
             notes,
         });
         Ok(())

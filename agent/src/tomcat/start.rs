@@ -140,9 +140,13 @@ pub async fn as_transient_unit(launch: &Launch, unit: &str, state_dir: &Path) ->
     let complaint = tempfile::NamedTempFile::new_in(&dir).context("make a file for the launcher's complaint")?;
     let launch = Launch { complaint: Some(complaint.path().to_path_buf()), ..launch.clone() };
     order.write_all(&serde_json::to_vec(&launch)?)?;
+    let invocation = async || systemd::run_of(unit).await.ok().map(|run| run.invocation);
+    let before = invocation().await;
     systemd::reset_failed(unit).await;
+    let mut is_begun = false;
     let run = async {
         systemd::run_transient(unit, &own_program(), &["launch".to_owned()], order.path()).await?;
+        is_begun = true;
         let main = systemd::show(unit, &["MainPID", "Result"]).await?;
         let pid = main.get("MainPID").and_then(|pid| pid.parse().ok()).filter(|&pid| pid != 0);
         let key = pid.and_then(ProcessKey::of).ok_or_else(|| {
@@ -153,10 +157,12 @@ pub async fn as_transient_unit(launch: &Launch, unit: &str, state_dir: &Path) ->
         Ok(Started { key, child: None })
     };
     let mut started = run.await;
-    if let (Err(_), Some(mark)) = (&started, &launch.mark)
-        && let Some(key) = end_launch(unit, state_dir, mark.order).await
-    {
-        started = Ok(Started { key, child: None });
+    if let (Err(_), Some(mark)) = (&started, &launch.mark) {
+        // What has the unit's name may have had it before, and be an instance that runs.
+        let is_own = is_begun || is_another(before.as_deref(), invocation().await.as_deref());
+        if let Some(key) = end_launch(is_own.then_some(unit), state_dir, mark.order).await {
+            started = Ok(Started { key, child: None });
+        }
     }
     let complaint = std::fs::read_to_string(complaint.path()).unwrap_or_default();
     if !complaint.trim().is_empty() {
@@ -166,8 +172,18 @@ pub async fn as_transient_unit(launch: &Launch, unit: &str, state_dir: &Path) ->
     started
 }
 
-/// Sees to it that a launch which was given up does not go on later; returns its process if it has gone on and lives.
-async fn end_launch(unit: &str, state_dir: &Path, order: Uuid) -> Option<ProcessKey> {
+/// Whether a unit is known to be in another run than before.
+fn is_another(before: Option<&str>, now: Option<&str>) -> bool {
+    matches!((before, now), (Some(before), Some(now)) if !now.is_empty() && now != before)
+}
+
+/// Sees to it that a launch which was given up does not go on later; returns its process if it has gone on and lives. The
+/// unit is killed, if one is known to be of this launch.
+async fn end_launch(unit: Option<&str>, state_dir: &Path, order: Uuid) -> Option<ProcessKey> {
+    let kill = async || match unit {
+        Some(unit) => systemd::kill(unit).await,
+        None => Ok(()),
+    };
     let begun = Instant::now();
     let mut is_killed = false;
     loop {
@@ -176,14 +192,14 @@ async fn end_launch(unit: &str, state_dir: &Path, order: Uuid) -> Option<Process
         match settled {
             Ok(Ok(Proof::NotGone)) => {
                 // Its launcher may wait for its order yet, and is of no use any more.
-                let _gone = systemd::kill(unit).await;
+                let _gone = kill().await;
                 return None;
             }
             Ok(Ok(Proof::Gone(key))) => return Some(key).filter(|key| key.is_alive()),
             _ if begun.elapsed() > END_TIMEOUT => return None,
             _ if !is_killed => {
                 is_killed = true;
-                let _gone = systemd::kill(unit).await;
+                let _gone = kill().await;
             }
             _ => tokio::time::sleep(Duration::from_millis(20)).await,
         }
@@ -211,4 +227,25 @@ fn own_program() -> PathBuf {
     // The link stays right when the file has been replaced by an upgrade.
     let link = PathBuf::from(format!("/proc/{}/exe", std::process::id()));
     std::env::current_exe().ok().filter(|path| path.is_file()).unwrap_or(link)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_units_that_may_be_killed() {
+        for (before, now, is_own) in [
+            (Some(""), Some("a"), true),
+            (Some("a"), Some("b"), true),
+            (Some("a"), Some("a"), false),
+            (Some("a"), Some(""), false),
+            (Some(""), Some(""), false),
+            (Some("a"), None, false),
+            (None, Some("a"), false),
+            (None, None, false),
+        ] {
+            assert_eq!(is_another(before, now), is_own, "{before:?} {now:?}");
+        }
+    }
 }

@@ -206,6 +206,7 @@ impl App {
             machine: agent.machine.clone(),
             statement: self.statement.clone(),
             link_secret,
+            now: Some(Timestamp::now()),
         };
         Ok((welcome, agent))
     }

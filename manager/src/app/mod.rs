@@ -109,6 +109,8 @@ pub struct Host {
     pub data: PathBuf,
     /// The user that hooks run as there; without one, who the manager runs as.
     pub hook_user: Option<String>,
+    /// How they are started.
+    pub launcher: runner::Launcher,
 }
 
 /// Why something was not done.
@@ -211,6 +213,7 @@ impl App {
         if let Err(error) = app.journal.record(started).await {
             tracing::error!("cannot record the start: {error}");
         }
+        app.clear_up_hooks();
         if let Err(error) = app.interrupt_left().await {
             tracing::error!("cannot look for operations that were interrupted: {error}");
         }

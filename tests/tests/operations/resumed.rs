@@ -1,7 +1,12 @@
 //! Managers that die in the middle: what was done is known, and nothing is done twice.
 
-use serde_json::Value;
-use tests::manager::TestManager;
+use std::fs;
+
+use serde_json::{Value, json};
+use tests::{
+    manager::{PATIENCE, TestManager},
+    wait,
+};
 
 use super::{Grid, at};
 
@@ -68,4 +73,72 @@ fn wherever_a_manager_dies_an_order_is_carried_out_once() {
 fn latest(manager: &TestManager) -> String {
     let listed: Value = manager.api("GET", "/operations?limit=1", None).expect("an answer").json();
     listed["items"][0]["id"].as_str().expect("an operation").to_owned()
+}
+
+/// A hook on the manager's host that does not end by itself, nor lets its children.
+const HANGS: &str = "#!/bin/sh\ntrap '' TERM\nsetsid sleep 1000 &\nsleep 1000\n";
+
+/// A grid of which a stop of `front` waits in its hook; its operation.
+fn hanging() -> (Grid, String) {
+    let grid = Grid::of(&["a"]);
+    let path = grid.manager.dir().join("hang.sh");
+    fs::write(&path, HANGS).expect("a program");
+    assert_eq!(grid.manager.cli(&["hooks", "add", path.to_str().expect("a path")]).code, 0);
+    grid.manager.apply(
+        "[collection.front]\nmembers = [\"a@web-1\"]\n\n[[hook]]\nevent = \"pre-stop\"\ntargets = [\"front\"]\n\
+         program = \"hang.sh\"\ntimeout = \"10m\"\n",
+    );
+    let id = grid.manager.operate("stop", &["front"]);
+    wait::until("the hook and its children", PATIENCE, || (running(&id).len() >= 3).then_some(()));
+    (grid, id)
+}
+
+/// The processes of the hooks of an operation.
+fn running(id: &str) -> Vec<i32> {
+    let mark = format!("TOMCAT_GRID_OPERATION={id}");
+    let is_marked = |pid: &i32| {
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
+    };
+    let all = fs::read_dir("/proc").expect("/proc").flatten();
+    all.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(is_marked).collect()
+}
+
+/// The runs that the manager has noted, and whose directories are there.
+fn left(manager: &TestManager) -> Vec<String> {
+    let runs = fs::read_dir(manager.data().join("runs")).expect("the runs").flatten();
+    runs.filter_map(|run| run.file_name().into_string().ok()).collect()
+}
+
+fn rooms(runs: &[String]) -> usize {
+    let room = |run: &String| std::env::temp_dir().join(format!("tomcat-grid-hook-{}", run.replace('-', "")));
+    runs.iter().filter(|run| room(run).exists()).count()
+}
+
+#[test]
+fn a_manager_that_ends_in_order_leaves_no_hook_behind() {
+    let (mut grid, id) = hanging();
+    let runs = left(&grid.manager);
+    assert_eq!((runs.len(), rooms(&runs)), (1, 1));
+    grid.manager.stop();
+    assert_eq!((running(&id), rooms(&runs)), (vec![], 0), "{}", grid.manager.log());
+    grid.manager.start_again();
+    wait::until("the run to be forgotten", PATIENCE, || left(&grid.manager).is_empty().then_some(()));
+}
+
+#[test]
+fn what_a_manager_that_was_killed_left_of_a_hook_is_killed_whoever_runs_hooks_by_then() {
+    let (mut grid, id) = hanging();
+    let runs = left(&grid.manager);
+    grid.manager.kill();
+    assert!(running(&id).len() >= 2, "nobody ended it");
+    let settings = grid.manager.dir().join("manager.toml");
+    fs::write(&settings, "hook_user = \"daemon\"\n").expect("settings");
+    grid.manager.run(&[("TOMCAT_GRID_CONFIG", settings.to_str().expect("a path"))]);
+    grid.manager.wait_ready();
+    wait::until("all of it to be gone", PATIENCE, || (running(&id).is_empty() && rooms(&runs) == 0).then_some(()));
+    // Once resumed, and with nothing begun, it is over.
+    grid.manager.act_on(&id, "cancel", Some(&json!({"now": false})));
+    let ended = grid.manager.wait_end_of(&id);
+    assert_eq!(ended.result(), "cancelled", "{:#}", ended.0);
 }

@@ -8,10 +8,10 @@ use std::{
 };
 
 use protocol::hook::HookEnd;
-use runner::{Account, Launcher, Program, Run, Secret};
+use runner::{Account, Program, Run, Secret};
 use rustix::fs::{Mode, OFlags};
 
-use super::{running::HookContext, telling};
+use super::{begun::Begun, running::HookContext, telling};
 use crate::{app::App, grid::operation::HookNode};
 
 /// The largest secret, in bytes.
@@ -29,17 +29,23 @@ impl App {
             return HookEnd::not_run("too many hooks run on the manager's host, and none of them ended in time");
         };
         match self.prepare(hook, context, limit).await {
-            Ok(run) => runner::run(run, &Launcher::own(), told, std::future::pending()).await,
+            Ok((run, begun)) => {
+                let end = runner::run(run, &self.host.launcher, told, std::future::pending()).await;
+                // Before it is told: what a hook that has ended may leave running is not for the next manager to kill.
+                let _ended = tokio::task::spawn_blocking(move || begun.end()).await;
+                end
+            }
             Err(why) => HookEnd::not_run(why),
         }
     }
 
-    async fn prepare(&self, hook: &HookNode, context: &HookContext, timeout: Duration) -> Result<Run, String> {
+    async fn prepare(&self, hook: &HookNode, context: &HookContext, timeout: Duration) -> Result<(Run, Begun), String> {
         let stored = self.hooks.lock().programs.get(&hook.program).cloned();
         let stored = stored.ok_or_else(|| no_program(&hook.program))?;
         let path = self.hooks.blobs.path(&stored.hash).ok_or_else(|| no_program(&hook.program))?;
         let account = account(self.host.hook_user.as_deref(), hook.user.as_deref())?;
         let (names, dir) = (hook.secrets.clone(), self.host.data.join("secrets"));
+        let (runs, run, uid) = (self.hooks.begun.clone(), context.run, account.uid);
         let reading = tokio::task::spawn_blocking(move || {
             let program =
                 Program::verify(&path, &stored.hash).map_err(|error| format!("{error}: `hooks add` it again"))?;
@@ -48,12 +54,13 @@ impl App {
                 Err(error) => Err(no_secret(&name, &dir, &error)),
             };
             let secrets = names.into_iter().map(secret).collect::<Result<Vec<_>, _>>()?;
-            Ok::<_, String>((program, secrets))
+            let begun = runs.begin(run, uid).map_err(|error| format!("it cannot be noted that it begins: {error}"))?;
+            Ok::<_, String>((program, secrets, begun))
         });
-        let (program, secrets) = reading.await.map_err(|error| error.to_string())??;
+        let (program, secrets, begun) = reading.await.map_err(|error| error.to_string())??;
         let service = telling::service_of(self, context);
         let input = telling::input(self, hook, context, service.as_ref());
-        Ok(Run {
+        let run = Run {
             id: context.run,
             program,
             name: hook.program.clone(),
@@ -62,12 +69,8 @@ impl App {
             secrets,
             input: format!("{input}\n").into_bytes(),
             timeout,
-        })
-    }
-
-    /// The user that hooks run as on this host, for clearing up after one.
-    pub(super) fn hook_uid(&self) -> Option<u32> {
-        account(self.host.hook_user.as_deref(), None).ok().map(|account| account.uid)
+        };
+        Ok((run, begun))
     }
 }
 

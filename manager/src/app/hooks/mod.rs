@@ -3,6 +3,7 @@
 //! What a machine should have is computed anew whenever something changes that it depends on (`distribution`), and sent
 //! when it differs from what was sent on the link. Which programs are there is what the agents tell.
 
+mod begun;
 mod distribution;
 mod here;
 mod on_machine;
@@ -20,6 +21,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use begun::BegunRuns;
 use protocol::{desired::Desired, name::MachineName};
 use tokio::sync::{Notify, Semaphore, watch};
 
@@ -49,6 +51,7 @@ pub struct Hooks {
     /// Changes whenever a machine has another program than before.
     readiness: watch::Sender<u64>,
     here: Semaphore,
+    begun: BegunRuns,
     moving: Arc<Semaphore>,
 }
 
@@ -96,6 +99,7 @@ impl Hooks {
             wake: Notify::new(),
             readiness: watch::Sender::new(0),
             here: Semaphore::new(AT_ONCE_HERE),
+            begun: BegunRuns::open(data)?,
             moving: Arc::new(Semaphore::new(AT_ONCE)),
         })
     }

@@ -19,6 +19,9 @@ use crate::{
     },
 };
 
+/// The longest that a run waits for a place among those of its machine; agents wait no longer.
+const LONGEST_WAIT: Duration = Duration::from_secs(600);
+
 /// How much longer than the hook's own time its end may take to come: the program is ended, and the agent may be away
 /// for a moment.
 const GRACE: Duration = Duration::from_secs(15);
@@ -70,7 +73,9 @@ impl App {
         // A program that is not there is not begun, but a run that ended before may be known.
         let patience = if ready.is_ok() { limit + GRACE } else { ASK };
         let (begun, mut sent_on) = (Instant::now(), None);
-        let deadline = begun + patience;
+        let mut deadline = begun + patience;
+        // Known when it is sent for the first time.
+        let mut begin_by = None;
         let end = loop {
             let mut entered = std::pin::pin!(self.links.next_entered());
             entered.as_mut().enable();
@@ -79,9 +84,13 @@ impl App {
                 let mut order = self.order_of(hook, context, &ready);
                 // Without an instance, an agent that does not know what it is about would run it about itself.
                 let is_worth_it = ready.is_ok() && (order.about == Some(HookAbout::Agent) || order.base.is_some());
-                let left = deadline.saturating_duration_since(Instant::now()).min(limit);
+                let (by, until) = begin_by.unwrap_or_else(|| times(Instant::now(), limit));
+                let left = by.saturating_duration_since(Instant::now());
                 order.ttl_ms = if is_worth_it { u64::try_from(left.as_millis()).unwrap_or(u64::MAX) } else { 0 };
                 sent_on = self.links.send_on(agent, ToAgent::Hook(Box::new(order))).or(sent_on);
+                if sent_on.is_some() && begin_by.is_none() && is_worth_it {
+                    (begin_by, deadline) = (Some((by, until)), until);
+                }
             }
             tokio::select! {
                 biased;
@@ -168,6 +177,13 @@ fn not_ready(machine: &MachineName, program: &str, why: &str) -> String {
     format!("{machine} does not have the program `{program}`: {why}")
 }
 
+/// Until when a run that is sent now is worth beginning, and until when its end is waited for: it may have to wait for a
+/// place on its machine, and its own time counts from when it has one.
+fn times(now: Instant, limit: Duration) -> (Instant, Instant) {
+    let begin_by = now + limit.min(LONGEST_WAIT);
+    (begin_by, begin_by + limit + GRACE)
+}
+
 /// Somebody waits for a run. Whoever stops waiting before its end abandons it.
 struct Waiting<'a> {
     links: &'a Links,
@@ -181,6 +197,21 @@ impl Drop for Waiting<'_> {
         self.links.forget_run(self.run);
         if !self.is_ended {
             self.links.send(self.agent, ToAgent::AbandonHook { run: self.run });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_times() {
+        let (now, grace) = (Instant::now(), GRACE.as_secs());
+        // The hook's own time, how long it is worth beginning, how long its end is waited for, in seconds.
+        for (limit, worth, until) in [(30, 30, 60 + grace), (3600, 600, 600 + 3600 + grace)] {
+            let expected = [worth, until].map(|seconds| now + Duration::from_secs(seconds));
+            assert_eq!(<[_; 2]>::from(times(now, Duration::from_secs(limit))), expected, "{limit}");
         }
     }
 }

@@ -64,21 +64,25 @@ impl App {
         if hook.place == HookPlace::Machine {
             return None;
         }
-        if let Some(uid) = self.hook_uid() {
-            let run = context.run;
-            // Nothing depends on it.
-            let _cleared = tokio::task::spawn_blocking(move || runner::clear_up(run, uid)).await;
-        }
+        let (begun, run) = (self.hooks.begun.clone(), context.run);
+        // Nothing depends on it.
+        let _cleared = tokio::task::spawn_blocking(move || begun.clear_up(run)).await;
         let why = "the manager ended while it ran, and what was left of it was killed".to_owned();
         let end = HookEnd { fate: HookFate::Unknown { why }, output: String::new(), dropped: 0, duration_ms: 0 };
         self.record_hook(hook, context, &end).await;
         Some(end)
     }
 
-    /// Has killed what is left of a run on this host that a manager which has ended began, and does not wait for it.
-    pub fn clear_up_hook(&self, run: Uuid) {
-        if let Some(uid) = self.hook_uid() {
-            tokio::task::spawn_blocking(move || runner::clear_up(run, uid));
+    /// Has killed what is left of all runs on this host that a manager which has ended began, and does not wait for it:
+    /// nobody follows them any more, and it may be long until their operation is resumed, if it ever is.
+    pub fn clear_up_hooks(&self) {
+        let begun = self.hooks.begun.clone();
+        // Looked at before there is any of this manager's own.
+        match begun.left() {
+            Ok(left) => {
+                tokio::task::spawn_blocking(move || left.into_iter().for_each(|run| begun.clear_up(run)));
+            }
+            Err(error) => tracing::error!("what an earlier manager left of its hooks is not cleared up: {error}"),
         }
     }
 

@@ -233,10 +233,14 @@ async fn a_run_is_asked_for_again_by_its_id_when_the_agent_comes_back() {
     let first = link(&app);
     let (run, running) = begin(&app, 20_000);
     become_ready(&app, &first).await;
-    assert_eq!(next_run(&first).await.id, run);
+    let asked = next_run(&first).await;
+    assert_eq!(asked.id, run);
     app.links.remove(AGENT, first.number);
+    tokio::time::sleep(Duration::from_millis(20)).await;
     let second = link(&app);
-    assert_eq!(next_run(&second).await.id, run);
+    let again = next_run(&second).await;
+    assert_eq!((again.id, again.timeout_ms), (run, asked.timeout_ms));
+    assert!(asked.ttl_ms <= 20_000 && again.ttl_ms + 15 < asked.ttl_ms, "{} {}", asked.ttl_ms, again.ttl_ms);
     app.links.run_ended(AGENT, run, ended(3));
     assert_eq!(running.await.unwrap().0, ended(3));
 }

@@ -17,9 +17,8 @@ use crate::{
     app::App,
     grid::{
         audit::Deed,
-        hooks::HookPlace,
         operation::{
-            NodeKind, StepState,
+            StepState,
             view::{OperationState, OperationView},
         },
     },
@@ -170,12 +169,6 @@ impl App {
             let last_known = self.last_known(&view, &steps).await?;
             interrupt(&mut view, last_known, false);
             view.services = count(steps.iter().map(|step| &step.view));
-            // Nobody follows it any more, and it may be long until the operation is resumed, if it ever is.
-            let is_here = |step: &&StoredStep| match &step.view.kind {
-                NodeKind::Hook(hook) => step.view.state == StepState::Running && hook.place == HookPlace::Manager,
-                _ => false,
-            };
-            steps.iter().filter(is_here).filter_map(|step| step.order).for_each(|run| self.clear_up_hook(run));
             tracing::warn!("the operation {} was interrupted: it goes on only when it is resumed", view.id);
             self.note_interrupted(view).await;
         }

@@ -94,9 +94,6 @@ impl Run {
 
     /// Runs the hooks of a phase; returns why nothing may follow them, if that is so.
     async fn group_hooks(&self, number: u32, group: &Group, phase: Phase, result: Option<StepState>) -> Option<String> {
-        if self.live.control() == Control::Now {
-            self.abandon_hooks(number, None);
-        }
         let mut stop: Option<String> = None;
         let hooks: Vec<(u32, &HookNode)> = (self.children(number).iter())
             .filter_map(|&child| match self.kind(child) {
@@ -111,6 +108,8 @@ impl Run {
                 state
             } else if let Verdict::Skip(why) = rules::verdict(phase, Scope::Whole, situation) {
                 if state == StepState::Running {
+                    // It was begun before the manager's end.
+                    self.abandon_hook(child, None);
                     self.end(child, StepState::Cancelled, LEFT).await;
                 } else {
                     self.skip(child, why).await;

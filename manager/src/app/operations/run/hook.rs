@@ -86,46 +86,51 @@ impl Run {
     /// What an operation that was interrupted had running among the hooks of a node is ended.
     pub(super) fn abandon_hooks(&self, number: u32, machine: Option<&MachineName>) {
         for &child in self.children(number) {
-            let NodeKind::Hook(hook) = self.kind(child) else { continue };
-            let order = self.live.step(child).and_then(|step| step.order);
-            let Some(run) = order.filter(|_| self.state(child) == StepState::Running) else { continue };
-            let (app, hook, actor) = (self.app.clone(), hook.as_ref().clone(), self.live.view().actor);
-            let (operation, machine) = ((self.live.id, child), machine.cloned());
-            tokio::spawn(async move {
-                match hook.place {
-                    HookPlace::Machine => {
-                        let Some(agent) = machine.and_then(|machine| app.fleet().agent_of(&machine)) else { return };
-                        // A manager that has just started may wait for its agents.
-                        let told = async {
-                            loop {
-                                let entered = app.links.next_entered();
-                                if app.links.send(agent, ToAgent::AbandonHook { run }) {
-                                    return;
-                                }
-                                entered.await;
+            self.abandon_hook(child, machine);
+        }
+    }
+
+    /// What an operation that was interrupted had running is ended, if it is a hook.
+    pub(super) fn abandon_hook(&self, number: u32, machine: Option<&MachineName>) {
+        let NodeKind::Hook(hook) = self.kind(number) else { return };
+        let order = self.live.step(number).and_then(|step| step.order);
+        let Some(run) = order.filter(|_| self.state(number) == StepState::Running) else { return };
+        let (app, hook, actor) = (self.app.clone(), hook.as_ref().clone(), self.live.view().actor);
+        let (operation, machine) = ((self.live.id, number), machine.cloned());
+        tokio::spawn(async move {
+            match hook.place {
+                HookPlace::Machine => {
+                    let Some(agent) = machine.and_then(|machine| app.fleet().agent_of(&machine)) else { return };
+                    // A manager that has just started may wait for its agents.
+                    let told = async {
+                        loop {
+                            let entered = app.links.next_entered();
+                            if app.links.send(agent, ToAgent::AbandonHook { run }) {
+                                return;
                             }
-                        };
-                        if tokio::time::timeout(ABANDON, told).await.is_err() {
-                            tracing::warn!("the hook {} could not be ended: its agent is away", hook.program);
+                            entered.await;
                         }
-                    }
-                    HookPlace::Manager => {
-                        let command = hook.event.around.to_string();
-                        let context = HookContext {
-                            run,
-                            command,
-                            service: None,
-                            collection: None,
-                            operation: Some(operation),
-                            actor,
-                            result: None,
-                            more: serde_json::Value::Null,
-                        };
-                        let _ended = app.hook_died_with_manager(&hook, &context).await;
+                    };
+                    if tokio::time::timeout(ABANDON, told).await.is_err() {
+                        tracing::warn!("the hook {} could not be ended: its agent is away", hook.program);
                     }
                 }
-            });
-        }
+                HookPlace::Manager => {
+                    let command = hook.event.around.to_string();
+                    let context = HookContext {
+                        run,
+                        command,
+                        service: None,
+                        collection: None,
+                        operation: Some(operation),
+                        actor,
+                        result: None,
+                        more: serde_json::Value::Null,
+                    };
+                    let _ended = app.hook_died_with_manager(&hook, &context).await;
+                }
+            }
+        });
     }
 }
 

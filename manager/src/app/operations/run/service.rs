@@ -226,7 +226,11 @@ impl Run {
             _ => outcome::service(&self.steps_of(number, place)),
         });
         let (state, message) = match skipped {
-            Some(why) => (StepState::Skipped, why),
+            Some(why) => {
+                // One that was begun before the manager's end.
+                self.abandon_hook(child, Some(&node.machine));
+                (StepState::Skipped, why)
+            }
             None => {
                 let about =
                     About { service: Some((&node.service, &node.machine)), collection: node.collection.as_ref() };
