@@ -5,7 +5,7 @@ import { asking, VERBS } from "/lib/actions.js";
 import { call } from "/lib/api.js";
 import { batch, computed, effect, signal, untracked } from "/lib/html.js";
 import { go, route } from "/lib/router.js";
-import { me, onEvent, onForget, resets, services } from "/lib/store.js";
+import { live, me, onEvent, onForget, resets, services } from "/lib/store.js";
 import { close, toast } from "/components/dialog.js";
 
 /** @import { Signal } from "/lib/html.js" */
@@ -170,9 +170,11 @@ async function look() {
   }
 }
 
-// After each snapshot: what was told before it may be missing.
+const isLive = computed(() => live.value.live);
+
+// After each snapshot, and each time the events come again: who is in hand is told once, and may have been missed.
 effect(() => {
-  if (resets.value && me.value) untracked(look);
+  if (resets.value && isLive.value && me.value) untracked(look);
 });
 
 onForget(() => {

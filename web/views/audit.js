@@ -34,7 +34,7 @@ function Records() {
   const { query } = route.value;
   const list = /** @type {List<AuditRecord>} */ (useList(auditPath(query, 100)));
   const newer = useSignal(0);
-  useEffect(() => onEvent((event) => { if (!/^(service|machine\.state|manager)/.test(event.kind)) newer.value++; }), []);
+  useEffect(() => onEvent((event) => { if (!event.passing && !/^(service|machine\.state|manager)/.test(event.kind)) newer.value++; }), []);
   const refresh = () => {
     newer.value = 0;
     list.reload();

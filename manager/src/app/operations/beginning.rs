@@ -116,8 +116,8 @@ impl App {
         view.progress_interval_ms = Some(self.progress_interval_ms());
         let deed = Deed::of(caller, asked.command.word(), subject(&asked.targets));
         let begun = match retry_of {
-            Some(of) => format!("operation {}, which tries {of} again; {} services", view.id, view.services.total),
-            None => format!("operation {}, {} services", view.id, view.services.total),
+            Some(of) => format!("operation {}, which tries {of} again; {}", view.id, view.services.many()),
+            None => format!("operation {}, {}", view.id, view.services.many()),
         };
         let draft = told(&view).deed(deed.clone().outcome("begun").detail(begun));
         // Between its storing and its being in hand nobody takes it for one that was interrupted.

@@ -250,13 +250,12 @@ pub fn words(result: StepState, counts: &Counts) -> String {
     for (count, what) in [
         (counts.done, "done"),
         (counts.ignored, "not needed"),
-        (counts.failed, "failed"),
+        (counts.failed, "not done"),
         (counts.skipped, "not begun"),
     ] {
         if count > 0 {
             parts.push(format!("{count} {what}"));
         }
     }
-    let services = if counts.total == 1 { "service" } else { "services" };
-    format!("{}: of {} {services} {}", result.word().replace('_', " "), counts.total, parts.join(", "))
+    format!("{}: of {} {}", result.word().replace('_', " "), counts.many(), parts.join(", "))
 }

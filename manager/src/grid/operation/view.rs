@@ -114,6 +114,13 @@ pub struct Counts {
     pub skipped: u32,
 }
 
+impl Counts {
+    /// How many there are, in words.
+    pub fn many(&self) -> String {
+        if self.total == 1 { "1 service".to_owned() } else { format!("{} services", self.total) }
+    }
+}
+
 /// How far an operation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]

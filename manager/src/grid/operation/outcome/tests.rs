@@ -207,7 +207,7 @@ fn services_are_counted_at_any_depth() {
     assert_eq!((inner.counts.total, inner.failures), (4, 2), "{inner:?}");
     assert_eq!(
         words(StepState::PartlyFailed, &Counts { planned: 0, running: 0, total: 4, ..counts }),
-        "partly failed: of 4 services 1 done, 1 not needed, 1 failed, 1 not begun"
+        "partly failed: of 4 services 1 done, 1 not needed, 1 not done, 1 not begun"
     );
 }
 
