@@ -38,7 +38,7 @@ fn each_execution_leaves_a_log_file_that_tells_everything_but_secrets() {
 
     let log = find("Z_status.log");
     assert!(log.starts_with("$ tomcat-grid status\n") && log.contains(&shown), "{log}");
-    assert!(log.contains("\nresult: Done (0) at 20"), "{log}");
+    assert!(log.contains("\nresult: done (0) at 20"), "{log}");
     let log = find("Z_status_nobody@nowhere.log");
     assert!(log.contains("there is no service `nobody@nowhere`") && log.contains("(9) at"), "{log}");
     for (name, content) in &logs {

@@ -47,7 +47,7 @@ pub fn span(time: Duration) -> String {
     // To the nearest second where only seconds are shown.
     let seconds = if ms < 10_000 { time.as_secs() } else { (time + Duration::from_millis(500)).as_secs() };
     match ms {
-        0..10_000 if ms % 1000 == 0 => format!("{seconds} s"),
+        0..10_000 if ms.is_multiple_of(1000) => format!("{seconds} s"),
         0..1000 => format!("{:.2} s", time.as_secs_f64()),
         1000..10_000 => format!("{:.1} s", time.as_secs_f64()),
         10_000..120_000 => format!("{seconds} s"),
