@@ -293,7 +293,10 @@ fn what_ended_with_the_machine_has_not_crashed() {
     processes::send(shop.pid().unwrap(), Signal::KILL);
     shop.wait_gone();
     // As if it had been written before the machine booted.
-    let memory = std::fs::read_dir(agent.state().join("instances")).unwrap().next().unwrap().unwrap().path();
+    let files = std::fs::read_dir(agent.state().join("instances")).unwrap().map(|entry| entry.unwrap().path());
+    // One that the agent was writing when it was killed is there, too.
+    let is_memory = |path: &std::path::PathBuf| path.extension().is_some_and(|extension| extension == "json");
+    let memory = files.into_iter().find(is_memory).expect("what is remembered of it");
     let mut remembered: Value = serde_json::from_slice(&std::fs::read(&memory).unwrap()).unwrap();
     remembered["boot_id"] = json!("another");
     std::fs::write(&memory, remembered.to_string()).unwrap();
