@@ -16,6 +16,7 @@ use super::{
 };
 use crate::grid::{
     command::Command,
+    hooks::{Around, HookEvent, Phase},
     schedule::{NoTimetable, Timetable},
     target::Target,
 };
@@ -279,7 +280,10 @@ fn hook(mut section: Section<'_>, parsed: &mut Parsed) {
         remarks.push((section.at, format!("`environment`: it has {size} bytes: at most {MAX_ENVIRONMENT_BYTES}")));
     }
     section.end(remarks);
-    if let (Some((_, event)), Some((_, targets)), Some((program_at, program))) = (event, targets, program) {
+    if let (Some((_, targets)), Some((program_at, program))) = (targets, program) {
+        // Where the event is wrong, all of it is refused; what else is wrong with the hook is told at the same time.
+        let any = HookEvent { phase: Phase::Pre, around: Around::Command(Command::Restart) };
+        let event = event.map_or(any, |(_, event)| event);
         let (places, targets) = targets.into_iter().unzip();
         parsed.places.hooks.push((places, program_at));
         parsed.config.hooks.push(Hook {

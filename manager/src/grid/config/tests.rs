@@ -277,6 +277,8 @@ fn no_mistake_hides_another() {
         let fits = found.len() == expected.len() && found.iter().zip(expected).all(|(a, b)| a.starts_with(b));
         assert!(fits, "{text}\n{found:#?}");
     }
+    let all = wrong("[[hook]]\nevent = \"pre-lunch\"\ntargets = [\"@db\"]\nprogram = \"cold.sh\"\n");
+    assert!(all.len() == 3 && all[0].starts_with("2:9 ") && all[1].starts_with("3:12 "), "{all:?}");
     let event = wrong("[[hook]]\nevent = \"pre-lunch\"\ntargets = [\"shop\"]\nprogram = \"warm.sh\"\n");
     assert!(!event[0].contains('…') && event[0].len() > 100, "{event:?}");
 }
