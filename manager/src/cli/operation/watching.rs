@@ -1,6 +1,7 @@
 //! Waits for an operation, and shows how it goes: a tree that is drawn again on a terminal, else one line per change.
 
 use std::{
+    cmp::Reverse,
     collections::{HashMap, HashSet},
     time::Duration,
 };
@@ -204,14 +205,7 @@ impl<'a> Shown<'a> {
                 if before.is_none() && !self.waiting.is_new {
                     return self.so_far(now);
                 }
-                let mut changed: Vec<&StepView> = now.steps.iter().collect();
-                // As it happened; where that was in one moment, the whole begins before its parts and ends after them.
-                changed.sort_by_key(|step| {
-                    let number = i64::from(step.number);
-                    let is_over = step.ended_at.is_some();
-                    (step.ended_at.or(step.started_at), is_over, if is_over { -number } else { number })
-                });
-                for step in changed {
+                for step in as_it_happened(&Forest::with(&now, &self.shape), &now.steps) {
                     let was = before.as_ref().and_then(|before| before.steps.get(step.number as usize));
                     self.say_step(&now, was.map_or(StepState::Planned, |was| was.state), step);
                 }
@@ -335,6 +329,17 @@ impl<'a> Shown<'a> {
     }
 }
 
+/// Steps as they went on; where that was in one moment, the whole begins before its parts and ends after them.
+fn as_it_happened<'a>(forest: &Forest<'_>, steps: &'a [StepView]) -> Vec<&'a StepView> {
+    let mut steps: Vec<&StepView> = steps.iter().collect();
+    steps.sort_by_cached_key(|step| {
+        let is_over = step.ended_at.is_some();
+        let outer = if is_over { Reverse(forest.around(step).len()) } else { Reverse(0) };
+        (step.ended_at.or(step.started_at), is_over, outer, step.number)
+    });
+    steps
+}
+
 /// Counts a service in its new state.
 fn count(detail: &mut OperationDetail, before: StepState, number: u32) {
     let Some(step) = detail.steps.get(number as usize) else { return };
@@ -353,5 +358,26 @@ fn count(detail: &mut OperationDetail, before: StepState, number: u32) {
             _ => &mut counts.failed,
         };
         *count = count.saturating_add_signed(by);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::sample::Sample, *};
+
+    #[test]
+    fn what_ended_in_one_moment_ends_from_the_inside() {
+        let moment = Some((1, 1));
+        let sample = Sample::new("done")
+            .service(0, "shop-a@web-1", "ignored", "", moment)
+            .wait(1, "stopped", false, "done", moment)
+            .wait(1, "active", false, "done", moment)
+            .service(0, "shop-b@web-1", "running", "", Some((1, 0)));
+        let detail = sample.detail(None);
+        let order: Vec<u32> =
+            as_it_happened(&Forest::of(&detail), &detail.steps).iter().map(|step| step.number).collect();
+        let place = |number| order.iter().position(|one| *one == number).unwrap();
+        assert!(place(2) < place(3) && place(3) < place(1), "{order:?}");
+        assert!(place(4) < place(2), "what begins comes first: {order:?}");
     }
 }
