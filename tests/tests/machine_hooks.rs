@@ -1,7 +1,12 @@
 //! Hooks on a machine, towards a manager that sends what it likes: programs are fetched and verified, each run happens
 //! once, and nothing gets out of the bounds that the machine's own file sets.
 
-use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::PermissionsExt,
+    time::{Duration, Instant},
+};
 
 use protocol::{
     desired::{Desired, InstanceSettings, Program, Programs, ToldSecret},
@@ -306,15 +311,22 @@ fn the_time_of_a_hook_counts_from_when_it_has_a_place() {
         let environment = BTreeMap::from([("WORD".to_owned(), seconds.to_owned())]);
         HookRun { environment, ..stage.run_of(&hash) }
     };
-    let runs: Vec<_> = (0..20).map(|_| HookRun { timeout_ms: 5000, ..sleep("3") }).collect();
+    let mut runs: Vec<_> = (0..16).map(|_| sleep("60")).collect();
     runs.iter().for_each(|run| stage.send(run));
-    for run in &runs {
-        assert_eq!(stage.wait_end(run).fate, HookFate::Ran { exit_code: 0 });
-    }
+    wait::until("all that may", PATIENCE, || runs.iter().all(|run| stage.has_begun(run)).then_some(()));
+    let late = HookRun { timeout_ms: 4000, ..sleep("0") };
+    stage.send(&late);
+    let sent = Instant::now();
+    wait::until("more than its time", PATIENCE, || (sent.elapsed() > Duration::from_secs(5)).then_some(()));
+    assert!(!stage.has_begun(&late));
+    let first = runs.swap_remove(0);
+    end_all(&stage, &[first]);
+    assert_eq!(stage.wait_end(&late).fate, HookFate::Ran { exit_code: 0 });
     // But it waits only as long as it is worth beginning.
-    let runs: Vec<_> = (0..16).map(|_| sleep("60")).collect();
-    runs.iter().for_each(|run| stage.send(run));
-    wait::until("all of them", PATIENCE, || runs.iter().all(|run| stage.has_begun(run)).then_some(()));
+    let last = sleep("60");
+    stage.send(&last);
+    wait::until("the last", PATIENCE, || stage.has_begun(&last).then_some(()));
+    runs.push(last);
     let why = stage.why_not(&HookRun { ttl_ms: 500, ..sleep("60") });
     assert!(why.contains("16 other hooks run"), "{why}");
     end_all(&stage, &runs);

@@ -21,6 +21,9 @@ use std::time::Duration;
 use signal_hook::consts::SIGTERM;
 use signal_hook::iterator::Signals;
 
+/// How often one that hangs looks whether it still should.
+const LOOK: Duration = Duration::from_millis(50);
+
 fn main() {
     // First of all, so that a SIGTERM during a slow start ends it in the ordinary way.
     let mut signals = Signals::new([SIGTERM]).expect("register for SIGTERM");
@@ -121,8 +124,12 @@ fn answer(stream: TcpStream, base: &Path) -> io::Result<()> {
     io::copy(&mut io::Read::take(&mut reader, length), &mut io::sink())?;
 
     let properties = Properties::read(base);
+    stream.set_read_timeout(Some(LOOK))?;
     while Properties::read(base).is_true("hang") {
-        thread::sleep(Duration::from_millis(50));
+        if matches!(io::Read::read(&mut reader, &mut [0]), Ok(0)) {
+            // Whoever asked has given up.
+            return Ok(());
+        }
     }
     properties.pause("answer_delay_ms");
     let body = body(&request);

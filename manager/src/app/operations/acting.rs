@@ -18,7 +18,7 @@ use crate::{
             Node, Tree,
             outcome::Standing,
             prune::{left, only},
-            request::OperationRequest,
+            request::{OperationRequest, Order},
             view::{OperationState, OperationView},
         },
         target::Target,
@@ -165,10 +165,18 @@ impl App {
     }
 
     /// Plans what is left of an operation, as the configuration and the grid are now.
-    fn plan_again(&self, caller: &Caller, asked: &OperationRequest, left: &HashSet<ServiceName>) -> Result<Tree> {
+    pub(super) fn plan_again(
+        &self,
+        caller: &Caller,
+        asked: &OperationRequest,
+        left: &HashSet<ServiceName>,
+    ) -> Result<Tree> {
         let (config, services) = (self.configuration.current(), self.services_for(caller, &[])?);
         let plan = |targets: Vec<Target>| {
-            let asked = OperationRequest { targets, ..asked.clone() };
+            // What was said of several targets is not said of a collection that is the only one left.
+            let is_alone = targets.len() == 1 && asked.targets.len() > 1;
+            let order = if is_alone { Order::default() } else { asked.order.clone() };
+            let asked = OperationRequest { targets, order, ..asked.clone() };
             self.plan_with(caller, &asked, &config, &services)
         };
         let tree = match plan(asked.targets.clone()) {

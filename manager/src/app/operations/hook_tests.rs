@@ -1,22 +1,19 @@
 //! What runs of the hooks of a service when operations are really carried out, compared with what the rules say. The
 //! test is the agent.
 
-use std::time::Duration;
-
 use protocol::{
-    desired::Programs,
     hook::{HookEnd, HookFate},
     link::{Outcome, ToAgent},
     state::{Action, State},
 };
 use uuid::Uuid;
 
-use super::tests::{Grid, anna, asked};
+use super::tests::{Grid, anna, asked, hook};
 use crate::{
     app::links::Post,
     grid::{
         access::{Caller, Role},
-        config::{GridConfig, Hook, HookFailure},
+        config::{Hook, HookFailure},
         hooks::{
             Around, HookEvent,
             rules::{Scope, Situation, Verdict, verdict},
@@ -92,19 +89,8 @@ async fn stage(on_failure: HookFailure) -> Grid {
         let script = format!("#!/bin/sh\n# {program}\n");
         grid.app.add_program(&admin, program, script.into_bytes()).await.unwrap();
     }
-    let hook = |event: &str, program: &str| Hook {
-        event: event.parse().unwrap(),
-        targets: vec!["a@web-1".parse().unwrap()],
-        program: program.to_owned(),
-        timeout: Duration::from_secs(20),
-        on_failure,
-        user: None,
-        environment: Default::default(),
-        secrets: Vec::new(),
-    };
-    let hooks = EVENTS.iter().flat_map(|event| PROGRAMS.map(|program| hook(event, program))).collect();
-    grid.app.configuration.put(GridConfig { hooks, ..GridConfig::default() });
-    grid.app.hooks.look_at_all();
+    let hook = |event: &str, program: &str| Hook { on_failure, ..hook(event, "a@web-1", program) };
+    grid.configure(EVENTS.iter().flat_map(|event| PROGRAMS.map(|program| hook(event, program))).collect());
     grid
 }
 
@@ -116,11 +102,7 @@ async fn serve(grid: &Grid, id: Uuid, case: Case) -> Vec<(String, String)> {
             let Post::Messages(messages) = grid.mailbox.next().await else { panic!("the link is closed") };
             for message in messages {
                 match message {
-                    ToAgent::Desired(desired) => {
-                        let ready = desired.programs.iter().map(|program| program.hash.clone()).collect();
-                        let told = Programs { ready, missing: Vec::new(), secrets: None };
-                        grid.app.programs_told(&"web-1".parse().unwrap(), grid.mailbox.number, &told);
-                    }
+                    ToAgent::Desired(desired) => grid.has_programs(&desired),
                     ToAgent::Hook(run) => {
                         let (event, program) = (run.environment["TOMCAT_GRID_EVENT"].clone(), run.name.clone());
                         let is_here = (event.as_str(), program.as_str()) == AT;

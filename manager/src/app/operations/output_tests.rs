@@ -3,18 +3,16 @@
 use std::time::Duration;
 
 use protocol::{
-    desired::Programs,
     hook::{HookEnd, HookFate},
     link::ToAgent,
 };
 use uuid::Uuid;
 
-use super::tests::{Grid, anna, asked};
+use super::tests::{Grid, anna, asked, hook};
 use crate::{
     app::links::Post,
     grid::{
         access::{Caller, Role},
-        config::{GridConfig, Hook, HookFailure},
         operation::{NodeKind, view::StepView},
     },
 };
@@ -26,18 +24,7 @@ async fn stage() -> Grid {
     let grid = Grid::new().await;
     let admin = Caller::at_socket("ada".to_owned(), Some(Role::Admin));
     grid.app.add_program(&admin, "warm.sh", b"#!/bin/sh\n".to_vec()).await.unwrap();
-    let hook = Hook {
-        event: "pre-stop".parse().unwrap(),
-        targets: vec!["a@web-1".parse().unwrap()],
-        program: "warm.sh".to_owned(),
-        timeout: Duration::from_secs(20),
-        on_failure: HookFailure::Abort,
-        user: None,
-        environment: Default::default(),
-        secrets: Vec::new(),
-    };
-    grid.app.configuration.put(GridConfig { hooks: vec![hook], ..GridConfig::default() });
-    grid.app.hooks.look_at_all();
+    grid.configure(vec![hook("pre-stop", "a@web-1", "warm.sh")]);
     grid
 }
 
@@ -54,11 +41,7 @@ async fn next_run(grid: &Grid) -> Uuid {
             let Post::Messages(messages) = grid.mailbox.next().await else { panic!("the link is closed") };
             for message in messages {
                 match message {
-                    ToAgent::Desired(desired) => {
-                        let ready = desired.programs.iter().map(|program| program.hash.clone()).collect();
-                        let told = Programs { ready, missing: Vec::new(), secrets: None };
-                        grid.app.programs_told(&"web-1".parse().unwrap(), grid.mailbox.number, &told);
-                    }
+                    ToAgent::Desired(desired) => grid.has_programs(&desired),
                     ToAgent::Hook(run) => return run.id,
                     _ => {}
                 }

@@ -2,13 +2,16 @@
 //! it writes at once. Only what is written is shown, but for what happened while the disk takes nothing.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
 
 use protocol::time::Timestamp;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 use uuid::Uuid;
 
 use super::live::Live;
@@ -30,8 +33,8 @@ const BATCH: usize = 4096;
 /// How long after a write that failed it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// How often steps are tried again that cannot be written while others can, before they are given up.
-const TRIES: u32 = 10;
+/// How long steps are tried again that cannot be written while others can, before they are given up.
+const GIVE_UP: Duration = Duration::from_secs(10);
 
 /// The most lines of logs that wait for a disk that takes nothing.
 const OWED_LINES: usize = 10_000;
@@ -137,8 +140,8 @@ struct Writer {
     /// What happened and is not written yet.
     owed: BTreeMap<(Uuid, u32), StepWrite>,
     owed_lines: Vec<(Uuid, LogLine)>,
-    /// How often in a row steps could not be written while others could.
-    tries: u32,
+    /// Since when there are steps that cannot be written while others can.
+    failing: Option<Instant>,
     frozen: bool,
 }
 
@@ -169,7 +172,7 @@ struct Batch {
 
 impl Writer {
     fn over(store: Store, journal: Arc<Journal>, entries: mpsc::Receiver<Entry>) -> Self {
-        Self { store, journal, entries, owed: BTreeMap::new(), owed_lines: Vec::new(), tries: 0, frozen: false }
+        Self { store, journal, entries, owed: BTreeMap::new(), owed_lines: Vec::new(), failing: None, frozen: false }
     }
 
     async fn run(mut self) {
@@ -235,18 +238,14 @@ impl Writer {
         }
         let outcome = match &written {
             Ok(lost) => {
-                self.owed.clear();
-                self.tries = if lost.is_empty() { 0 } else { self.tries + 1 };
+                // A step that waits to be stored is not begun.
+                let not_begun = steps.iter().filter(|touched| !touched.waiting.is_empty());
+                let not_begun: HashSet<_> = not_begun.map(|one| (one.live.id, one.step.view.number)).collect();
+                self.try_again(rows, |row| lost.contains(row) && !not_begun.contains(row));
                 Ok(())
             }
             Err(error) => Err(self.not_written(error)),
         };
-        // What stands against them may pass; what does not must stop nothing else for ever.
-        let is_tried_again = (1..TRIES).contains(&self.tries);
-        if let (Ok(lost), true) = (&written, is_tried_again) {
-            let again = rows.into_iter().filter(|row| lost.contains(&(row.operation, row.number)));
-            self.owed.extend(again.map(|row| ((row.operation, row.number), row)));
-        }
         if outcome.is_err() {
             self.owed_lines = all_lines;
             self.owed_lines.truncate(owed(&self.owed_lines));
@@ -277,14 +276,28 @@ impl Writer {
         for (live, line, _) in lines {
             live.put([], [line]);
         }
-        let flushed = match is_tried_again {
-            true => Err(NotStored("the manager cannot write all of its steps: its log says why".to_owned())),
-            false => outcome,
+        let flushed = match outcome {
+            Ok(()) if !self.owed.is_empty() => {
+                Err(NotStored("the manager cannot write all of its steps: its log says why".to_owned()))
+            }
+            outcome => outcome,
         };
         flushes.into_iter().for_each(|done| drop(done.send(flushed.clone())));
         for done in freezes {
             // Whoever asked may have gone.
             let _gone = done.send(());
+        }
+    }
+
+    /// Keeps steps that could not be written while others could: what stands against them may pass. What does not must
+    /// stop nothing else for ever.
+    fn try_again(&mut self, rows: Vec<StepWrite>, is_lost: impl Fn(&(Uuid, u32)) -> bool) {
+        let keyed = rows.into_iter().map(|row| ((row.operation, row.number), row));
+        self.owed = keyed.filter(|(key, _)| is_lost(key)).collect();
+        self.failing = if self.owed.is_empty() { None } else { self.failing.or_else(|| Some(Instant::now())) };
+        if self.failing.is_some_and(|since| since.elapsed() >= GIVE_UP) {
+            self.owed.clear();
+            self.failing = None;
         }
     }
 

@@ -5,16 +5,13 @@ use std::time::Duration;
 use protocol::{link::ToAgent, state::State};
 use uuid::Uuid;
 
-use super::{
-    claims::Holder,
-    tests::{Grid, anna, asked},
-};
+use super::tests::{Grid, anna, asked, holder, hook};
 use crate::{
     app::{AppError, links::Post},
     grid::{
         access::Caller,
         command::Command,
-        config::{GridConfig, Hook, HookFailure},
+        config::{Mode, parse::parse},
         operation::{NodeKind, StepState, view::OperationState},
     },
 };
@@ -94,17 +91,7 @@ async fn what_was_cancelled_only_finishes_what_was_in_hand() {
 #[tokio::test]
 async fn a_hook_in_hand_is_abandoned_by_the_cancel() {
     let grid = Grid::new().await;
-    let hook = Hook {
-        event: "pre-stop".parse().unwrap(),
-        targets: vec!["a@web-1".parse().unwrap()],
-        program: "none.sh".to_owned(),
-        timeout: Duration::from_secs(20),
-        on_failure: HookFailure::Abort,
-        user: None,
-        environment: Default::default(),
-        secrets: Vec::new(),
-    };
-    grid.app.configuration.put(GridConfig { hooks: vec![hook], ..GridConfig::default() });
+    grid.configure(vec![hook("pre-stop", "a@web-1", "none.sh")]);
     let id = ended(&grid, "stop", &["a@web-1"]).await;
     grid.interrupt(id, 2, ORDER, None).await;
     grid.app.cancel_operation(&anna(), id, true).await.unwrap();
@@ -131,8 +118,7 @@ async fn an_agent_that_is_there_needs_no_start() {
 async fn a_kill_without_need_takes_nothing_from_anybody() {
     let grid = Grid::new().await;
     grid.is("a", State::Stopped);
-    let (targets, actor) = ("a@web-1".to_owned(), "bob".to_owned());
-    let holder = Holder { operation: Uuid::nil(), command: Command::Stop, targets, actor };
+    let holder = holder(Command::Stop);
     let claims = &grid.app.operations.claims;
     let claim = claims.claim(&"a@web-1".parse().unwrap(), holder.clone(), false).unwrap();
     let id = grid.begin(asked("kill", &["a@web-1"])).await.id;
@@ -151,9 +137,7 @@ async fn a_kill_without_need_takes_nothing_from_anybody() {
 async fn a_kill_goes_before_a_start_that_has_no_process_yet() {
     let grid = Grid::new().await;
     grid.is("a", State::Stopped);
-    let (targets, actor) = ("a@web-1".to_owned(), "bob".to_owned());
-    let holder = Holder { operation: Uuid::nil(), command: Command::Restart, targets, actor };
-    let claim = grid.app.operations.claims.claim(&"a@web-1".parse().unwrap(), holder, false).unwrap();
+    let claim = grid.app.operations.claims.claim(&"a@web-1".parse().unwrap(), holder(Command::Restart), false).unwrap();
     let id = grid.begin(asked("kill", &["a@web-1"])).await.id;
     assert!(claim.superseded().await.contains("(kill a@web-1, by anna)"));
     assert_eq!(grid.ended(id).await.result, Some(StepState::Ignored));
@@ -162,23 +146,26 @@ async fn a_kill_goes_before_a_start_that_has_no_process_yet() {
 #[tokio::test]
 async fn a_limited_caller_s_all_is_not_the_grid() {
     let grid = Grid::new().await;
-    let hook = Hook {
-        event: "pre-restart".parse().unwrap(),
-        targets: vec!["grid".parse().unwrap()],
-        program: "none.sh".to_owned(),
-        timeout: Duration::from_secs(20),
-        on_failure: HookFailure::Abort,
-        user: None,
-        environment: Default::default(),
-        secrets: Vec::new(),
-    };
-    grid.app.configuration.put(GridConfig { hooks: vec![hook], ..GridConfig::default() });
+    grid.configure(vec![hook("pre-restart", "grid", "none.sh")]);
     let limited = Caller { targets: Some(vec!["a@web-1".parse().unwrap()]), ..anna() };
     for (caller, hooks) in [(anna(), 1), (limited, 0)] {
         let tree = grid.app.plan_operation(&caller, &asked("restart", &["all"])).unwrap();
         let found = tree.nodes.iter().filter(|node| matches!(node.kind, NodeKind::Hook(_))).count();
         assert_eq!(found, hooks, "{tree:#?}");
     }
+}
+
+#[tokio::test]
+async fn what_was_said_of_several_targets_is_not_said_of_the_collection_that_is_left_of_them() {
+    let grid = Grid::new().await;
+    let front = parse("[collection.front]\nmembers = [\"a@web-1\", \"b@web-1\"]\n").config;
+    grid.app.configuration.put(front);
+    let mut asked = asked("restart", &["gone@web-1", "front"]);
+    asked.order.mode = Some(Mode::Parallel);
+    let left = ["a@web-1", "b@web-1"].map(|name| name.parse().unwrap()).into();
+    let tree = grid.app.plan_again(&anna(), &asked, &left).unwrap();
+    let NodeKind::Group(root) = &tree.nodes[0].kind else { panic!("no group") };
+    assert_eq!((root.collection.as_ref().map(|name| name.as_str()), root.mode), (Some("front"), Mode::Sequential));
 }
 
 #[tokio::test]

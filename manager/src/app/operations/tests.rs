@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use protocol::{
+    desired::{Desired, Programs},
     link::{Outcome, ToAgent},
     report::MachineFacts,
     state::State,
@@ -11,7 +12,7 @@ use protocol::{
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use super::*;
+use super::{claims::Holder, *};
 use crate::{
     app::{
         App,
@@ -21,6 +22,8 @@ use crate::{
     },
     grid::{
         access::{Caller, Role},
+        command::Command,
+        config::{GridConfig, Hook, HookFailure},
         event::{Kind, Topic},
         fleet::{KnownMachine, Named},
         operation::{
@@ -56,6 +59,26 @@ pub(super) fn asked(command: &str, targets: &[&str]) -> OperationRequest {
     serde_json::from_value(serde_json::json!({"command": command, "targets": targets})).unwrap()
 }
 
+/// A hook that stops what it stands before if it fails.
+pub(super) fn hook(event: &str, target: &str, program: &str) -> Hook {
+    Hook {
+        event: event.parse().unwrap(),
+        targets: vec![target.parse().unwrap()],
+        program: program.to_owned(),
+        timeout: std::time::Duration::from_secs(20),
+        on_failure: HookFailure::Abort,
+        user: None,
+        environment: Default::default(),
+        secrets: Vec::new(),
+    }
+}
+
+/// Somebody who holds `a@web-1`.
+pub(super) fn holder(command: Command) -> Holder {
+    let (targets, actor) = ("a@web-1".to_owned(), "bob".to_owned());
+    Holder { operation: Uuid::nil(), command, targets, actor }
+}
+
 impl Grid {
     /// `a` and `b` on `web-1`, both active.
     pub(super) async fn new() -> Self {
@@ -89,6 +112,19 @@ impl Grid {
             Begun::Begun(view) => *view,
             Begun::Planned(_) => panic!("it was no dry run"),
         }
+    }
+
+    /// Puts hooks in force.
+    pub(super) fn configure(&self, hooks: Vec<Hook>) {
+        self.app.configuration.put(GridConfig { hooks, ..GridConfig::default() });
+        self.app.hooks.look_at_all();
+    }
+
+    /// The agent has all programs that it is to have.
+    pub(super) fn has_programs(&self, desired: &Desired) {
+        let ready = desired.programs.iter().map(|program| program.hash.clone()).collect();
+        let told = Programs { ready, missing: Vec::new(), secrets: None };
+        self.app.programs_told(&"web-1".parse().unwrap(), self.mailbox.number, &told);
     }
 
     /// The next order that the agent gets: its id.
